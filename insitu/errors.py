@@ -1,0 +1,120 @@
+"""Errors in six parts: what is wrong, the user's line, expected, received, the fix, a slug.
+
+There are two families. A `UserError` can be mended by the author of the program and is
+raised at the author's own line. An `InternalError` is a mistake of insitu.
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+from types import FrameType
+
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+class UserError(Exception):
+    """A mistake in the program that uses insitu, told so that its author can mend it.
+
+    Parameters
+    ----------
+    what : str
+        One sentence: what is wrong, with the function or layer and the argument by name.
+    expected, received, fix : str, optional
+        The other parts of the message; empty ones are left out.
+    slug : str
+        The name under which ``insitu explain`` has a page.
+    argument : str, optional
+        Source text on the user's line to put the caret under.
+    """
+
+    def __init__(
+        self, what: str, *, expected: str = "", received: str = "", fix: str = "", slug: str = "", argument: str = ""
+    ) -> None:
+        self.what, self.expected, self.received, self.fix, self.slug = what, expected, received, fix, slug
+        self.where = _user_line(argument)
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        parts = [("expected", self.expected), ("received", self.received), ("to fix", self.fix)]
+        if self.slug:
+            parts.append(("more", f"insitu explain {self.slug}"))
+        lines = [f"  {name:<13} {text}".replace("\n", "\n" + " " * 16) for name, text in parts if text]
+        if self.where:
+            lines = [*self.where, *lines]
+        return self.what + ("\n\n" + "\n".join(lines) if lines else "")
+
+
+class ShapeError(UserError, ValueError):
+    """Shapes or axes that do not fit."""
+
+
+class DTypeError(UserError, TypeError):
+    """Data types that do not fit."""
+
+
+class ArgumentError(UserError, ValueError):
+    """An argument with a value the function cannot use."""
+
+
+class IndexingError(UserError, IndexError):
+    """An index that does not fit the array."""
+
+
+class TraceError(UserError, TypeError):
+    """A value was looked at, or changed, where only its shape and dtype are known."""
+
+
+class FileFormatError(UserError, OSError):
+    """A file that is damaged, foreign, or of a newer version."""
+
+
+class InternalError(RuntimeError):
+    """A mistake of insitu itself; please report it with the text of the error."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}\n\n  This is a mistake in insitu. Please report it with this text and the program.")
+
+
+class InsituWarning(UserWarning):
+    """Something that works, but surely not as meant."""
+
+
+def user_frame() -> FrameType | None:
+    """The innermost frame that does not belong to insitu (None at the interpreter's top)."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_HERE):
+        frame = frame.f_back
+    return frame
+
+
+def _user_line(argument: str) -> list[str]:
+    frame = user_frame()
+    if frame is None:
+        return []
+    name, number = frame.f_code.co_filename, frame.f_lineno
+    text = linecache.getline(name, number).strip()
+    if not text:
+        return []
+    place = f"  {os.path.basename(name)}:{number}".ljust(16)
+    start, width = _caret(frame, text, linecache.getline(name, number), argument)
+    lines = [f"{place}{text}"]
+    if width:
+        lines.append(" " * (len(place) + start) + "^" * width)
+    return lines
+
+
+def _caret(frame: FrameType, text: str, raw: str, argument: str) -> tuple[int, int]:
+    """Where the caret goes in the stripped line: under the argument, else the running expression."""
+    if argument and argument in text:
+        return text.index(argument), len(argument)
+    positions = list(frame.f_code.co_positions())
+    if frame.f_lasti < 0 or frame.f_lasti // 2 >= len(positions):
+        return 0, 0
+    line, end_line, column, end_column = positions[frame.f_lasti // 2]
+    if line != frame.f_lineno or column is None or end_column is None:
+        return 0, 0
+    indent = len(raw) - len(raw.lstrip())
+    stop = end_column if end_line == line else len(raw.rstrip())
+    return column - indent, max(1, min(stop - column, len(text) - (column - indent)))

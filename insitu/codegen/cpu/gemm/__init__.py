@@ -1,0 +1,59 @@
+"""Code for contractions: packed, blocked matrix products with a fused epilogue.
+
+The order of arithmetic is that of `insitu.codegen.nest.Contract`: one chain of ``fma`` over k per
+output element and block of k, blocks added in order. Schedules differ in tiles, packing and which
+axis runs in lanes, never in a bit of the result.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+
+from insitu.codegen.cpu.gemm.epilogue import generalise
+from insitu.codegen.cpu.gemm.function import module
+from insitu.codegen.cpu.gemm.layout import WORDS, runtime_words
+from insitu.codegen.cpu.gemm.schedule import Schedule, choose
+from insitu.codegen.generated import Code, Generated
+from insitu.codegen.nest import Contract, Kernel
+from insitu.codegen.nest_text import show_kernel
+from insitu.codegen.target import Target
+from insitu.errors import InternalError
+
+__all__ = ["choose", "generate"]
+
+#: Changes whenever the generated code does.
+VERSION = 1
+
+
+def generate(kernel: Kernel, target: Target, schedule: Schedule | None = None) -> Generated:
+    """Code for a kernel whose one statement is a `Contract`.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        The kernel; sizes and strides become runtime words, so that shapes with the same schedule share code.
+    target : Target
+        The CPU.
+    schedule : Schedule, optional
+        Instead of the one `choose` gives.
+
+    Raises
+    ------
+    InternalError
+        If the kernel is not one contraction.
+    """
+    if len(kernel.body) != 1 or not isinstance(kernel.body[0], Contract):
+        raise InternalError("the code generator of contractions needs a kernel whose one statement is a Contract")
+    contract = kernel.body[0]
+    made = schedule or choose(contract, target)
+    epilogue = generalise(contract)
+    words, scratch_bytes = runtime_words(made, contract.dtype.itemsize)
+    text = show_kernel(dataclasses.replace(kernel, units=1, body=epilogue.body))
+    sides = [(side.buffer, side.dtype.name, side.along_k) for side in (made.row_side, made.lane_side)]
+    identity = (VERSION, target.isa, dataclasses.astuple(made.variant), contract.dtype.name, sides, text, epilogue.name, epilogue.bounded)
+    key = hashlib.sha256(repr(identity).encode()).hexdigest()
+    symbol = f"gemm_{key[:16]}"
+    code = Code(key, symbol, lambda: module(kernel, made, epilogue, contract.dtype, target, symbol), target)
+    values = (*(words[name] for name in WORDS), *epilogue.words)
+    return Generated(code, values, made.units, made.grain, scratch_bytes)

@@ -1,0 +1,234 @@
+"""The loops around the micro-kernel: blocks of k, packing, tiles, partial sums, the epilogue."""
+
+from __future__ import annotations
+
+from insitu import dtypes as dt
+from insitu.codegen.cpu.emitter import Emitter, Value
+from insitu.codegen.cpu.gemm import micro, pack
+from insitu.codegen.cpu.gemm.epilogue import EpilogueWriter, Span, below
+from insitu.codegen.cpu.gemm.layout import layout
+from insitu.codegen.cpu.gemm.schedule import Schedule, Side
+from insitu.codegen.nest import K_BLOCK
+
+DType = dt.DType
+i64 = dt.int64
+
+class Driver:
+    """Emits the loops; one instance for one function."""
+
+    def __init__(
+        self, b: Emitter, s: Schedule, dtype: DType, words: dict[str, Value], buffers: dict[str, Value], scratch: Value, writer: EpilogueWriter
+    ) -> None:
+        self.b, self.v, self.dtype, self.w, self.writer = b, s.variant, dtype, words, writer
+        self.row_side, self.lane_side = s.row_side, s.lane_side
+        self.row_start, self.lane_start = buffers[s.row_side.buffer], buffers[s.lane_side.buffer]
+        self.scratch = scratch
+        self.places = layout(s)
+        self.turned = b.offset(scratch, self.places.turned_at, dtype)
+        self.packed_lanes = b.offset(scratch, self.places.lanes_at, dtype)
+        self.sums = b.offset(scratch, words["sums_at"], dtype)
+        self.masks: tuple[Value, ...] | None = None
+        if self.v.narrow:
+            counts = [b.sub(words["columns"], self._c(k * self.v.lanes)) for k in range(self.v.vectors)]
+            self.masks = tuple(below(b, b.max(count, self._c(0)), self.v.lanes) for count in counts)
+        self.row_offsets = self._row_offsets()
+
+    def _c(self, value: int) -> Value:
+        return self.b.const(value, i64)
+
+    def _at(self, index: Value, by: Value | int) -> Value:
+        return self.b.mul(index, self._c(by) if isinstance(by, int) else by)
+
+    # -- loops -------------------------------------------------------------------------------
+    def units(self, begin: Value, end: Value) -> None:
+        """Units begin..end-1; a unit is a sliver of a block, slivers run fastest, so that neighbours share a packed block."""
+        b, w = self.b, self.w
+        slivers = w["slivers"]
+        past = b.add(end, b.sub(slivers, self._c(1)))
+        with b.loop(b.div(begin, slivers), b.div(past, slivers)) as outer:
+            base = b.mul(outer.index, slivers)
+            low = b.max(b.sub(begin, base), self._c(0))
+            high = b.min(b.sub(end, base), slivers)
+            batch = b.div(outer.index, w["blocks"])
+            block = b.sub(outer.index, b.mul(batch, w["blocks"]))
+            first = b.mul(block, w["panels_per_block"])
+            panels = (first, b.min(b.add(first, w["panels_per_block"]), w["panels"]))
+            row_start = b.offset(self.row_start, b.mul(batch, w["row_batch"]), self.row_side.dtype)
+            lane_start = b.offset(self.lane_start, b.mul(batch, w["lane_batch"]), self.lane_side.dtype)
+            with b.loop(low, high, w["run"]) as run:
+                slivers_range = (run.index, b.min(b.add(run.index, w["run"]), high))
+                self._run(batch, slivers_range, panels, row_start, lane_start)
+
+    def _run(self, batch: Value, slivers: tuple[Value, Value], panels: tuple[Value, Value], row_start: Value, lane_start: Value) -> None:
+        """All blocks of k for some slivers of one block of panels."""
+        b, w = self.b, self.w
+        last_block = b.sub(w["k_blocks"], self._c(1))
+        with b.loop(0, w["k_blocks"]) as k_loop:
+            k_first = self._at(k_loop.index, K_BLOCK)
+            length = b.min(b.sub(w["k"], k_first), self._c(K_BLOCK))
+            first, last = b.cmp("eq", k_loop.index, self._c(0)), b.cmp("eq", k_loop.index, last_block)
+            lane_at = self._from_k(lane_start, self.lane_side, k_first, w["lane_leading"])
+            if self.v.pack_lanes:
+                self._pack_lanes(lane_at, panels, length)
+            row_at = self._from_k(row_start, self.row_side, k_first, w["row_leading"])
+            with b.loop(*slivers, self.places.group) as group:
+                some = (group.index, b.min(b.add(group.index, self._c(self.places.group)), slivers[1]))
+                if self.v.pack_rows:
+                    self._pack_rows(row_at, some, length)
+                with b.loop(*some) as sliver:
+                    rows = self._rows(row_at, sliver.index, b.sub(sliver.index, some[0]))
+                    before = b.mul(b.sub(sliver.index, slivers[0]), w["panels_per_block"])
+                    with b.loop(*panels) as panel:
+                        local = b.sub(panel.index, panels[0])
+                        sums = micro.tile(b, self.v, self.dtype, rows, self._lanes(lane_at, panel.index, local), length)
+                        tile_at = b.offset(self.sums, b.mul(b.add(before, local), w["tile_step"]), self.dtype)
+                        micro.store_tile(b, self.v, sums, tile_at, first)
+                        with b.when(last):
+                            self._finish(tile_at, batch, sliver.index, panel.index)
+
+    def _from_k(self, start: Value, side: Side, k: Value, leading: Value) -> Value:
+        return self.b.offset(start, k if side.along_k else self.b.mul(k, leading), side.dtype)
+
+    def _row(self, sliver: Value) -> Value:
+        """First row of a sliver: the last one is moved back so that it is full."""
+        return self.b.min(self._at(sliver, self.v.rows), self.b.sub(self.w["rows"], self._c(self.v.rows)))
+
+    def _column(self, panel: Value) -> Value:
+        """First column of a panel: the last one is moved back so that it is full."""
+        if self.v.narrow:
+            return self._c(0)
+        return self.b.min(self._at(panel, self.v.columns), self.b.sub(self.w["columns"], self._c(self.v.columns)))
+
+    # -- the row side --------------------------------------------------------------------------
+    def _row_offsets(self) -> tuple[int | Value, ...]:
+        """Distance of each row's elements from the first row's."""
+        rows = range(self.v.rows)
+        if not self.row_side.along_k:
+            return tuple(rows)
+        if self.v.pack_rows:
+            return tuple(r * K_BLOCK for r in rows)
+        return tuple(self._at(self.w["row_leading"], r) if r else 0 for r in rows)
+
+    def _sliver_at(self, row_at: Value, sliver: Value) -> Value:
+        row = self._row(sliver)
+        return self.b.offset(row_at, self.b.mul(row, self.w["row_leading"]) if self.row_side.along_k else row, self.row_side.dtype)
+
+    def _rows(self, row_at: Value, sliver: Value, local: Value) -> micro.Rows:
+        """Where the micro-kernel finds a sliver; ``local`` is its number in the packed group."""
+        along_k = self.row_side.along_k
+        if self.v.pack_rows:
+            start = self.b.offset(self.scratch, self._at(local, self.places.sliver_step), self.dtype)
+            return micro.Rows(start, self.row_offsets, 1 if along_k else self.places.row_pitch)
+        return micro.Rows(self._sliver_at(row_at, sliver), self.row_offsets, 1 if along_k else self.w["row_leading"])
+
+    def _pack_rows(self, row_at: Value, slivers: tuple[Value, Value], length: Value) -> None:
+        """Copy a group of slivers: row by row where neighbours differ in k, else k by k."""
+        b, side, leading, pitch = self.b, self.row_side, self.w["row_leading"], self.places.row_pitch
+        if side.along_k:
+            source = self._sliver_at(row_at, slivers[0])
+            with b.loop(0, self.v.rows) as row:
+                line, target = b.offset(source, b.mul(row.index, leading), side.dtype), b.offset(self.scratch, self._at(row.index, pitch), self.dtype)
+                pack.copy_row(b, line, target, length, side.dtype, self.dtype, self.v.lanes)
+            return
+        with b.loop(0, length) as k:
+            line, target = b.offset(row_at, b.mul(k.index, leading), side.dtype), b.offset(self.scratch, self._at(k.index, pitch), self.dtype)
+            with b.loop(*slivers) as sliver:
+                step = self._at(b.sub(sliver.index, slivers[0]), self.places.sliver_step)
+                self._copy_fixed(self._sliver_at(line, sliver.index), b.offset(target, step, self.dtype))
+
+    def _copy_fixed(self, line: Value, target: Value) -> None:
+        """Copy one element of each row; the last vector reads only what exists, and what it writes too far is overwritten."""
+        b, lanes, side = self.b, self.v.lanes, self.row_side
+        for first in range(0, self.v.rows, lanes):
+            left = self.v.rows - first
+            mask = None if left >= lanes else Value("<" + ", ".join(f"i1 {int(k < left)}" for k in range(lanes)) + ">", dt.bool_, lanes)
+            value = pack.read(b, b.offset(line, first, side.dtype), side.dtype, self.dtype, lanes, mask)
+            b.store(value, b.offset(target, first, self.dtype))
+
+    # -- the lane side -------------------------------------------------------------------------
+    def _lanes(self, lane_at: Value, panel: Value, local: Value) -> micro.Lanes:
+        b = self.b
+        if self.v.pack_lanes:
+            return micro.Lanes(b.offset(self.packed_lanes, b.mul(local, self.w["panel_step"]), self.dtype), self.v.columns, None)
+        return micro.Lanes(b.offset(lane_at, self._column(panel), self.lane_side.dtype), self.w["lane_leading"], self.masks)
+
+    def _pack_lanes(self, lane_at: Value, panels: tuple[Value, Value], length: Value) -> None:
+        """Copy a block of panels, each ``length`` rows of ``columns`` elements."""
+        (self._turn_lanes if self.lane_side.along_k else self._copy_lanes)(lane_at, panels, length)
+
+    def _copy_lanes(self, lane_at: Value, panels: tuple[Value, Value], length: Value) -> None:
+        """Copy along the rows in memory, some rows at a time; only the last panel may have been moved back."""
+        b, v, side = self.b, self.v, self.lane_side
+        whole, last = b.and_(length, self._c(-micro.UNROLL)), b.sub(panels[1], self._c(1))
+        for start, stop, turns in ((self._c(0), whole, micro.UNROLL), (whole, length, 1)):
+            with b.loop(start, stop, turns) as k:
+                line = b.offset(lane_at, b.mul(k.index, self.w["lane_leading"]), side.dtype)
+                place = b.offset(self.packed_lanes, self._at(k.index, v.columns), self.dtype)
+                with b.loop(panels[0], last) as panel:
+                    self._copy_panel(b.offset(line, self._at(panel.index, v.columns), side.dtype), place, b.sub(panel.index, panels[0]), turns)
+                self._copy_panel(b.offset(line, self._column(last), side.dtype), place, b.sub(last, panels[0]), turns)
+
+    def _copy_panel(self, source: Value, place: Value, local: Value, turns: int) -> None:
+        """Copy ``turns`` rows of one panel."""
+        b, v, side = self.b, self.v, self.lane_side
+        target = b.offset(place, b.mul(local, self.w["panel_step"]), self.dtype)
+        for turn in range(turns):
+            for at in range(v.vectors):
+                mask = self.masks[at] if self.masks else None
+                value = pack.read(b, b.offset(source, at * v.lanes, side.dtype), side.dtype, self.dtype, v.lanes, mask)
+                b.store(value, b.offset(target, turn * v.columns + at * v.lanes, self.dtype))
+            source = b.offset(source, self.w["lane_leading"], side.dtype)
+
+    def _turn_lanes(self, lane_at: Value, panels: tuple[Value, Value], length: Value) -> None:
+        b, v, side, leading = self.b, self.v, self.lane_side, self.w["lane_leading"]
+        with b.loop(*panels) as panel:
+            column = self._column(panel.index)
+            target = b.offset(self.packed_lanes, b.mul(b.sub(panel.index, panels[0]), self.w["panel_step"]), self.dtype)
+            with b.loop(0, v.columns, v.lanes) as vector:
+                start = b.add(column, vector.index)
+                if v.narrow:
+                    last = b.sub(self.w["columns"], self._c(1))
+                    picks = [b.min(b.add(start, self._c(r)), last) for r in range(v.lanes)]
+                else:
+                    picks = [b.add(start, self._c(r)) for r in range(v.lanes)]
+                rows = [b.offset(lane_at, b.mul(pick, leading), side.dtype) for pick in picks]
+                pack.turn_columns(b, rows, b.offset(target, vector.index, self.dtype), v.columns, length, side.dtype, self.dtype)
+
+    # -- finished tiles ------------------------------------------------------------------------
+    def _finish(self, tile_at: Value, batch: Value, sliver: Value, panel: Value) -> None:
+        """The epilogue of a tile; rows and columns that an earlier tile has written are left out."""
+        b, v = self.b, self.v
+        m, n = self._row(sliver), self._column(panel)
+        rows_done, columns_done = b.sub(self._at(sliver, v.rows), m), b.sub(self._at(panel, v.columns), n)
+        row_stop = self._c(v.rows)
+        column_stop = self.w["columns"] if v.narrow else self._c(v.columns)
+        if not v.swap:
+            self.writer.write(Span(tile_at, v.columns, m, n, (rows_done, row_stop), (columns_done, column_stop)), batch)
+            return
+        self._write_turned(tile_at, v.columns, batch, (m, rows_done, row_stop), (n, columns_done, column_stop))
+
+    def _write_turned(
+        self, start: Value, pitch: int, batch: Value, rows: tuple[Value, Value, Value], columns: tuple[Value, Value, Value]
+    ) -> None:
+        """Transpose sums, some columns at a time, and run the epilogue on them: rows and columns are (position of the first, from, to)."""
+        b, v = self.b, self.v
+        turned_pitch, width = self.places.turned_pitch, pack.group(self.dtype, v.lanes)
+        with b.loop(b.and_(columns[1], self._c(-v.lanes)), columns[2], v.lanes) as part:
+            with b.loop(0, v.lanes, width) as chunk:
+                source = b.offset(start, b.add(part.index, chunk.index), self.dtype)
+                for first in range(0, v.rows, v.lanes):
+                    self._turn(source, pitch, first, b.offset(self.turned, b.add(self._at(chunk.index, turned_pitch), self._c(first)), self.dtype))
+            low, high = (b.min(b.max(b.sub(x, part.index), self._c(0)), self._c(v.lanes)) for x in columns[1:])
+            self.writer.write(Span(self.turned, turned_pitch, b.add(columns[0], part.index), rows[0], (low, high), rows[1:]), batch)
+
+    def _turn(self, source: Value, pitch: int, first: int, target: Value) -> None:
+        """Transpose ``group`` columns of up to ``lanes`` rows."""
+        b, v = self.b, self.v
+        width = pack.group(self.dtype, v.lanes)
+
+        def load(r: int, _: int) -> Value | None:
+            row = first + r
+            return None if row >= v.rows else b.load(b.offset(source, row * pitch, self.dtype), self.dtype, width)
+
+        for c, vector in enumerate(pack.transpose(b, load, self.dtype, v.lanes)):
+            b.store(vector, b.offset(target, c * self.places.turned_pitch, self.dtype))

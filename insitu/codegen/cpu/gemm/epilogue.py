@@ -1,0 +1,179 @@
+"""The epilogue of a contraction: statements made free of sizes, and their code for finished tiles."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from insitu import dtypes as dt
+from insitu.codegen import nest
+from insitu.codegen.cpu.emitter import Emitter, Value
+from insitu.codegen.cpu.gemm.pack import read
+from insitu.codegen.cpu.scalar import ScalarEmitter
+from insitu.codegen.nest import Contract, Expr
+from insitu.errors import InternalError
+
+i64 = dt.int64
+
+#: Positions are taken to lie below this bound where they do: index arithmetic in 32 bits, whatever the shape.
+_EXTENT = 1 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Epilogue:
+    """An epilogue whose sizes are runtime words.
+
+    Attributes
+    ----------
+    name : str
+        The accumulators' name.
+    body : tuple of Stmt
+        `Let` and `Store` statements; an axis named ``word0``, ``word1``, ... is a runtime word.
+    words : tuple of int
+        The words' values for this shape.
+    bounded : tuple of bool
+        Whether positions along batch, m and n are below the bound that the code relies on.
+    """
+
+    name: str
+    body: tuple[nest.Stmt, ...]
+    words: tuple[int, ...]
+    bounded: tuple[bool, ...]
+
+
+def generalise(contract: Contract) -> Epilogue:
+    """Replace the sizes in the epilogue's offsets by runtime words.
+
+    ``out[batch*12288 + m*1024 + n]``  →  ``out[word0 + batch*word1 + m*word2 + n]``
+    """
+    extents = {"batch": contract.batch, "m": contract.m, "n": contract.n}
+    rewriter = _Rewriter(extents)
+    body = tuple(map(rewriter.statement, contract.epilogue))
+    return Epilogue(contract.name, body, tuple(rewriter.words), tuple(extent <= _EXTENT for extent in extents.values()))
+
+
+class _Rewriter:
+    """One pass over the statements; equal offsets share their words."""
+
+    def __init__(self, extents: Mapping[str, int]) -> None:
+        self.axes = {n: nest.axis(n, _EXTENT if extent <= _EXTENT else None) for n, extent in extents.items()}
+        self.words: list[int] = []
+        self._offsets: dict[Expr, Expr] = {}
+        self._memo: dict[Expr, Expr] = {}
+
+    def statement(self, s: nest.Stmt) -> nest.Stmt:
+        if isinstance(s, nest.Let):
+            return nest.Let(s.name, self.expression(s.value))
+        if isinstance(s, nest.Store):
+            guard = None if s.guard is None else self.expression(s.guard)
+            return nest.Store(s.buffer, self.offset(s.offset), self.expression(s.value), guard)
+        raise InternalError(f"the epilogue of a contraction cannot hold a {type(s).__name__}")
+
+    def expression(self, x: Expr) -> Expr:
+        found = self._memo.get(x)
+        if found is None:
+            found = self._memo[x] = self._rebuilt(x)
+        return found
+
+    def _rebuilt(self, x: Expr) -> Expr:
+        if x.op in ("const", "ref"):
+            return x
+        if x.op == "axis":
+            return self.axes[x.attr]
+        if x.op == "load":
+            guard = self.expression(x.args[1]) if len(x.args) > 1 else None
+            return nest.load(x.attr, self.offset(x.args[0]), x.dtype, guard)
+        args = [self.expression(a) for a in x.args]
+        if x.op in ("cast", "bitcast"):
+            return (nest.cast if x.op == "cast" else nest.bitcast)(args[0], x.dtype)
+        return nest.op(x.op, *args)
+
+    def offset(self, x: Expr) -> Expr:
+        found = self._offsets.get(x)
+        if found is None:
+            found = self._offsets[x] = self._with_words(x)
+        return found
+
+    def _with_words(self, x: Expr) -> Expr:
+        rest, strides = x, {}
+        for name in ("n", "m", "batch"):
+            split = nest.linear(rest, name)
+            if split is None:
+                return self.expression(x)
+            rest, strides[name] = split
+        if rest.op != "const":
+            return self.expression(x)
+        total = self._word(rest.attr)
+        for name in ("batch", "m"):
+            total = nest.op("add", total, nest.op("mul", self.axes[name], self._word(strides[name])))
+        lanes = self.axes["n"] if strides["n"] == 1 else nest.op("mul", self.axes["n"], nest.index(strides["n"]))
+        return total if strides["n"] == 0 else nest.op("add", total, lanes)
+
+    def _word(self, value: int) -> Expr:
+        self.words.append(value)
+        return nest.axis(f"word{len(self.words) - 1}", None)
+
+
+@dataclasses.dataclass(frozen=True)
+class Span:
+    """A finished tile in memory and the part of it to write.
+
+    Element (row, column) is at ``start + row*pitch + column`` and stands for output element
+    ``(m + row, n + column)``; rows ``row_range`` and columns ``column_range`` are written.
+    """
+
+    start: Value
+    pitch: int
+    m: Value
+    n: Value
+    row_range: tuple[Value, Value]
+    column_range: tuple[Value, Value]
+
+
+class EpilogueWriter:
+    """Emits an epilogue over tiles."""
+
+    def __init__(self, b: Emitter, epilogue: Epilogue, dtype: dt.DType, lanes: int, buffers: Mapping[str, Value], words: Sequence[Value]) -> None:
+        self.b, self.epilogue, self.dtype, self.lanes, self.buffers = b, epilogue, dtype, lanes, buffers
+        self.words = {f"word{k}": word for k, word in enumerate(words)}
+
+    def write(self, span: Span, batch: Value) -> None:
+        """Run the statements over the span, row by row."""
+        b = self.b
+        first, stop = span.column_range
+        count = b.sub(stop, first)
+        whole = b.add(first, b.and_(count, b.const(-self.lanes, i64)))
+        with b.loop(*span.row_range, 1) as row:
+            line = b.offset(span.start, b.mul(row.index, b.const(span.pitch, i64)), self.dtype)
+            m = b.add(span.m, row.index)
+            with b.loop(first, whole, self.lanes) as column:
+                self._vector(b.offset(line, column.index, self.dtype), batch, m, b.add(span.n, column.index), self.lanes, None)
+            self._tail(line, batch, m, span.n, whole, stop)
+
+    def _tail(self, line: Value, batch: Value, m: Value, n: Value, first: Value, stop: Value) -> None:
+        """The columns that do not fill a vector: masked where that is cheap, else one by one."""
+        b = self.b
+        if not b.target.masks:
+            with b.loop(first, stop, 1) as column:
+                self._vector(b.offset(line, column.index, self.dtype), batch, m, b.add(n, column.index), 1, None)
+            return
+        left = b.sub(stop, first)
+        with b.when(b.cmp("gt", left, b.const(0, i64))):
+            mask = below(b, left, self.lanes)
+            self._vector(b.offset(line, first, self.dtype), batch, m, b.add(n, first), self.lanes, mask)
+
+    def _vector(self, at: Value, batch: Value, m: Value, n: Value, lanes: int, mask: Value | None) -> None:
+        value = read(self.b, at, self.dtype, self.dtype, lanes, mask)
+        axes = {"batch": batch, "m": m, "n": n, **self.words}
+        scope = ScalarEmitter(self.b, self.buffers, axes, "n" if lanes > 1 else None, lanes, mask, {self.epilogue.name: value})
+        for s in self.epilogue.body:
+            if isinstance(s, nest.Let):
+                scope.let(s)
+            elif isinstance(s, nest.Store):
+                scope.store(s)
+
+
+def below(b: Emitter, count: Value, lanes: int) -> Value:
+    """The mask of the first ``count`` lanes."""
+    ids = b.lane_ids(dt.int32, lanes)
+    return b.cmp("lt", ids, b.splat(b.cast(count, dt.int32), lanes))

@@ -1,0 +1,80 @@
+"""A thread's scratch memory, and the runtime words of a contraction.
+
+Scratch holds, in elements of the accumulation type: the packed slivers of the row side, one turned
+tile, the packed panels of the lane side, and the partial sums of a run of tiles.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from insitu.codegen.cpu.gemm.schedule import Schedule
+from insitu.codegen.nest import K_BLOCK
+
+#: Columns whose sums a product of few rows keeps at a time.
+STREAM_COLUMNS = 4096
+#: Runtime words before those of the epilogue.
+WORDS = ("slivers", "blocks", "panels", "panels_per_block", "rows", "columns", "k", "k_blocks", "run", "row_leading", "row_batch",
+         "lane_leading", "lane_batch", "panel_step", "tile_step", "sums_at")  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """The parts of scratch whose places do not depend on the shape.
+
+    Attributes
+    ----------
+    group : int
+        Slivers that are packed together: where neighbours in memory are rows, one sliver's rows are
+        less than a cache line.
+    row_pitch : int
+        From one k (or, where neighbours in memory differ in k, one row) to the next in a packed sliver.
+    sliver_step : int
+        From one packed sliver to the next.
+    turned_pitch : int
+        Row length of a turned tile.
+    turned_at, lanes_at : int
+        Where turned tiles and packed panels are.
+    """
+
+    group: int
+    row_pitch: int
+    sliver_step: int
+    turned_pitch: int
+    turned_at: int
+    lanes_at: int
+
+
+def layout(s: Schedule) -> Layout:
+    """The fixed places; they follow from the variant and the row side's order alone."""
+    v = s.variant
+    group = 4 if v.pack_rows and not s.row_side.along_k else 1
+    pitch = K_BLOCK if s.row_side.along_k else v.rows
+    # not a multiple of a page, or stores to several slivers would meet in one set of the cache
+    step = _rounded(K_BLOCK * v.rows + v.lanes, 64) + 32
+    turned_at = group * step if v.pack_rows else 0
+    turned_pitch = _rounded(v.rows, v.lanes)
+    lanes_at = _rounded(turned_at + (v.lanes * turned_pitch if v.swap else 0), 64)
+    return Layout(group, pitch, step, turned_pitch, turned_at, lanes_at)
+
+
+def runtime_words(s: Schedule, itemsize: int) -> tuple[dict[str, int], int]:
+    """The values of `WORDS` and the bytes of scratch."""
+    v = s.variant
+    panel_step = _rounded(min(max(s.k, 1), K_BLOCK) * v.columns, 64) + 32 if v.pack_lanes else 0
+    sums_at = layout(s).lanes_at + panel_step * s.panels_per_block
+    k_blocks = max(1, -(-s.k // K_BLOCK))
+    tile = v.rows * v.columns
+    tiles = s.run * s.panels_per_block if k_blocks > 1 else 1
+    words = {
+        "slivers": s.slivers, "blocks": s.blocks, "panels": s.panels, "panels_per_block": s.panels_per_block, "rows": s.m, "columns": s.n,
+        "k": s.k, "k_blocks": k_blocks, "run": s.run, "row_leading": s.row_side.leading, "row_batch": s.row_side.batch_stride,
+        "lane_leading": s.lane_side.leading, "lane_batch": s.lane_side.batch_stride, "panel_step": panel_step,
+        "tile_step": tile if k_blocks > 1 else 0, "sums_at": sums_at,
+    }  # fmt: skip
+    sums = 2 * v.rows * STREAM_COLUMNS if v.stream else tiles * tile
+    return words, (sums_at + sums + v.lanes) * itemsize
+
+
+def _rounded(n: int, to: int) -> int:
+    return -(-n // to) * to

@@ -1,0 +1,126 @@
+"""Copies of operand blocks in the order in which the micro-kernel reads them, converted on the way."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+
+from insitu import dtypes as dt
+from insitu.codegen.cpu.convert import convert
+from insitu.codegen.cpu.emitter import Emitter, Value
+
+DType = dt.DType
+i64 = dt.int64
+
+
+def read(b: Emitter, pointer: Value, dtype: DType, to: DType, lanes: int = 1, mask: Value | None = None) -> Value:
+    """Elements of a memory type as values of the accumulation type."""
+    memory = dt.uint16 if dtype.kind == "f" and dtype.bits == 16 else dtype
+    return convert(b, b.bitcast(b.load(pointer, memory, lanes, mask), dtype), to)
+
+
+def group(dtype: DType, lanes: int) -> int:
+    """Elements of one 128-bit part of a vector, inside which shuffles are cheap."""
+    return min(lanes, 2 if dtype.bits == 64 else 4)
+
+
+def transpose(b: Emitter, load: Callable[[int, int], Value | None], dtype: DType, lanes: int, chunks: int = 1) -> list[Value]:
+    """Turn ``lanes`` rows of ``chunks * group`` elements into as many vectors whose lane r is row r's element.
+
+    Rows r, r + group, r + 2*group, ... are joined into one vector while they are loaded, so that only
+    shuffles inside 128 bits remain. ``load(row, chunk)`` gives a ``group`` of elements, or None where the
+    value does not matter. A row's chunks are loaded together: rows that are a multiple of a page apart
+    meet in one set of the cache, which does not hold them all.
+    """
+    width = group(dtype, lanes)
+    joined = [
+        [_join(b, [load(g * width + w, chunk) for g in range(lanes // width)], dtype, width) for chunk in range(chunks)] for w in range(width)
+    ]
+    return [vector for chunk in zip(*joined, strict=True) for vector in _turned(b, chunk, lanes, width)]
+
+
+def _turned(b: Emitter, joined: Sequence[Value], lanes: int, width: int) -> list[Value]:
+    """Transpose inside each 128 bits."""
+    if width == 1:
+        return list(joined)
+    low, high = ([b.shuffle(x, y, _mix(lanes, width, half)) for x, y in zip(joined[::2], joined[1::2], strict=True)] for half in (0, 1))
+    if width == 2:
+        return [*low, *high]
+    return [b.shuffle(*pair, _mix_pairs(lanes, half)) for pair in (low, high) for half in (0, 1)]
+
+
+def _join(b: Emitter, parts: Sequence[Value | None], dtype: DType, width: int) -> Value:
+    """The parts side by side as one vector (their number is a power of two)."""
+    values = [Value("poison", dtype, width) if p is None else p for p in parts]
+    while len(values) > 1:
+        lanes = values[0].lanes
+        values = [_pair(b, x, y, lanes) for x, y in zip(values[::2], values[1::2], strict=True)]
+    return values[0]
+
+
+def _pair(b: Emitter, x: Value, y: Value, lanes: int) -> Value:
+    if lanes > 1:
+        return b.shuffle(x, y, range(2 * lanes))
+    return b.insert(b.insert(Value("poison", x.dtype, 2), x, 0), y, 1)
+
+
+def _mix(lanes: int, width: int, half: int) -> list[int]:
+    """In each group: element of x, element of y, next of x, next of y, from its lower or upper half."""
+    return [g + half * (width // 2) + k // 2 + (k % 2) * lanes for g in range(0, lanes, width) for k in range(width)]
+
+
+def _mix_pairs(lanes: int, half: int) -> list[int]:
+    """In each group of four: two elements of x, then two of y, from the lower or upper half."""
+    return [g + half * 2 + k % 2 + (k // 2) * lanes for g in range(0, lanes, 4) for k in range(4)]
+
+
+def copy_row(b: Emitter, source: Value, target: Value, length: Value, dtype: DType, to: DType, lanes: int) -> None:
+    """Copy ``length`` contiguous elements; the last vector overlaps the one before."""
+    with either(b, b.cmp("ge", length, b.const(lanes, i64))) as otherwise:
+        last = b.sub(length, b.const(lanes, i64))
+        with b.loop(0, length, lanes) as loop:
+            at = b.min(loop.index, last)
+            b.store(read(b, b.offset(source, at, dtype), dtype, to, lanes), b.offset(target, at, to))
+        otherwise()
+        with b.loop(0, length, 1) as loop:
+            b.store(read(b, b.offset(source, loop.index, dtype), dtype, to), b.offset(target, loop.index, to))
+
+
+def turn_columns(b: Emitter, rows: Sequence[Value], target: Value, pitch: int, length: Value, dtype: DType, to: DType) -> None:
+    """Write column c of the given rows (pointers; ``length`` elements each) as a vector to ``target + c*pitch``."""
+    lanes = len(rows)
+    width = group(to, lanes)
+
+    def turn(at: Value, chunks: int) -> None:
+        vectors = transpose(b, lambda r, c: read(b, b.offset(b.offset(rows[r], at, dtype), c * width, dtype), dtype, to, width), to, lanes, chunks)
+        place = b.offset(target, b.mul(at, b.const(pitch, i64)), to)
+        for c, vector in enumerate(vectors):
+            b.store(vector, b.offset(place, c * pitch, to))
+
+    with either(b, b.cmp("ge", length, b.const(width, i64))) as otherwise:
+        whole, last = b.and_(length, b.const(-lanes, i64)), b.sub(length, b.const(width, i64))
+        with b.loop(0, whole, lanes) as loop:
+            turn(loop.index, lanes // width)
+        with b.loop(whole, length, width) as loop:
+            turn(b.min(loop.index, last), 1)
+        otherwise()
+        with b.loop(0, length, 1) as loop:
+            place = b.offset(target, b.mul(loop.index, b.const(pitch, i64)), to)
+            for r, row in enumerate(rows):
+                b.store(read(b, b.offset(row, loop.index, dtype), dtype, to), b.offset(place, r, to))
+
+
+@contextlib.contextmanager
+def either(b: Emitter, condition: Value) -> Iterator[Callable[[], None]]:
+    """Emit both branches of a condition: the body up to the call of what is yielded, and the rest."""
+    yes, no, joined = b.name("yes"), b.name("no"), b.name("joined")
+    b.branch(yes, condition, no)
+    b.block(yes)
+
+    def otherwise() -> None:
+        b.branch(joined)
+        b.block(no)
+
+    yield otherwise
+    b.branch(joined)
+    b.block(joined)

@@ -1,0 +1,246 @@
+"""How a contraction is run: which axis goes in lanes, the register tile, what is packed, what a unit is.
+
+Nothing here changes a bit of a result: each output element is the same chain whatever is chosen.
+
+The generated code knows a *row side*, whose elements are broadcast one by one, and a *lane side*,
+which is loaded in vectors. Usually they are A and B; with ``swap`` they are B and A transposed,
+lanes run along m, and finished tiles are transposed before the epilogue.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from insitu import dtypes as dt
+from insitu.codegen.nest import K_BLOCK, Contract, Operand
+from insitu.codegen.target import Target
+from insitu.errors import InternalError
+
+DType = dt.DType
+
+#: Bytes of the packed lane-side block, which should stay in the level-2 cache.
+BLOCK_BYTES = 400_000
+#: Bytes of an operand up to which it is read in place.
+_IN_PLACE_BYTES = 300_000
+#: Rows of one run of tiles whose partial sums are kept while later k blocks are packed.
+RUN_ROWS = 1100
+#: Columns of one unit of a product of few rows.
+STREAM_UNIT = 256
+#: Work worth a second thread, in multiply-adds of one lane.
+GRAIN_OPS = 500_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Side:
+    """One operand as the generated code sees it: element (outer, k)."""
+
+    buffer: str
+    dtype: DType
+    batch_stride: int
+    outer_stride: int
+    k_stride: int
+
+    @property
+    def along_k(self) -> bool:
+        """Whether neighbours in memory differ in k (else in the outer index)."""
+        return self.outer_stride != 1
+
+    @property
+    def leading(self) -> int:
+        """The stride that is not 1."""
+        return self.outer_stride if self.along_k else self.k_stride
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """The part of a schedule that decides the machine code.
+
+    Attributes
+    ----------
+    swap : bool
+        Lanes run along m.
+    rows, vectors, lanes : int
+        The register tile: ``rows`` broadcasts by ``vectors`` vectors of ``lanes``.
+    pack_rows, pack_lanes : bool
+        Whether the row side and the lane side are copied first.
+    narrow : bool
+        The lane side has fewer elements than one tile, so that loads need masks.
+    stream : int
+        If not 0, the few rows' sums are kept in memory while the lane side is read in the order in which it
+        lies there, this many rows of it at a time (`vectors` is 1).
+    """
+
+    swap: bool
+    rows: int
+    vectors: int
+    lanes: int
+    pack_rows: bool
+    pack_lanes: bool
+    narrow: bool
+    stream: int = 0
+
+    @property
+    def columns(self) -> int:
+        return self.vectors * self.lanes
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """A `Variant` and what one shape needs to run it.
+
+    Attributes
+    ----------
+    variant : Variant
+        The machine code's part.
+    row_side, lane_side : Side
+        The operands in their roles.
+    m, n, k : int
+        Extents of the row side, the lane side and the contracted axis.
+    slivers, panels, panels_per_block, blocks : int
+        Tiles along the row side; tiles along the lane side, how many of them are packed together, and in how many blocks.
+    run : int
+        Slivers whose partial sums are kept at a time.
+    """
+
+    variant: Variant
+    row_side: Side
+    lane_side: Side
+    batch: int
+    m: int
+    n: int
+    k: int
+    slivers: int
+    panels: int
+    panels_per_block: int
+    blocks: int
+    run: int
+
+    @property
+    def units(self) -> int:
+        return self.batch * self.blocks * self.slivers if self.m and self.n else 0
+
+    @property
+    def grain(self) -> int:
+        tile_ops = self.variant.rows * self.variant.columns * self.panels_per_block * max(1, self.k)
+        return max(1, min(self.units, -(-GRAIN_OPS // max(1, tile_ops))))
+
+
+def choose(contract: Contract, target: Target) -> Schedule:
+    """The schedule for one shape on one CPU: the cheapest of some tiles, by a rough model of their cycles."""
+    best = min(_candidates(contract, target), key=lambda v: _cost(contract, v, target))
+    return arrange(contract, best)
+
+
+def arrange(c: Contract, variant: Variant, *, panels_per_block: int = 0, run: int = 0) -> Schedule:
+    """The schedule of a shape with the given tile and packing; 0 leaves a number to the cache sizes.
+
+    Raises
+    ------
+    InternalError
+        If the variant cannot run the shape.
+    """
+    m, n = (c.n, c.m) if variant.swap else (c.m, c.n)
+    row_side, lane_side = sides(c, variant.swap)
+    if variant.rows > max(1, m) or (variant.columns > n) != variant.narrow or (lane_side.along_k and not variant.pack_lanes):
+        raise InternalError(f"a contraction of {c.m}x{c.k} by {c.k}x{c.n} cannot run as {variant}")
+    panels, slivers = max(1, -(-n // variant.columns)), max(1, -(-m // variant.rows))
+    if variant.stream:
+        panels_per_block = STREAM_UNIT // variant.columns
+    per_block = panels_per_block or _panels_per_block(panels, variant.columns, c)
+    runs = -(-slivers * variant.rows // RUN_ROWS) if c.k > K_BLOCK else 1
+    return Schedule(
+        variant, row_side, lane_side, c.batch, m, n, c.k, slivers, panels, per_block, -(-panels // per_block), run or -(-slivers // runs)
+    )
+
+
+def sides(c: Contract, swap: bool) -> tuple[Side, Side]:
+    """The row side and the lane side."""
+
+    def side(o: Operand, outer: int, k: int) -> Side:
+        return Side(o.buffer, o.dtype, o.batch_stride, outer, k)
+
+    a = side(c.a, c.a.row_stride, c.a.col_stride)
+    b = side(c.b, c.b.col_stride, c.b.row_stride)
+    return (b, a) if swap else (a, b)
+
+
+#: Tiles as (rows, vectors): with 32 registers, and with 16.
+_TILES = {
+    True: ((13, 2), (8, 2), (10, 2), (12, 2), (16, 1), (12, 1), (10, 1), (13, 1), (20, 1), (25, 1), (8, 3), (9, 3), (6, 4)),
+    False: ((6, 2), (5, 2), (4, 2), (4, 3), (12, 1), (10, 1), (8, 1), (6, 1)),
+}
+
+
+def _candidates(c: Contract, target: Target) -> Iterator[Variant]:
+    lanes, wide = target.lanes(max(32, c.dtype.bits)), target.registers >= 32
+    for swap in (False, True):
+        m, n = (c.n, c.m) if swap else (c.m, c.n)
+        available = max(1, -(-n // lanes))
+        few = max(1, m)
+        tiles = {(rows, min(vectors, available)) for rows, vectors in _TILES[wide] if rows <= few}
+        if few <= 12:
+            tiles |= {(few, min(vectors, available)) for vectors in (1, 2, 3, 4, 6, 8, 12, 16) if few * vectors <= (24 if wide else 12)}
+        if _streams(c, swap, few, n, lanes):
+            yield Variant(swap, few, 1, lanes, False, False, False, _stream_rows(few, n * c.k * c.dtype.itemsize, wide))
+            continue
+        for rows, vectors in sorted(tiles):
+            yield _packed(c, target, swap, rows, vectors, lanes)
+
+
+def _streams(c: Contract, swap: bool, rows: int, columns: int, lanes: int) -> bool:
+    """Whether memory decides: few rows, and a lane side that lies in the right order and in no near cache."""
+    row_side, lane_side = sides(c, swap)
+    fits = row_side.dtype is lane_side.dtype is c.dtype and not lane_side.along_k and columns >= lanes
+    return fits and rows <= 4 and columns * c.k * c.dtype.itemsize > _IN_PLACE_BYTES
+
+
+def _stream_rows(rows: int, size: int, wide: bool) -> int:
+    """Rows read at a time: more of them meet in one set of the cache, fewer read and write the sums more often."""
+    if not wide:
+        return (8, 4, 2, 2)[rows - 1]
+    return 8 if rows <= 2 and size > 16_000_000 else 4
+
+
+def _packed(c: Contract, target: Target, swap: bool, rows: int, vectors: int, lanes: int) -> Variant:
+    """What to copy first. In place is best while the caches hold it."""
+    m, n = (c.n, c.m) if swap else (c.m, c.n)
+    row_side, lane_side = sides(c, swap)
+    size, columns = c.dtype.itemsize, vectors * lanes
+    narrow, panels = n < columns, -(-n // columns)
+    lanes_in_place = lane_side.dtype is c.dtype and not lane_side.along_k and not (narrow and not target.masks)
+    pack_lanes = not lanes_in_place or (m > 48 and n * min(c.k, K_BLOCK) * size > _IN_PLACE_BYTES)
+    rows_in_place = row_side.dtype is c.dtype and (rows <= 12 or vectors == 1 or not row_side.along_k)
+    paged = row_side.leading * size % 2048 == 0 and (rows > 10 if row_side.along_k else c.k > 256)
+    pack_rows = not rows_in_place or (paged and panels > 1) or (panels > 4 and c.k * m * size > _IN_PLACE_BYTES)
+    return Variant(swap, rows, vectors, lanes, pack_rows, pack_lanes, narrow)
+
+
+def _cost(c: Contract, v: Variant, target: Target) -> float:
+    """Cycles, roughly."""
+    m, n, k = (c.n, c.m, max(1, c.k)) if v.swap else (c.m, c.n, max(1, c.k))
+    row_side, lane_side = sides(c, v.swap)
+    panels, slivers = -(-n // v.columns), -(-m // v.rows)
+    sums = v.rows * v.vectors
+    rate = 1.0 if target.vector_bits >= 512 else 0.5
+    step = max(sums * rate, 4.0, (v.rows + v.vectors) * 0.5) + (v.rows + v.vectors) * 0.02
+    tile = k * step + -(-k // K_BLOCK) * (25 + 2 * sums)
+    tile += v.columns * 7 + 40 if v.swap else v.rows * (3 + 2 * v.vectors)
+    total = tile * panels * slivers
+    if v.stream:
+        return k * v.rows * panels * (1 + 2 / v.stream)
+    if v.pack_lanes:
+        total += k * (0.2 * n if lane_side.along_k else 1.5 * panels * v.vectors)
+    if v.pack_rows:
+        again = -(-panels * v.columns * K_BLOCK * c.dtype.itemsize // BLOCK_BYTES)
+        total += again * (m * (3 * k / v.lanes + 10) if row_side.along_k else 3 * k * slivers)
+    elif row_side.along_k and v.rows > 10 and row_side.leading * c.dtype.itemsize % 2048 == 0:
+        total += tile * panels * slivers * 0.3
+    return total
+
+
+def _panels_per_block(panels: int, columns: int, c: Contract) -> int:
+    """Panels that are packed together, the blocks as even as they can be."""
+    most = max(1, BLOCK_BYTES // (columns * K_BLOCK * c.dtype.itemsize))
+    blocks = -(-panels // most)
+    return -(-panels // blocks)

@@ -1,0 +1,377 @@
+"""Loop nests to LLVM: element-wise kernels, row kernels, column reductions and scans.
+
+Number of lanes, unrolling and tails are chosen here; none of them changes a bit, because the order
+of arithmetic is the loop nest's (`insitu.codegen.nest`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from insitu import dtypes as dt
+from insitu.codegen import nest
+from insitu.codegen.cpu import survey, traffic
+from insitu.codegen.cpu.emitter import Emitter, Value
+from insitu.codegen.cpu.folds import Fold, State, fold_of
+from insitu.codegen.cpu.scalar import ScalarEmitter
+from insitu.codegen.generated import CODE_VERSION, Code, Generated
+from insitu.codegen.nest import Expr, Kernel, Stmt
+from insitu.codegen.nest_text import own_roots
+from insitu.codegen.target import Target
+from insitu.errors import InternalError
+
+#: Work of one grain in nanoseconds: long beside handing it to a thread, short beside a kernel worth sharing.
+_GRAIN_TIME = 25_000
+_ALIGN = 64
+#: Instructions up to which a row reduction's body is repeated for each register of virtual lanes.
+_SHORT = 16
+_NOTHING: Mapping[int, list[traffic.Ahead]] = {}
+
+
+def generate(kernel: Kernel, target: Target) -> Generated:
+    """Machine code for every kernel but contractions and sorts.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        A verified kernel of `Store`, `Let`, `Loop` and `Reduce` statements.
+    target : Target
+        The CPU.
+
+    Returns
+    -------
+    Generated
+        The code and how to launch it.
+    """
+    key = kernel_key(kernel, target, *sorted(traffic.streamed(kernel)))
+    symbol = f"k_{key[:24]}"
+    code = Code(key, symbol, lambda: _Nest(kernel, target).module(symbol), target)
+    return Generated(code, (), kernel.units, _grain(kernel, target), scratch_offsets(kernel)[1])
+
+
+def kernel_key(kernel: Kernel, target: Target, *schedule: str) -> str:
+    """The identity of a kernel's machine code: code version, text, target and choices of schedule."""
+    parts = (CODE_VERSION, str(kernel), target.isa, *schedule)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def scratch_offsets(kernel: Kernel) -> tuple[dict[str, int], int]:
+    """Where each scratch buffer starts in a thread's memory, in bytes, and how much there is in all."""
+    offsets, total = {}, 0
+    for buffer in kernel.buffers:
+        if buffer.role == "scratch":
+            offsets[buffer.name] = total
+            total += -(-buffer.size * buffer.dtype.itemsize // _ALIGN) * _ALIGN
+    return offsets, total
+
+
+def pointers(b: Emitter, kernel: Kernel, args: Value, scratch: Value) -> dict[str, Value]:
+    """The address of each buffer, read from a kernel's arguments."""
+    offsets, _ = scratch_offsets(kernel)
+    out: dict[str, Value] = {}
+    words = 0
+    for buffer in kernel.buffers:
+        if buffer.role == "scratch":
+            out[buffer.name] = b.offset(scratch, offsets[buffer.name], dt.uint8)
+        else:
+            out[buffer.name] = b.emit(f"load ptr, {b.offset(args, words, dt.int64)!r}, align 8", None)
+            words += 1
+    return out
+
+
+def _grain(kernel: Kernel, target: Target) -> int:
+    lanes = target.lanes(survey.element_bits(kernel.body))
+    units = max(1, int(_GRAIN_TIME / max(0.01, survey.nanoseconds(kernel.body, lanes))))
+    return -(-units // 64) * 64 if kernel.vector else units
+
+
+class _Nest:
+    """Writes one kernel's function."""
+
+    def __init__(self, kernel: Kernel, target: Target) -> None:
+        self.kernel, self.target = kernel, target
+        self.b = Emitter(target)
+        self.accumulators: Value
+        self.streamed = traffic.streamed(kernel)
+        self.ahead = traffic.fetched_ahead(kernel)
+        self.fetching: list[traffic.Ahead] = []
+
+    def module(self, symbol: str) -> str:
+        """The LLVM module with the kernel's function."""
+        b, body, unit = self.b, self.kernel.body, self.kernel.unit
+        i64 = dt.int64
+        with b.function(symbol, [("args", None), ("begin", i64), ("end", i64), ("scratch", None)]) as (args, begin, end, scratch):
+            self.accumulators = b.alloca(dt.uint8, 2 * nest.MAX_LANES * 8) if _has_row(body) else args
+            buffers = pointers(b, self.kernel, args, scratch)
+            scope = ScalarEmitter(b, buffers, {}, lane_axis=unit)
+            scope.hoist(survey.roots(body), survey.changing(body, unit), unit)
+            if not self.streamed:
+                self._all_units(scope, begin, end)
+            else:
+                aligned = self._aligned([buffers[name] for name in sorted(self.streamed)], begin)
+                with b.when(aligned):
+                    scope.streamed = self.streamed
+                    self._all_units(scope, begin, end)
+                    if self.target.triple.startswith("x86_64"):
+                        b.fence()
+                with b.when(b.not_(aligned)):
+                    scope.streamed = frozenset()
+                    self._all_units(scope, begin, end)
+        return b.module()
+
+    def _aligned(self, places: list[Value], begin: Value) -> Value:
+        """Whether every streamed result starts at a cache line, and with it each whole vector of it."""
+        b = self.b
+        bits = b.const(0, dt.int64)
+        for pointer in places:
+            bits = b.or_(bits, b.emit(f"ptrtoint {pointer!r} to i64", dt.int64))
+        if self.kernel.vector:
+            bits = b.or_(bits, begin)
+        return b.cmp("eq", b.and_(bits, b.const(_ALIGN - 1, dt.int64)), b.const(0, dt.int64))
+
+    def _all_units(self, scope: ScalarEmitter, begin: Value, end: Value) -> None:
+        if self.kernel.vector and not survey.has_vector_axis(self.kernel.body):
+            self._vector_units(scope, begin, end)
+        else:
+            with self.b.loop(begin, end) as turn:
+                self._run(self.kernel.body, scope.child({self.kernel.unit: turn.index}), self.ahead)
+
+    def _vector_units(self, scope: ScalarEmitter, begin: Value, end: Value) -> None:
+        """Whole steps, then whole vectors, then the rest under a mask or one by one."""
+        b, body = self.b, self.kernel.body
+        width = self.target.lanes(survey.element_bits(body))
+        lanes = width * self._unroll(body)
+        start = begin
+        for step in (lanes,) if lanes == width else (lanes, width):
+            count = b.and_(b.sub(end, start), b.const(-step, dt.int64))
+            stop = b.add(start, count)
+            self._units(scope, start, stop, step)
+            start = stop
+        if width > 1 and self.target.masks:
+            with b.when(b.cmp("lt", start, end)):
+                left = b.cast(b.sub(end, start), dt.int32)
+                mask = b.cmp("lt", b.lane_ids(dt.int32, width), left)
+                self._run(body, scope.child({self.kernel.unit: start}, lanes=width, mask=mask))
+        elif width > 1:
+            self._units(scope, start, end, 1)
+
+    def _units(self, scope: ScalarEmitter, start: Value, stop: Value, lanes: int) -> None:
+        with self.b.loop(start, stop, lanes) as turn:
+            self._run(self.kernel.body, scope.child({self.kernel.unit: turn.index}, lanes=lanes))
+
+    def _unroll(self, body: Sequence[Stmt], *more: Expr) -> int:
+        """Vectors per step: several where a turn is too short to keep the memory busy."""
+        parts = survey.values(body, *more)
+        work, loads = survey.instructions(parts), sum(x.op == "load" for x in parts)
+        registers = self.target.registers
+        if work + loads <= registers // 4:
+            return 4
+        return 2 if work + loads <= registers // 2 else 1
+
+    # -- statements --------------------------------------------------------------------------
+    def _run(self, body: Sequence[Stmt], scope: ScalarEmitter, ahead: Mapping[int, list[traffic.Ahead]] = _NOTHING) -> None:
+        waiting: list[nest.Store | nest.Let] = []
+        for k, s in enumerate(body):
+            if isinstance(s, nest.Store | nest.Let):
+                waiting.append(s)
+                continue
+            self._straight(waiting, scope)
+            waiting = []
+            self.fetching = ahead.get(k, [])
+            if isinstance(s, nest.Loop):
+                self._loop(s, scope)
+            elif isinstance(s, nest.Reduce):
+                self._reduce(s, scope)
+            else:
+                raise InternalError(f"code generator: {type(s).__name__} among other statements")
+        self._straight(waiting, scope)
+
+    def _straight(self, body: Sequence[nest.Store | nest.Let], scope: ScalarEmitter) -> None:
+        """Statements without loops. All values are computed before any is written, as far as no statement
+        reads what an earlier one writes: loads overlap, and memory updated in place is read before.
+        """
+        pending: list[tuple[nest.Store, Value, Value | None]] = []
+
+        def write() -> None:
+            for store, value, guard in pending:
+                scope.place(store, value, guard)
+            scope.forget({store.buffer for store, _, _ in pending})
+            pending.clear()
+
+        for s in body:
+            written = frozenset(store.buffer for store, _, _ in pending)
+            seen: dict[Expr, bool] = {}
+            if written and any(survey.reads(x, written, seen) for x in own_roots(s)):
+                write()
+            if isinstance(s, nest.Let):
+                scope.let(s)
+            else:
+                pending.append((s, scope.value(s.value), None if s.guard is None else scope.value(s.guard)))
+        write()
+
+    def _enter(self, body: Sequence[Stmt], scope: ScalarEmitter, axis: str, lane_axis: str | None, *more: Expr) -> None:
+        """Prepare for a loop: drop what the loop will overwrite, compute what it does not change."""
+        scope.forget(survey.stored(body))
+        scope.hoist([*survey.roots(body), *more], survey.changing(body, axis), lane_axis or axis)
+
+    def _fetch(self, scope: ScalarEmitter, start: Value, lanes: int) -> None:
+        """Fetch ahead what stands at the same place in the next unit's rows."""
+        for row in self.fetching:
+            pointer = scope.pointer(row.load.attr, row.base, row.load.dtype)
+            first = self.b.offset(self.b.offset(pointer, row.step, row.load.dtype), start, row.load.dtype)
+            for byte in range(0, lanes * row.load.dtype.itemsize, _ALIGN):
+                self.b.prefetch(self.b.offset(first, byte, dt.uint8))
+
+    def _loop(self, s: nest.Loop, scope: ScalarEmitter) -> None:
+        name, n = s.axis.name, s.axis.extent
+        if n < 1:
+            return
+        vector = s.axis.kind == "vector" and scope.lanes == 1 and not survey.has_vector_axis(s.body)
+        lane_axis = name if scope.lanes == 1 else scope.lane_axis
+        self._enter(s.body, scope, name, lane_axis)
+        if not vector:
+            with self.b.loop(0, n) as turn:
+                self._run(s.body, scope.child({name: turn.index}, lane_axis))
+            return
+        width = self.target.lanes(survey.element_bits(s.body))
+        lanes = width * self._unroll(s.body)
+        while lanes > width and lanes > n:
+            lanes //= 2
+        full = n // lanes * lanes
+        if full > lanes:
+            with self.b.loop(0, full, lanes) as turn:
+                self._fetch(scope, turn.index, lanes)
+                self._run(s.body, scope.child({name: turn.index}, name, lanes))
+            done = full
+        else:
+            done = 0
+        while done < n:
+            part, mask = self._piece(n - done, lanes, width)
+            self._run(s.body, scope.child({name: self.b.const(done, dt.int64)}, name, part, mask))
+            done += part
+
+    def _piece(self, left: int, lanes: int, width: int) -> tuple[int, Value | None]:
+        """Lanes of the next piece of a remainder, and a mask if not all of them exist."""
+        while lanes > width and lanes > left:
+            lanes //= 2
+        while lanes // 2 >= left:
+            lanes //= 2
+        return lanes, self._mask(left, lanes)
+
+    def _mask(self, count: int, lanes: int) -> Value | None:
+        """A mask of the first ``count`` lanes; None if that is all."""
+        if count >= lanes:
+            return None
+        bits = ", ".join(f"i1 {'true' if k < count else 'false'}" for k in range(lanes))
+        return Value(f"<{bits}>", dt.bool_, lanes)
+
+    # -- reductions --------------------------------------------------------------------------
+    def _reduce(self, s: nest.Reduce, scope: ScalarEmitter) -> None:
+        if s.axis.extent < 1:
+            empty = {"sum": 0, "prod": 1}.get(s.how)
+            if empty is None:
+                raise InternalError(f"code generator: {s.how} over no elements")
+            scope.refs[s.name] = self.b.const(empty, s.value.dtype, scope.lanes)
+        elif s.axis.kind == "serial":
+            self._chain(s, scope)
+        elif scope.lanes > 1:
+            raise InternalError(f"code generator: {s.name} reduces a vector axis inside lanes of {scope.lane_axis}")
+        else:
+            self._row(s, scope)
+
+    def _chain(self, s: nest.Reduce, scope: ScalarEmitter) -> None:
+        """One chain in increasing order (in every lane of an axis around it)."""
+        name, fold = s.axis.name, fold_of(self.b, s)
+        lane_axis = name if scope.lanes == 1 else scope.lane_axis
+        self._enter((s,), scope, name, lane_axis)
+        with self.b.loop(0, s.axis.extent, 1, fold.start(0, scope.lanes)) as turn:
+            inside = scope.child({name: turn.index}, lane_axis)
+            self._run(s.body, inside)
+            state = fold.step(tuple(turn.values), inside.vector(s.value), turn.index, None)
+            inside.refs[s.name] = fold.result(state)
+            self._run(s.after, inside)
+            turn.next = list(state)
+        scope.refs[s.name] = fold.result(tuple(turn.results))
+
+    def _row(self, s: nest.Reduce, scope: ScalarEmitter) -> None:
+        """Virtual lanes folded step by step, then the tree."""
+        if survey.has_vector_axis((*s.body, *s.after)) or s.after:
+            raise InternalError(f"code generator: {s.name} over a vector axis has a loop or a scan inside")
+        self._enter((s,), scope, s.axis.name, s.axis.name)
+        fold, virtual = fold_of(self.b, s), nest.virtual_lanes(s.axis.extent)
+        lanes = min(virtual, self.target.lanes(survey.element_bits((s,))) * self._unroll(s.body, s.value))
+        states = [fold.start(k, lanes) for k in range(0, virtual, lanes)]
+        bits = sum(v.dtype.bits * v.lanes for state in states for v in state if v.dtype)
+        short = survey.instructions(survey.values((s,))) <= _SHORT
+        if len(states) > 1 and (not short or bits > self.target.vector_bits * (self.target.registers - 6)):
+            states = self._row_in_memory(s, scope, fold, states)
+        else:
+            states = self._row_in_registers(s, scope, fold, states)
+        scope.refs[s.name] = fold.tree(states)
+
+    def _row_in_registers(self, s: nest.Reduce, scope: ScalarEmitter, fold: Fold, states: list[State]) -> list[State]:
+        """A loop over blocks of one element for each virtual lane; the lanes stay in registers."""
+        b, n = self.b, s.axis.extent
+        lanes, virtual = states[0][0].lanes, nest.virtual_lanes(n)
+
+        def block(states: list[State], at: Value, count: int) -> list[State]:
+            out = list(states)
+            for k in range(0, count, lanes):
+                start = b.add(at, b.const(k, dt.int64)) if k else at
+                out[k // lanes] = self._fold(s, scope, fold, states[k // lanes], start, self._mask(count - k, lanes))
+            return out
+
+        whole, rest = divmod(n, virtual)
+        if whole > 1:
+            with b.loop(0, whole * virtual, virtual, [v for state in states for v in state]) as turn:
+                states = block(_split(turn.values, len(states)), turn.index, virtual)
+                turn.next = [v for state in states for v in state]
+            states = _split(turn.results, len(states))
+        elif whole:
+            states = block(states, b.const(0, dt.int64), virtual)
+        return block(states, b.const(whole * virtual, dt.int64), rest)
+
+    def _row_in_memory(self, s: nest.Reduce, scope: ScalarEmitter, fold: Fold, states: list[State]) -> list[State]:
+        """The same folds with the virtual lanes in memory: one copy of a long body, no need of many registers."""
+        b, n = self.b, s.axis.extent
+        lanes, virtual = states[0][0].lanes, nest.virtual_lanes(n)
+        places = [b.offset(self.accumulators, k * virtual * 8, dt.uint8) for k in range(len(states[0]))]
+
+        def turn_at(start: Value, mask: Value | None) -> None:
+            first = b.and_(start, b.const(virtual - 1, dt.int64))
+            spots = [b.offset(p, first, v.dtype) for p, v in zip(places, states[0], strict=True)]  # type: ignore[arg-type]
+            state = tuple(b.load(p, v.dtype, lanes) for p, v in zip(spots, states[0], strict=True))  # type: ignore[arg-type]
+            for value, spot in zip(self._fold(s, scope, fold, state, start, mask), spots, strict=True):
+                b.store(value, spot)
+
+        for k, state in enumerate(states):
+            for value, place in zip(state, places, strict=True):
+                b.store(value, b.offset(place, k * lanes, value.dtype))  # type: ignore[arg-type]
+        full = n // lanes * lanes
+        with b.loop(0, full, lanes) as turn:
+            turn_at(turn.index, None)
+        if full < n:
+            turn_at(b.const(full, dt.int64), self._mask(n - full, lanes))
+        return [
+            tuple(b.load(b.offset(p, k * lanes, v.dtype), v.dtype, lanes) for p, v in zip(places, states[0], strict=True))  # type: ignore[arg-type]
+            for k in range(len(states))
+        ]
+
+    def _fold(self, s: nest.Reduce, scope: ScalarEmitter, fold: Fold, state: State, start: Value, mask: Value | None) -> State:
+        """One more element in each lane of one piece."""
+        self._fetch(scope, start, state[0].lanes)
+        inside = scope.child({s.axis.name: start}, s.axis.name, state[0].lanes, mask)
+        self._run(s.body, inside)
+        value = inside.vector(s.value)
+        position = inside.vector(s.axis.at) if s.how.startswith("arg") else None
+        return fold.step(state, value, position, mask)
+
+
+def _has_row(body: Sequence[Stmt]) -> bool:
+    return any(isinstance(s, nest.Reduce) and s.axis.kind == "vector" for s in survey.statements(body))
+
+
+def _split(values: Sequence[Value], parts: int) -> list[State]:
+    size = len(values) // parts
+    return [tuple(values[k * size : (k + 1) * size]) for k in range(parts)]

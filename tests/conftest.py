@@ -1,0 +1,43 @@
+"""Settings of the test run: verifier on, a kernel cache of its own, where the data are."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Before insitu is imported, and inherited by the processes that tests start: every pass is verified,
+# and the user's kernel cache is neither read (it would hide what is compiled) nor written.
+os.environ["INSITU_VERIFY"] = "1"
+_CACHE = tempfile.mkdtemp(prefix="insitu-tests-")
+os.environ["INSITU_CACHE_DIR"] = _CACHE
+
+settings.register_profile("insitu", derandomize=True, deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("insitu")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(_CACHE, ignore_errors=True)
+
+
+def _data_dir() -> Path | None:
+    named = os.environ.get("INSITU_DATA_DIR")
+    for folder in (Path(named),) if named else (ROOT / "shared" / "data", ROOT.parent / "shared" / "data"):
+        if folder.is_dir():
+            return folder
+    return None
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder with the real data sets; the test is skipped where there is none."""
+    folder = _data_dir()
+    if folder is None:
+        pytest.skip("no data folder: set INSITU_DATA_DIR")
+    return folder

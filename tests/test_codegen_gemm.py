@@ -1,0 +1,263 @@
+"""Contractions: values, and exact bits of the chain of fma that the loop nest defines."""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import functools
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+
+from insitu import dtypes as dt
+from insitu.codegen import nest
+from insitu.codegen.cpu import assemble, gemm
+from insitu.codegen.cpu.gemm.schedule import Variant, arrange
+from insitu.codegen.generated import Code, Generated
+from insitu.codegen.target import Target, named
+
+NATIVE = named("native")
+TARGETS = [NATIVE, named("native", 256), named("native", 128)]
+
+
+@functools.cache
+def _engine(key: str, code: Code) -> tuple[Any, Any]:
+    import llvmlite.binding as llvm
+
+    target = code.target
+    machine_code = assemble.object_code(code.ir(), target)
+    options = {"cpu": target.cpu, "features": target.features, "reloc": "pic", "codemodel": "small"}
+    made = llvm.Target.from_triple(target.triple).create_target_machine(opt=3, **options)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), made)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(machine_code))
+    engine.finalize_object()
+    return engine, ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 4)(engine.get_function_address(code.symbol))
+
+
+def run(made: Generated, arrays: list[np.ndarray], cuts: int = 1) -> None:
+    """Run the code over its units in ``cuts`` pieces."""
+    _, function = _engine(made.code.key, made.code)
+    args = np.array([a.ctypes.data for a in arrays] + list(made.words), np.int64)
+    scratch = np.full(made.scratch_bytes + 64, 0xAB, np.uint8)
+    start = (scratch.ctypes.data + 63) & ~63
+    edges = [made.units * i // cuts for i in range(cuts + 1)]
+    for begin, end in itertools.pairwise(edges):
+        function(args.ctypes.data, begin, end, start)
+
+
+def stored(logical: np.ndarray, transposed: bool, pad: int) -> tuple[np.ndarray, tuple[int, int, int]]:
+    """An array's memory in either order, with rows ``pad`` elements longer, and its strides (batch, row, column)."""
+    batch = len(logical)
+    source = logical.transpose(0, 2, 1) if transposed else logical
+    memory = np.full((batch, source.shape[1], source.shape[2] + pad), 77, logical.dtype)
+    memory[:, :, : source.shape[2]] = source
+    step = source.shape[2] + pad
+    return memory, (source.shape[1] * step, 1, step) if transposed else (source.shape[1] * step, step, 1)
+
+
+def product(
+    a: np.ndarray, b: np.ndarray, ta: bool = False, tb: bool = False, *, target: Target = NATIVE, acc: dt.DType | None = None, pad: int = 0,
+    out: dt.DType | None = None, epilogue: Any = None, extra: tuple[tuple[nest.Buffer, np.ndarray], ...] = (), cuts: int = 1,
+    variant: Variant | None = None, **arrangement: int,
+) -> np.ndarray:
+    """``a @ b`` (batch, m, k) by (batch, k, n) through generated code."""
+    batch, m, k = a.shape
+    n = b.shape[2]
+    at, bt = dt.as_dtype(a.dtype), dt.as_dtype(b.dtype)
+    acc = acc or dt.promote(at, bt).compute
+    out = out or acc
+    a_memory, a_strides = stored(a, ta, pad)
+    b_memory, b_strides = stored(b, tb, pad)
+    c = np.full((batch, m, n + pad), 55, out.numpy)
+    axes = [nest.axis(name, extent) for name, extent in (("batch", batch), ("m", m), ("n", n))]
+    offset = nest.op("add", nest.op("add", nest.op("mul", axes[0], nest.index(m * (n + pad))), nest.op("mul", axes[1], nest.index(n + pad))), axes[2])
+    value = nest.ref("acc", acc)
+    body = (nest.Store("c", offset, nest.cast(epilogue(value, *axes) if epilogue else value, out)),)
+    contract = nest.Contract("acc", batch, m, n, k, nest.Operand("a", at, *a_strides), nest.Operand("b", bt, *b_strides), acc, body)
+    buffers = (nest.Buffer("a", at, "in"), nest.Buffer("b", bt, "in"), *(x for x, _ in extra), nest.Buffer("c", out, "out"))
+    kernel = nest.Kernel("unit", 1, buffers, (contract,))
+    made = gemm.generate(kernel, target, arrange(contract, variant, **arrangement) if variant else None)
+    run(made, [a_memory, b_memory, *(x for _, x in extra), c], cuts)
+    assert (c[:, :, n:] == 55).all()
+    return c[:, :, :n]
+
+
+def chain(a: np.ndarray, b: np.ndarray, dtype: Any = np.float32) -> np.ndarray:
+    """The definition, step by step: products and sums in 80 bits, rounded once per step."""
+    a, b = a.astype(np.longdouble), b.astype(np.longdouble)
+    total = None
+    for start in range(0, a.shape[2], nest.K_BLOCK):
+        block = np.zeros((a.shape[0], a.shape[1], b.shape[2]), dtype)
+        for k in range(start, min(start + nest.K_BLOCK, a.shape[2])):
+            block = (a[:, :, k, None] * b[:, k, None, :] + block.astype(np.longdouble)).astype(dtype)
+        total = block if total is None else total + block
+    return np.zeros((a.shape[0], a.shape[1], b.shape[2]), dtype) if total is None else total
+
+
+def sample(shape: tuple[int, ...], seed: int, dtype: Any = np.float32) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+#: (m, k, n)
+SHAPES = [
+    (1, 1, 1), (1, 2, 3), (2, 17, 5), (3, 5, 33), (5, 3, 2), (17, 33, 17), (33, 40, 10), (64, 64, 64), (100, 25, 10), (45, 784, 25),
+    (30, 130, 7), (129, 50, 97),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("ta", [False, True])
+@pytest.mark.parametrize("tb", [False, True])
+def test_float32_is_the_chain_of_fma_bit_for_bit(shape: tuple[int, int, int], ta: bool, tb: bool) -> None:
+    m, k, n = shape
+    a, b = sample((2, m, k), 1), sample((2, k, n), 2)
+    expected = chain(a, b)
+    for pad, cuts in ((0, 1), (3, 2)):
+        np.testing.assert_array_equal(product(a, b, ta, tb, pad=pad, cuts=cuts), expected)
+
+
+@pytest.mark.parametrize("target", [*TARGETS, named("haswell")], ids=lambda t: f"{t.cpu}-{t.vector_bits}")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_vector_width_gives_the_same_bits(target: Target, dtype: Any) -> None:
+    for m, k, n in ((1, 100, 33), (3, 10, 10), (17, 385, 25), (50, 800, 70), (6, 3, 1), (40, 33, 1)):
+        a, b = sample((1, m, k), m, dtype), sample((1, k, n), n, dtype)
+        wanted = product(a, b)
+        if dtype is np.float32:
+            np.testing.assert_array_equal(wanted, chain(a, b))
+        for ta, tb in itertools.product((False, True), repeat=2):
+            np.testing.assert_array_equal(product(a, b, ta, tb, target=target, cuts=3), wanted)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("ta", [False, True])
+@pytest.mark.parametrize("tb", [False, True])
+def test_large_products_agree_with_numpy_and_any_split_gives_the_same_bits(dtype: Any, ta: bool, tb: bool) -> None:
+    a, b = sample((1, 300, 900), 3, dtype), sample((1, 900, 520), 4, dtype)
+    one = product(a, b, ta, tb, pad=5)
+    exact = a.astype(np.longdouble) @ b.astype(np.longdouble)
+    assert np.abs(one - exact).max() < 2000 * np.finfo(dtype).eps
+    for cuts in (2, 7):
+        np.testing.assert_array_equal(product(a, b, ta, tb, cuts=cuts), one)
+
+
+def variants(swap: bool, lanes: int, m: int, n: int, tb: bool) -> list[Variant]:
+    """Schedules that the cost model would not choose."""
+    rows_there, columns_there = (n, m) if swap else (m, n)
+    found = []
+    for rows, vectors, pack_rows, pack_lanes in ((5, 2, True, True), (7, 1, False, True), (3, 3, True, False), (1, 4, False, False)):
+        narrow = columns_there < vectors * lanes
+        if rows <= rows_there and (pack_lanes or not tb):
+            found.append(Variant(swap, rows, vectors, lanes, pack_rows, pack_lanes, narrow))
+    return found
+
+
+@pytest.mark.parametrize("target", [NATIVE, named("native", 128), named("haswell")], ids=lambda t: f"{t.cpu}-{t.vector_bits}")
+@pytest.mark.parametrize("swap", [False, True])
+def test_bits_do_not_depend_on_the_schedule(target: Target, swap: bool) -> None:
+    m, k, n = 29, 450, 39
+    a, b = sample((2, m, k), 5), sample((2, k, n), 6)
+    wanted = chain(a, b)
+    for ta, tb in itertools.product((False, True), repeat=2):
+        turned = not ta if swap else tb
+        for number, variant in enumerate(variants(swap, target.lanes(32), m, n, turned)):
+            result = product(a, b, ta, tb, target=target, cuts=3, variant=variant, panels_per_block=1 + number % 2, run=2)
+            np.testing.assert_array_equal(result, wanted)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 4])
+@pytest.mark.parametrize("target", [NATIVE, named("native", 128)], ids=lambda t: str(t.vector_bits))
+def test_products_of_few_rows_read_the_other_operand_in_order(rows: int, target: Target) -> None:
+    a, b = sample((1, rows, 500), 7), sample((1, 500, 4399), 8)
+    variant = Variant(False, rows, 1, target.lanes(32), False, False, False, 4)
+    wanted = chain(a, b)
+    for ta, cuts in ((False, 1), (True, 3)):
+        np.testing.assert_array_equal(product(a, b, ta, False, target=target, variant=variant, cuts=cuts), wanted)
+    turned = dataclasses.replace(variant, swap=True)
+    right = b.transpose(0, 2, 1).copy(), a.transpose(0, 2, 1).copy()
+    np.testing.assert_array_equal(product(*right, True, False, target=target, variant=turned, cuts=2), wanted.transpose(0, 2, 1))
+
+
+@pytest.mark.parametrize("name", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"])
+@pytest.mark.parametrize("target", [NATIVE, named("x86-64-v2")], ids=lambda t: t.cpu)
+def test_integers_wrap_around_exactly(name: str, target: Target) -> None:
+    dtype = dt.as_dtype(name)
+    rng = np.random.default_rng(9)
+    for m, k, n in ((1, 5, 3), (19, 40, 37), (50, 400, 9)):
+        a, b = (rng.integers(dtype.min, dtype.max, shape, dtype=name, endpoint=True) for shape in ((2, m, k), (2, k, n)))
+        for ta, tb in itertools.product((False, True), repeat=2):
+            np.testing.assert_array_equal(product(a, b, ta, tb, target=target), a @ b)
+
+
+@pytest.mark.parametrize("target", [NATIVE, named("haswell"), named("x86-64")], ids=lambda t: t.cpu)
+@pytest.mark.parametrize("name", ["float16", "bfloat16"])
+def test_16_bit_floats_are_multiplied_in_float32(name: str, target: Target) -> None:
+    kind = dt.as_dtype(name).numpy
+    for m, k, n in ((3, 7, 5), (40, 70, 35)):
+        a, b = sample((1, m, k), 10).astype(kind), sample((1, k, n), 11).astype(kind)
+        wide = product(a.astype(np.float32), b.astype(np.float32), target=target)
+        for ta, tb in itertools.product((False, True), repeat=2):
+            np.testing.assert_array_equal(product(a, b, ta, tb, target=target, pad=1), wide)
+        short = product(a, b, target=target, out=dt.as_dtype(name))
+        np.testing.assert_array_equal(short.view(np.uint16), wide.astype(kind).view(np.uint16))
+
+
+@pytest.mark.parametrize("target", [*TARGETS, named("x86-64")], ids=lambda t: f"{t.cpu}-{t.vector_bits}")
+@pytest.mark.parametrize("shape", [(37, 30, 21), (20, 390, 10), (3, 20, 70), (90, 20, 3)])
+def test_epilogue_sees_bias_position_and_batch(target: Target, shape: tuple[int, int, int]) -> None:
+    m, k, n = shape
+    a, b, bias = sample((3, m, k), 12), sample((3, k, n), 13), sample((n,), 14)
+
+    def epilogue(x: nest.Expr, batch: nest.Expr, row: nest.Expr, column: nest.Expr) -> nest.Expr:
+        f32 = dt.float32
+        shifted = nest.op("add", x, nest.load("bias", column, f32))
+        causal = nest.op("select", nest.op("le", column, row), shifted, nest.const(0.0, f32))
+        return nest.op("max", causal, nest.op("neg", nest.cast(batch, f32)))
+
+    extra = ((nest.Buffer("bias", dt.float32, "in"), bias),)
+    plain = product(a, b, target=target)
+    wanted = np.where(np.arange(n) <= np.arange(m)[:, None], plain + bias, np.float32(0))
+    wanted = np.maximum(wanted, -np.arange(3, dtype=np.float32)[:, None, None])
+    for ta in (False, True):
+        np.testing.assert_array_equal(product(a, b, ta, target=target, epilogue=epilogue, extra=extra, pad=2, cuts=3), wanted)
+
+
+def test_one_operand_can_serve_the_whole_batch() -> None:
+    m, k, n = 9, 20, 12
+    a, b, c = sample((4, m, k), 15), sample((k, n), 16), np.zeros((4, m, n), np.float32)
+    f32 = dt.float32
+    at = nest.op("add", nest.op("mul", nest.axis("batch", 4), nest.index(m * n)), nest.op("mul", nest.axis("m", m), nest.index(n)))
+    body = (nest.Store("c", nest.op("add", at, nest.axis("n", n)), nest.ref("acc", f32)),)
+    contract = nest.Contract("acc", 4, m, n, k, nest.Operand("a", f32, m * k, k, 1), nest.Operand("b", f32, 0, n, 1), f32, body)
+    kernel = nest.Kernel("unit", 1, tuple(nest.Buffer(x, f32, "in" if x < "c" else "out") for x in "abc"), (contract,))
+    run(gemm.generate(kernel, NATIVE), [a, b, c])
+    np.testing.assert_array_equal(c, product(a, np.broadcast_to(b, (4, k, n)).copy()))
+
+
+def test_an_empty_contraction_is_zero_and_an_empty_result_has_no_units() -> None:
+    assert (product(np.zeros((2, 5, 0), np.float32), np.zeros((2, 0, 7), np.float32)) == 0).all()
+    kernel = simple_kernel(0, 3, 4)
+    assert gemm.generate(kernel, NATIVE).units == 0
+
+
+def simple_kernel(m: int, k: int, n: int) -> nest.Kernel:
+    f32 = dt.float32
+    at = nest.op("add", nest.op("mul", nest.axis("m", m), nest.index(n)), nest.axis("n", n))
+    operands = nest.Operand("a", f32, m * k, k, 1), nest.Operand("b", f32, k * n, n, 1)
+    contract = nest.Contract("acc", 1, m, n, k, *operands, f32, (nest.Store("c", at, nest.ref("acc", f32)),))
+    return nest.Kernel("unit", 1, tuple(nest.Buffer(x, f32, "in" if x < "c" else "out") for x in "abc"), (contract,))
+
+
+def test_shapes_with_one_schedule_share_one_machine_code() -> None:
+    one, two = gemm.generate(simple_kernel(512, 640, 512), NATIVE), gemm.generate(simple_kernel(1024, 640, 768), NATIVE)
+    assert one.code.key == two.code.key
+    assert one.code.ir() == two.code.ir()
+    assert one.words != two.words
+    assert one.code.key != gemm.generate(simple_kernel(512, 640, 512), named("native", 128)).code.key
+
+
+def test_generated_text_has_no_fast_math_and_no_calls() -> None:
+    text = gemm.generate(simple_kernel(100, 784, 10), NATIVE).code.ir()
+    assert not any(flag in text for flag in (" fast ", "reassoc", "contract", "afn", "nnan"))
+    assert all("@llvm." in line for line in text.splitlines() if " call " in line)

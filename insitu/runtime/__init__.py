@@ -1,0 +1,1 @@
+"""Buffers, threads, the kernel cache on disk, and running a finished `Program`."""

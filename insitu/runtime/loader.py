@@ -1,0 +1,171 @@
+"""From `Code` to an address that can be called: process table, disk cache, LLVM, linking."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from insitu.config import config
+from insitu.errors import ArgumentError, InternalError
+from insitu.runtime import system
+from insitu.runtime.cache import KernelCache
+
+if TYPE_CHECKING:
+    from insitu.codegen.generated import Code
+    from insitu.codegen.target import Target
+
+#: What LLVM may call without being asked to.
+_LIBRARY = ("memcpy", "memmove", "memset")
+
+
+class Loader:
+    """Loads each kernel once per process and keeps it for the process's life.
+
+    Attributes
+    ----------
+    compiled, from_disk : int
+        Kernels that LLVM made, and kernels that the disk cache had.
+    """
+
+    def __init__(self) -> None:
+        self._addresses: dict[str, int] = {}
+        self._lock = threading.RLock()
+        self._jit: Any = None
+        self._libraries = 0
+        self._cache: KernelCache | None = None
+        self.compiled = self.from_disk = 0
+
+    def load(self, codes: Sequence[Code]) -> list[int]:
+        """Addresses of the kernels' functions, in order.
+
+        Raises
+        ------
+        ArgumentError
+            If a kernel is for a CPU with features that this machine lacks.
+        InternalError
+            If LLVM refuses a kernel.
+        """
+        table = self._addresses
+        try:
+            return [table[code.key] for code in codes]
+        except KeyError:
+            with self._lock:
+                missing = {code.key: code for code in codes if code.key not in table}
+                self._load_all(list(missing.values()))
+                return [table[code.key] for code in codes]
+
+    @property
+    def cache(self) -> KernelCache:
+        """The disk cache that `insitu.config` names."""
+        folder, limit = config.cache_dir, config.cache_limit
+        if self._cache is None or self._cache.folder != folder:
+            self._cache = KernelCache(folder, limit)
+        self._cache.limit = limit
+        return self._cache
+
+    def object_code(self, code: Code) -> bytes:
+        """The kernel's object file, from the disk cache or from LLVM (which then fills the cache)."""
+        found = self.cache.get(code.key)
+        if found is not None:
+            self.from_disk += 1
+            return found
+        from insitu.codegen.cpu import assemble
+
+        made = assemble.object_code(code.ir(), code.target)
+        self.compiled += 1
+        self.cache.put(code.key, made)
+        return made
+
+    def _load_all(self, codes: Sequence[Code]) -> None:
+        for target in {code.target for code in codes}:
+            check_runs(target)
+        batch: dict[str, Code] = {}
+        for code in codes:
+            if code.symbol in batch:  # one library cannot define a symbol twice
+                self._link(list(batch.values()))
+                batch = {}
+            batch[code.symbol] = code
+        if batch:
+            self._link(list(batch.values()))
+
+    def _link(self, codes: Sequence[Code]) -> None:
+        objects = [(self.object_code(code), (code.symbol,)) for code in codes]
+        library = self._library(objects)
+        for code in codes:
+            self._addresses[code.key] = library[code.symbol]
+
+    def functions(self, code: Code, symbols: Sequence[str]) -> dict[str, int]:
+        """Addresses of several functions of one module."""
+        with self._lock:
+            library = self._library([(self.object_code(code), symbols)])
+            return {name: library[name] for name in symbols}
+
+    def _library(self, objects: Sequence[tuple[bytes, Sequence[str]]]) -> Any:
+        import llvmlite.binding as llvm
+
+        if self._jit is None:
+            llvm.initialize_native_target()
+            llvm.initialize_native_asmprinter()
+            self._jit = immortal(llvm.create_lljit_compiler())
+        builder = llvm.JITLibraryBuilder()
+        for image, symbols in objects:
+            builder.add_object_img(image)
+            for name in symbols:
+                builder.export_symbol(name)
+        for name in _LIBRARY:
+            builder.import_symbol(name, system.symbol(name))
+        self._libraries += 1
+        try:
+            return immortal(builder.link(self._jit, f"insitu{self._libraries}"))
+        except RuntimeError as error:
+            raise InternalError(f"a kernel does not link: {error}") from error
+
+    def _after_fork(self) -> None:
+        self._lock = threading.RLock()
+
+
+def immortal(thing: Any) -> Any:
+    """Keep an object past the interpreter's end: worker threads may still be in its code."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+    return thing
+
+
+@functools.cache
+def host_features() -> dict[str, bool]:
+    """LLVM's names of the features this machine's CPU has (or has not)."""
+    import llvmlite.binding as llvm
+
+    return dict(llvm.get_host_cpu_features())
+
+
+@functools.cache
+def check_runs(target: Target) -> None:
+    """Refuse code that this machine cannot execute.
+
+    Raises
+    ------
+    ArgumentError
+        Naming the features that are missing.
+    """
+    host = host_features()
+    needed = [name[1:] for name in target.features.split(",") if name.startswith("+")]
+    lacking = [name for name in needed if not host.get(name, True)]
+    if lacking:
+        raise ArgumentError(
+            f"Code for the CPU {target.cpu} cannot run on this machine, which lacks {', '.join(lacking)}.",
+            expected="a CPU whose features this machine has, or native",
+            received=target.cpu,
+            fix="unset INSITU_CPU, or only inspect the code instead of running it",
+            slug="config-cpu-cannot-run",
+        )
+
+
+loader = Loader()
+load = loader.load
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=loader._after_fork)

@@ -1,0 +1,240 @@
+"""A finished program: kernel launches in order, run by one native call."""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import functools
+import itertools
+import os
+import struct
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Any, Literal
+
+from insitu.codegen.generated import Code
+from insitu.config import config
+from insitu.errors import InternalError
+from insitu.runtime.loader import load
+from insitu.runtime.memory import PAGE, Memory, allocate
+from insitu.runtime.runner import Group, Header, Launched
+from insitu.runtime.threads import native, workers
+
+#: Chunks that each thread gets: a few, so that a thread which is held up leaves some to the others.
+CHUNKS_PER_THREAD = 4
+_RANGE_BYTES = 128
+_WORD = (1 << 64) - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Slot:
+    """Where a kernel's buffer is: an input or output of the program by number, or a byte offset in its arena."""
+
+    kind: Literal["input", "output", "arena"]
+    index: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Launch:
+    """One kernel to run.
+
+    Attributes
+    ----------
+    code : Code
+        The kernel.
+    args : tuple of Slot
+        Its buffers.
+    words : tuple of int
+        Its signed 64-bit arguments, after the buffers.
+    units : int
+        Its independent pieces of work; with 0 nothing runs.
+    grain : int
+        Fewest units worth giving to one thread; work is cut at multiples of it.
+    scratch_bytes : int
+        Private memory that each thread needs, 64-byte aligned.
+    group : int
+        Neighbouring launches with the same number are independent and may run at the same time;
+        between groups every thread waits for the others.
+    """
+
+    code: Code
+    args: tuple[Slot, ...]
+    words: tuple[int, ...]
+    units: int
+    grain: int
+    scratch_bytes: int
+    group: int
+
+
+class Program:
+    """Launches that run in order with one call.
+
+    Parameters
+    ----------
+    launches : sequence of Launch
+    n_inputs, n_outputs : int
+    arena_bytes : int
+        Size of the memory for intermediate values; it is kept between runs.
+
+    Raises
+    ------
+    InternalError
+        If a slot names an input, output or arena offset that is not there.
+    ArgumentError
+        If the code is for a CPU with features that this machine lacks.
+    """
+
+    def __init__(self, launches: Sequence[Launch], n_inputs: int, n_outputs: int, arena_bytes: int) -> None:
+        self.launches = tuple(launches)
+        self.n_inputs, self.n_outputs, self.arena_bytes = n_inputs, n_outputs, arena_bytes
+        for launch in self.launches:
+            _check(launch, n_inputs, n_outputs, arena_bytes)
+        self._functions = load([launch.code for launch in self.launches])
+        self._revision = -1
+        self._lock = threading.Lock()
+        self._arena: Memory | None = None
+        self._plan: _Plan | None = None
+        self._pointers: Any = None
+        self._start: Callable[[], None] = _not_ready
+        _programs.add(self)
+
+    def run(self, pointers: Sequence[int]) -> None:
+        """Run all launches.
+
+        Parameters
+        ----------
+        pointers : sequence of int
+            Addresses of the inputs, then of the outputs. What they point to must stay alive until
+            this returns. Several threads may run one program; each waits for its turn.
+
+        Raises
+        ------
+        InternalError
+            If there are too few or too many pointers.
+        """
+        with self._lock:
+            if self._revision != config.revision:
+                self._prepare()
+            try:
+                self._pointers[:] = pointers
+            except ValueError:
+                raise InternalError(f"the program takes {self.n_inputs} + {self.n_outputs} pointers, got {len(pointers)}") from None
+            self._start()
+
+    def _prepare(self) -> None:
+        """Lay out everything that the native loop reads, for the settings of this moment."""
+        threads = config.threads
+        if self._plan is None or self._plan.threads != threads or self._plan.process != os.getpid():
+            if self._arena is None and self.arena_bytes:
+                self._arena = allocate(self.arena_bytes)
+            self._plan = plan = _Plan(self, threads)
+            self._pointers = (ctypes.c_uint64 * (self.n_inputs + self.n_outputs)).from_address(plan.pointers)
+            self._start = functools.partial(_run_function(), ctypes.c_void_p(plan.block.ptr))
+        self._revision = config.revision
+
+
+class _Plan:
+    """The program's description in memory, for a number of threads (see `insitu.runtime.runner`).
+
+    One block: head, groups, launches, patches, the pointers of a call, arguments, chunk counters;
+    and one more for the threads' scratch.
+    """
+
+    def __init__(self, program: Program, threads: int) -> None:
+        self.threads, self.process = threads, os.getpid()
+        pool = workers.address(threads)
+        pairs = [(launch, function) for launch, function in zip(program.launches, program._functions, strict=True) if launch.units > 0]
+        groups = [list(members) for _, members in itertools.groupby(pairs, key=lambda pair: pair[0].group)]
+        width = [threads_for([launch for launch, _ in group], threads if pool else 1) for group in groups]
+        widest = max(width, default=1)
+        most = max((launch.scratch_bytes for launch, _ in pairs), default=0)
+        align = PAGE if most > PAGE // 2 else _RANGE_BYTES  # threads must not write to one line, nor fight for a page's sets
+        stride = -(-most // align) * align
+        self.scratch = allocate(stride * widest) if stride else None
+        n_args = sum(len(launch.args) + len(launch.words) for launch, _ in pairs)
+        n_slots = sum(slot.kind != "arena" for launch, _ in pairs for slot in launch.args)
+        n_pointers = program.n_inputs + program.n_outputs
+        sizes = (Header.SIZE, Group.SIZE * len(groups), Launched.SIZE * len(pairs), 2 * n_slots, n_pointers, n_args)
+        words = sum(sizes)
+        counters = -(-words * 8 // _RANGE_BYTES) * _RANGE_BYTES
+        self.block = allocate(counters + _RANGE_BYTES * (widest + 1))
+        head, group_at, launch_at, patch_at, self.pointers, args_at = (self.block.ptr + 8 * n for n in itertools.accumulate((0, *sizes[:-1])))
+        self._ranges = -(-(self.block.ptr + words * 8) // _RANGE_BYTES) * _RANGE_BYTES
+        arguments, patches = self._arguments(program, [launch for launch, _ in pairs], args_at)
+        group_words: list[int] = []
+        launch_words: list[int] = []
+        for group, n in zip(groups, width, strict=True):
+            start = launch_at + 8 * len(launch_words)
+            chunks = 0
+            for launch, function in group:
+                chunk = chunk_units(launch, n)
+                first, chunks = chunks, chunks - (-launch.units // chunk)
+                launch_words += [function, args_at, launch.units, chunk, first, chunks]
+                args_at += 8 * (len(launch.args) + len(launch.words))
+            group_words += [len(group), start, n, self._ranges, chunks, self.scratch.ptr if self.scratch else 0, stride, 0]
+        header = [n_slots, patch_at, self.pointers, len(groups), group_at, pool, 0, 0]
+        content = [*header, *group_words, *launch_words, *patches, *[0] * n_pointers, *arguments]
+        ctypes.memmove(head, struct.pack(f"{words}Q", *content), 8 * words)
+
+    def _arguments(self, program: Program, launches: Sequence[Launch], at: int) -> tuple[list[int], list[int]]:
+        """All kernels' argument words, and the patches: pairs (address of a word, number of the pointer it gets)."""
+        base = program._arena.ptr if program._arena else 0
+        arguments: list[int] = []
+        patches: list[int] = []
+        for launch in launches:
+            for slot in launch.args:
+                if slot.kind != "arena":
+                    patches += [at + 8 * len(arguments), slot.index + (program.n_inputs if slot.kind == "output" else 0)]
+                arguments.append(base + slot.index if slot.kind == "arena" else 0)
+            arguments += [word & _WORD for word in launch.words]
+        return arguments, patches
+
+
+def threads_for(launches: Sequence[Launch], most: int) -> int:
+    """How many threads a group of launches is worth: each gets at least a grain."""
+    if most == 1:
+        return 1
+    grains = sum(Fraction(launch.units, launch.grain) for launch in launches)
+    return max(1, min(most, -(-grains.numerator // grains.denominator)))
+
+
+def chunk_units(launch: Launch, threads: int) -> int:
+    """Units that a thread takes at a time: a multiple of the grain."""
+    if threads == 1:
+        return launch.units
+    grains = -(-launch.units // launch.grain)
+    return -(-grains // (threads * CHUNKS_PER_THREAD)) * launch.grain
+
+
+def _check(launch: Launch, n_inputs: int, n_outputs: int, arena_bytes: int) -> None:
+    ends = {"input": n_inputs, "output": n_outputs, "arena": arena_bytes}
+    for slot in launch.args:
+        if not 0 <= slot.index < max(ends[slot.kind], slot.kind == "arena"):
+            raise InternalError(f"{launch.code.symbol}: {slot} of a program with {n_inputs} inputs, {n_outputs} outputs, {arena_bytes} bytes")
+    if launch.units < 0 or launch.grain < 1 or launch.scratch_bytes < 0:
+        raise InternalError(f"{launch.code.symbol}: {launch.units} units, grain {launch.grain}, {launch.scratch_bytes} bytes of scratch")
+
+
+@functools.cache
+def _run_function() -> Callable[[ctypes.c_void_p], None]:
+    # Other Python threads run meanwhile: ctypes lets go of the interpreter lock.
+    made: Callable[[ctypes.c_void_p], None] = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(native()["insitu_run"])
+    return made
+
+
+def _not_ready() -> None:
+    raise InternalError("a program ran before it was laid out")
+
+
+_programs: weakref.WeakSet[Program] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for program in list(_programs):
+        program._lock = threading.Lock()  # a thread that is not there any more may have held it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

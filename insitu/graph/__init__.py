@@ -1,0 +1,1 @@
+"""The graph room: nodes, primitives, printing and verifying."""

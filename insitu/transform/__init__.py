@@ -1,0 +1,1 @@
+"""The transform room: from a graph to a graph."""

@@ -1,0 +1,5 @@
+"""The compiler room: graph -> simplify -> group -> loop nests -> buffer plan -> program."""
+
+from insitu.compiler.pipeline import Compiled, compile_graph
+
+__all__ = ["Compiled", "compile_graph"]

@@ -1,0 +1,180 @@
+"""Loop nests of the kernels that hold one special node: contractions, scans, sorts, scatters."""
+
+from __future__ import annotations
+
+import math
+
+from insitu.codegen import nest
+from insitu.codegen.nest import Axis
+from insitu.compiler.fuse import Group
+from insitu.compiler.lower import Index, Lowered, Lowerer, accumulate, ravel, unravel
+from insitu.errors import InternalError
+from insitu.graph.node import Node
+
+
+# -- contractions --------------------------------------------------------------------------------
+def strided(node: Node, stored: set[Node]) -> nest.Operand | None:
+    """The node as a strided view of a stored value: (batch, i, j) strides, or None if it is not one.
+
+    One of the last two strides must be 1, as the kernels read along it.
+    """
+    low = Lowerer(stored, ())
+    batch = node.shape[:-2]
+    b, i, j = (nest.axis(n, e) for n, e in zip("bij", (math.prod(batch), *node.shape[-2:]), strict=True))
+    try:
+        x = low.value(node, (*unravel(b, batch), i, j))
+    except InternalError:
+        return None
+    if x.op != "load" or len(x.args) != 1:
+        return None
+    offset, strides = x.args[0], []
+    for name, extent in zip("bij", (math.prod(batch), *node.shape[-2:]), strict=True):
+        found = nest.linear(offset, name)
+        if found is None:
+            return None
+        offset = found[0]
+        strides.append(found[1] if extent > 1 else None)
+    if node.aval.size == 0:
+        return nest.Operand(x.attr, x.dtype, 0, max(node.shape[-1], 1), 1)
+    if offset.op != "const" or offset.attr != 0:
+        return None
+    step, row, col = strides
+    row, col = _one_is_unit(row, col, node.shape[-2], node.shape[-1])
+    if 1 not in (row, col) or row < 1 or col < 1:
+        return None
+    return nest.Operand(x.attr, x.dtype, step or 0, row, col)
+
+
+def _one_is_unit(row: int | None, col: int | None, rows: int, cols: int) -> tuple[int, int]:
+    """Strides of axes of extent 1 are free: choose them so that the layout is a known one."""
+    if col is None:
+        return (1, max(rows, 1)) if row is None else (row, 1) if row != 1 else (1, max(rows, 1))
+    if row is None:
+        return (max(cols, 1), 1) if col == 1 else (1, col)
+    return row, col
+
+
+def lower_contract(group: Group, stored: set[Node]) -> Lowered:
+    """A matrix product with everything of its shape that follows it as its epilogue.
+
+    ::
+
+        acc[batch < 1, m < 100, n < 10] = contract k < 784: float32
+          a = x0: float32 strides 0, 784, 1
+          b = x1: float32 strides 0, 10, 1
+          epilogue:
+            y0[m*10 + n] = acc + x2[n]
+    """
+    product = group.nodes[0]
+    low = Lowerer(stored, group.nodes)
+    batch_shape, (m, n), k = product.shape[:-2], product.shape[-2:], product.inputs[0].shape[-1]
+    batch = math.prod(batch_shape)
+    sides = []
+    for x in product.inputs:
+        found = strided(x, stored)
+        if found is None:
+            raise InternalError(f"operand {x!r} of a contraction is not a strided view of a stored value")
+        sides.append(found)
+    sources = [_source(x, stored) for x in product.inputs]
+    a, b = (nest.Operand(low.buffer(s), o.dtype, o.batch_stride, o.row_stride, o.col_stride) for s, o in zip(sources, sides, strict=True))
+    rows_merge = batch > 1 and b.batch_stride == 0 and a.col_stride == 1 and a.batch_stride == m * a.row_stride
+    index: Index
+    if rows_merge:
+        flat = nest.axis("m", batch * m)
+        index = (*unravel(flat, (*batch_shape, m)), nest.axis("n", n))
+        batch, m = 1, batch * m
+    else:
+        index = (*unravel(nest.axis("batch", batch), batch_shape), nest.axis("m", m), nest.axis("n", n))
+    compute = product.dtype.compute
+    low.refs[product] = nest.cast(nest.ref("acc", compute), product.dtype)
+    epilogue = tuple([low.store(s, index) for s in group.stored])
+    contract = nest.Contract("acc", batch, m, n, k, a, b, compute, epilogue)
+    buffers, nodes = low.buffers()
+    return Lowered(nest.Kernel("u", 0, tuple(buffers), (contract,)), nodes, group)
+
+
+def _source(node: Node, stored: set[Node]) -> Node:
+    """The stored node that a view shows."""
+    while node.memory is None and node.prim.kind == "view" and node not in stored:
+        node = node.inputs[0]
+    return node
+
+
+# -- scans, sorts, scatters ----------------------------------------------------------------------
+def lower_alone(group: Group, stored: set[Node]) -> list[Lowered]:
+    """The kernels of a scan, a sort or a scatter (which first copies its array)."""
+    node = group.nodes[0]
+    if node.prim.kind == "scan":
+        return [_scan(node, group, stored)]
+    if node.prim.kind == "sort":
+        return [_sort(node, group, stored)]
+    return [_copy(node, group, stored), _scatter(node, group, stored)]
+
+
+def _scan(node: Node, group: Group, stored: set[Node]) -> Lowered:
+    """Running sums in order along one axis, in lanes over the axes behind it."""
+    low = Lowerer(stored, group.nodes)
+    axis = node.attrs[0]
+    outer, length, inner = node.shape[:axis], node.shape[axis], node.shape[axis + 1 :]
+    along = Axis("k", length)
+    units = math.prod(outer) if inner else math.prod(outer)
+    r, j = nest.axis("r", units), nest.axis("j", math.prod(inner))
+    index = (*unravel(r, outer), along.at, *unravel(j, inner))
+    value = accumulate(node.prim.how, low.value(node.inputs[0], index))
+    low.outputs[node] = "y0"
+    running = nest.cast(nest.ref("run", value.dtype), node.dtype)
+    after = (nest.Store("y0", ravel(index, node.shape), running),)
+    scan: nest.Stmt = nest.Reduce("run", node.prim.how, along, value, (), after)
+    if inner:
+        scan = nest.Loop(Axis("j", math.prod(inner), "vector"), (scan,))
+    buffers, nodes = low.buffers()
+    return Lowered(nest.Kernel("r", units, tuple(buffers), (scan,)), nodes, group)
+
+
+def _sort(node: Node, group: Group, stored: set[Node]) -> Lowered:
+    low = Lowerer(stored, group.nodes)
+    x, (axis, descending) = node.inputs[0], node.attrs
+    outer, length, inner = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
+    step = math.prod(inner)
+    r = nest.axis("r", math.prod(outer) * step)
+    base = nest.op("add", nest.op("mul", nest.op("floordiv", r, nest.index(max(step, 1))), nest.index(length * step)), nest.op("mod", r, nest.index(max(step, 1))))
+    source = low.buffer(x)
+    low.outputs[node] = "y0"
+    sort = nest.ArgSort(source, base, step, "y0", base, step, length, x.dtype, descending)
+    buffers, nodes = low.buffers()
+    return Lowered(nest.Kernel("r", math.prod(outer) * step, tuple(buffers), (sort,)), nodes, group)
+
+
+def _copy(node: Node, group: Group, stored: set[Node]) -> Lowered:
+    """The scatter's result starts as a copy of its array."""
+    low = Lowerer(stored, group.nodes)
+    i = nest.axis("i", node.aval.size)
+    low.outputs[node] = "y0"
+    body = (nest.Store("y0", i, low.value(node.inputs[0], unravel(i, node.shape))),)
+    buffers, nodes = low.buffers()
+    return Lowered(nest.Kernel("i", node.aval.size, tuple(buffers), body, vector=True), nodes, group)
+
+
+def _scatter(node: Node, group: Group, stored: set[Node]) -> Lowered:
+    """Updates one after another, in lanes over the columns: a fixed order without atomics."""
+    low = Lowerer(stored, group.nodes)
+    x, at, updates = node.inputs
+    how, inner, rows = node.attrs[0], node.shape[1:], node.shape[0]
+    column = nest.axis("i", math.prod(inner))
+    along = Axis("k", at.shape[0])
+    place = nest.cast(low.value(at, (along.at,)), nest.dt.int64)
+    zero, count = nest.index(0), nest.index(rows)
+    place = nest.op("select", nest.op("lt", place, zero), nest.op("add", place, count), place)
+    place = nest.op("min", nest.op("max", place, zero), nest.index(max(rows - 1, 0)))
+    offset = nest.op("add", nest.op("mul", place, nest.index(math.prod(inner))), column)
+    low.outputs[node] = "y0"
+    new = low.value(updates, (along.at, *unravel(column, inner)))
+    if how == "add":
+        compute = node.dtype.compute
+        old = nest.cast(nest.load("y0", offset, node.dtype), compute)
+        join = "or" if compute.kind == "b" else "add"
+        new = nest.cast(nest.op(join, old, nest.cast(new, compute)), node.dtype)
+    loop = nest.Loop(along, (nest.Store("y0", offset, new),))
+    buffers, nodes = low.buffers()
+    buffers = [nest.Buffer(b.name, b.dtype, "both") if b.name == "y0" else b for b in buffers]
+    return Lowered(nest.Kernel("i", math.prod(inner), tuple(buffers), (loop,), vector=True), nodes, group)

@@ -1,0 +1,61 @@
+"""Make every operand of a contraction or a sort a value that lies in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from insitu import ops
+from insitu.compiler.lower_special import strided
+from insitu.graph.node import Node, topological
+
+#: Views that a contraction can read through.
+_STRIDED = frozenset({"reshape", "permute", "broadcast_to", "slice"})
+
+
+def store_operands(outputs: Sequence[Node]) -> list[Node]:
+    """Put a copy (``identity``) before operands that the kernels cannot read where they are.
+
+    ::
+
+        %1 = pad(%0, ...): float32[9, 4]         %1 = pad(%0, ...): float32[9, 4]
+        %3 = matmul(%1, %2): float32[9, 5]       %2 = identity(%1): float32[9, 4]
+                                                 %4 = matmul(%2, %3): float32[9, 5]
+
+    Results that are the same node twice, or a leaf, get a copy too: each has memory of its own.
+    """
+    made: dict[Node, Node] = {}
+    copies: dict[Node, Node] = {}
+
+    def copy(n: Node) -> Node:
+        if n not in copies:
+            copies[n] = _copy(n)
+        return copies[n]
+
+    for n in topological(outputs, lambda n: n.memory is not None):
+        if n.memory is not None or not n.inputs:
+            made[n] = n
+            continue
+        inputs = [made[i] for i in n.inputs]
+        if n.prim.kind == "contract":
+            inputs = [i if _readable(i) else copy(i) for i in inputs]
+        elif n.prim.kind == "sort":
+            inputs = [i if i.prim.kind != "view" or i.memory is not None else copy(i) for i in inputs]
+        same = all(a is b for a, b in zip(inputs, n.inputs, strict=True))
+        made[n] = n if same else Node(n.prim, tuple(inputs), n.attrs, n.aval)
+    out: list[Node] = []
+    for n in (made[n] for n in outputs):
+        out.append(_copy(n) if n in out or n.prim.kind == "leaf" or n.memory is not None else n)
+    return out
+
+
+def _copy(n: Node) -> Node:
+    return ops.identity(n)
+
+
+def _readable(node: Node) -> bool:
+    base = node
+    while base.memory is None and base.prim.kind == "view":
+        if base.prim.name not in _STRIDED:
+            return False
+        base = base.inputs[0]
+    return strided(node, {base}) is not None

@@ -1,0 +1,131 @@
+"""The compiler's passes in one list, and the program they make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from insitu.codegen.cpu import generate
+from insitu.codegen.generated import Generated
+from insitu.codegen.target import Target
+from insitu.codegen.verify import verify as verify_kernel
+from insitu.compiler.canonical import chunk_reductions
+from insitu.compiler.fuse import Group, group
+from insitu.compiler.lower import Lowered, lower_map, lower_rows
+from insitu.compiler.lower_special import lower_alone, lower_contract
+from insitu.compiler.operands import store_operands
+from insitu.compiler.plan import Plan, make_plan
+from insitu.compiler.report import report
+from insitu.compiler.simplify import simplify
+from insitu.config import config
+from insitu.graph.node import Node
+from insitu.graph.verify import verify
+from insitu.runtime.memory import Memory, allocate
+from insitu.runtime.program import Launch, Program, Slot
+
+#: Graph to graph, in this order.
+PASSES: tuple[Callable[[Sequence[Node]], list[Node]], ...] = (simplify, chunk_reductions, simplify, store_operands)
+
+
+class Compiled:
+    """A program made from a graph.
+
+    Attributes
+    ----------
+    graph, simplified : list of Node
+        The results before and after the graph passes.
+    groups : list of Group
+    plan : Plan
+    generated : list of Generated
+        The kernels of ``plan.order``.
+    donated : dict of int to int
+        Results (by number) that are written over an input (by number) if the caller gives it away.
+    """
+
+    def __init__(self, outputs: Sequence[Node], inputs: Sequence[Node], target: Target, wishes: dict[int, int]) -> None:
+        self.target = target
+        self.graph = list(outputs)
+        self.simplified = _passes(outputs)
+        self.groups = group(self.simplified)
+        self.plan = make_plan(_lower(self.groups), self.simplified, inputs, wishes)
+        if config.verify:
+            for low in self.plan.order:
+                verify_kernel(low.kernel)
+        self.donated = self.plan.donated
+        self.generated = [generate(low.kernel, target) for low in self.plan.order]
+        self._sizes = [n.aval.nbytes for n in self.simplified]
+        self.launches = _launches(self.plan, self.generated, self.simplified, inputs)
+        self._n_inputs = len(inputs)
+        self._program: Program | None = None
+
+    @property
+    def program(self) -> Program:
+        """The runnable program; machine code is made or loaded when it is first asked for."""
+        if self._program is None:
+            self._program = Program(self.launches, self._n_inputs, len(self.simplified), self.plan.arena)
+        return self._program
+
+    def run(self, memories: Sequence[Memory], free: set[int] | frozenset[int] = frozenset()) -> list[Memory]:
+        """Run on input memories; returns the results' memories.
+
+        ``free`` are the numbers of inputs that nobody else holds: a donated one is overwritten and returned.
+        """
+        if free:
+            overwritten = {out: memories[source] for out, source in self.donated.items() if source in free}
+            outs = [overwritten.get(k) or allocate(size) for k, size in enumerate(self._sizes)]
+        else:
+            outs = [allocate(size) for size in self._sizes]
+        self.program.run([m.ptr for m in memories] + [m.ptr for m in outs])
+        return outs
+
+    def inspect(self, stage: str = "") -> str:
+        """The stages as text: graph, simplified, kernels, nests, llvm, assembly."""
+        return report(self, stage)
+
+
+def compile_graph(outputs: Sequence[Node], inputs: Sequence[Node], target: Target, wishes: dict[int, int] | None = None) -> Compiled:
+    """Compile a graph whose leaves are ``inputs`` (placeholders).
+
+    Parameters
+    ----------
+    outputs : sequence of Node
+        Results, in order.
+    inputs : sequence of Node
+        Placeholders, in the order in which `Compiled.run` takes their memories.
+    target : Target
+        The CPU to make code for.
+    wishes : dict of int to int, optional
+        Results that would like to overwrite an input.
+    """
+    return Compiled(outputs, inputs, target, wishes or {})
+
+
+def _passes(outputs: Sequence[Node]) -> list[Node]:
+    graph = list(outputs)
+    for one in PASSES:
+        graph = one(graph)
+        if config.verify:
+            verify(graph)
+    return graph
+
+
+def _lower(groups: Sequence[Group]) -> list[Lowered]:
+    stored = {n for g in groups for n in g.stored}
+    out: list[Lowered] = []
+    for g in groups:
+        if g.kind == "alone":
+            out += lower_alone(g, stored)
+        else:
+            out.append({"map": lower_map, "rows": lower_rows, "contract": lower_contract}[g.kind](g, stored))
+    return out
+
+
+def _launches(plan: Plan, generated: Sequence[Generated], outputs: Sequence[Node], inputs: Sequence[Node]) -> list[Launch]:
+    slots = {n: Slot("arena", at) for n, at in plan.offsets.items()}
+    slots |= {n: Slot("input", k) for k, n in enumerate(inputs)}
+    slots |= {n: Slot("output", k) for k, n in enumerate(outputs)}
+    out = []
+    for low, made, when in zip(plan.order, generated, plan.rounds, strict=True):
+        if made.units:
+            args = tuple([slots[n] for n in low.arguments])
+            out.append(Launch(made.code, args, made.words, made.units, made.grain, made.scratch_bytes, when))
+    return out

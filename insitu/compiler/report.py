@@ -1,0 +1,85 @@
+"""The stages of a program as text, for `inspect` and for people who want to see."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from insitu.codegen import nest
+from insitu.compiler.lower import Lowered
+from insitu.compiler.plan import reads, writes
+from insitu.errors import ArgumentError
+from insitu.graph import node as graph
+
+if TYPE_CHECKING:
+    from insitu.compiler.pipeline import Compiled
+
+STAGES = ("graph", "simplified", "kernels", "nests", "llvm", "assembly")
+
+
+def report(compiled: Compiled, stage: str = "") -> str:
+    """One stage, or all of them under headings."""
+    if stage and stage not in STAGES:
+        raise ArgumentError(
+            f'"{stage}" is not a stage of the compiler.',
+            expected="one of " + ", ".join(STAGES) + ", or nothing for all",
+            received=repr(stage),
+            fix='f.inspect(x, stage="nests")',
+            slug="inspect-stage",
+        )
+    if stage:
+        return _stage(compiled, stage)
+    return "\n\n".join(f"== {s} ==\n{_stage(compiled, s)}" for s in STAGES)
+
+
+def _stage(compiled: Compiled, stage: str) -> str:
+    if stage == "graph":
+        return graph.show(compiled.graph)
+    if stage == "simplified":
+        return graph.show(compiled.simplified)
+    if stage == "kernels":
+        return _kernels(compiled)
+    if stage == "nests":
+        return "\n\n".join(str(low.kernel) for low in compiled.plan.order)
+    from insitu.codegen.cpu import assemble
+
+    codes = {g.code.key: g.code for g in compiled.generated}.values()
+    texts = [c.ir() for c in codes]
+    if stage == "assembly":
+        texts = [assemble.assembly(t, compiled.target) for t in texts]
+    return "\n".join(texts)
+
+
+def _kernels(compiled: Compiled) -> str:
+    rows = ["  #  round  units      FLOPs      bytes  nodes"]
+    for k, (low, made, when) in enumerate(zip(compiled.plan.order, compiled.generated, compiled.plan.rounds, strict=True)):
+        names = ", ".join(n.prim.name for n in low.group.nodes)
+        rows.append(f"{k:>3}  {when:>5}  {made.units:>5}  {flops(low):>9}  {traffic(low):>9}  {low.group.kind}: {names}")
+    rows.append(f"arena {compiled.plan.arena} bytes; written in place: {len(compiled.donated)} of {len(compiled.simplified)} results")
+    return "\n".join(rows)
+
+
+def flops(low: Lowered) -> int:
+    """Floating-point operations of a kernel: 2 for each multiply-add of a contraction, 1 for each element-wise or reduced element."""
+    total = 0
+    for n in low.group.nodes:
+        if n.prim.kind == "contract":
+            total += 2 * n.aval.size * n.inputs[0].shape[-1]
+        elif n.prim.kind == "reduce":
+            total += n.inputs[0].aval.size
+        elif n.prim.kind in ("map", "scan"):
+            total += n.aval.size
+    return total
+
+
+def traffic(low: Lowered) -> int:
+    """Bytes of all values the kernel reads and writes, each counted once."""
+    return sum(n.aval.nbytes for n in reads(low)) + sum(n.aval.nbytes for n in writes(low))
+
+
+def program_flops(compiled: Compiled) -> int:
+    """Floating-point operations of one run."""
+    return sum(flops(low) for low in compiled.plan.order)
+
+
+__all__ = ["STAGES", "flops", "math", "nest", "program_flops", "report", "traffic"]

@@ -1,0 +1,70 @@
+"""What insitu itself costs: building nodes, calling a compiled function, launching a kernel."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from report import Report, number
+
+import insitu as si
+
+
+def _each(action: Callable[[], Any], count: int) -> float:
+    """Seconds of one action in a loop of ``count``."""
+    begin = time.perf_counter()
+    for _ in range(count):
+        action()
+    return (time.perf_counter() - begin) / count
+
+
+def _actions() -> dict[str, tuple[Callable[[], Any], int, int]]:
+    """By name: the action, how often it runs in one timed loop, and how many things one action does."""
+    x, y = si.asarray(np.ones(10, np.float32)), si.asarray(np.ones(10, np.float32))
+    w = si.asarray(np.ones((10, 10), np.float32))
+    ten = [si.asarray(np.ones(4, np.float32)) for _ in range(10)]
+    all_ten = si.compile(lambda *arrays: [a + 1 for a in arrays])
+    one = si.compile(lambda a: a + 1)
+
+    def products(count: int) -> Callable[[], Any]:
+        def chain(a: si.Array) -> si.Array:
+            for _ in range(count):
+                a = a @ w
+            return a
+
+        compiled = si.compile(chain)
+        start = si.asarray(np.ones((10, 10), np.float32))
+        return lambda: compiled(start)
+
+    base = np.ones(10, np.float32)
+    return {
+        "node: x + y": (lambda: x + y, 2000, 1),
+        "node: x @ w": (lambda: x @ w, 2000, 1),
+        "node: si.sum(x)": (lambda: si.sum(x), 2000, 1),
+        "node: x[2:5]": (lambda: x[2:5], 2000, 1),
+        "compiled call, one array": (lambda: one(x), 2000, 1),
+        "compiled call, ten small arrays": (lambda: all_ten(*ten), 2000, 1),
+        "1 product of 10x10": (products(1), 1000, 1),
+        "65 products of 10x10": (products(65), 300, 1),
+        "NumPy x + x, ten floats (reference)": (lambda: base + base, 5000, 1),
+    }
+
+
+def run(rounds: int = 15, seconds: float = 0.0, threads: int = 2, only: tuple[str, ...] = ()) -> Report:
+    """Each action in turn, ``rounds`` times; the smallest time counts."""
+    si.config.threads = threads
+    actions = _actions()
+    for action, _, _ in actions.values():
+        _each(action, 20)
+    times: dict[str, list[float]] = {name: [] for name in actions}
+    for _ in range(rounds):
+        for name, (action, count, _) in actions.items():
+            times[name].append(_each(action, count))
+    best = {name: min(t) for name, t in times.items()}
+    best["one more kernel in a program"] = (best.pop("65 products of 10x10") - best.pop("1 product of 10x10")) / 64
+    rows = [[name, number(1e6 * t)] for name, t in best.items()]
+    note = f"smallest of {rounds} loops; median of the reference: {number(1e6 * statistics.median(times['NumPy x + x, ten floats (reference)']))} us"
+    return Report("overhead", note, ["", "us"], rows, {name: 1e6 * t for name, t in best.items()})

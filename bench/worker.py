@@ -1,0 +1,82 @@
+"""One system in one process that waits for its turn: ``worker.py MODULE WORKLOAD MODE THREADS``.
+
+Runs under each system's own Python (standard library only). MODULE has ``build(workload, mode,
+threads)``, which gives one job or several (see `workloads.Job`). Commands and answers are lines of
+JSON on standard input and output.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import statistics
+import sys
+import time
+from typing import Any
+
+#: About this long between two looks at the clock, seconds.
+CHUNK = 0.01
+
+
+def per_step(job: Any, seconds: float) -> float:
+    """Median time of one step over chunks of steps that take ``seconds`` together."""
+    start = time.perf_counter()
+    job.wait(job.step())  # the first step of a turn finds cold caches and is not counted
+    begin = time.perf_counter()
+    job.wait(job.step())
+    once = time.perf_counter() - begin
+    steps = max(1, min(2000, int(CHUNK / max(once, 1e-7))))
+    chunks: list[float] = []
+    while len(chunks) < 3 or time.perf_counter() - start < seconds:
+        begin = time.perf_counter()
+        for _ in range(steps):
+            handle = job.step()
+        job.wait(handle)
+        chunks.append((time.perf_counter() - begin) / steps)
+    return statistics.median(chunks)
+
+
+def warm_up(job: Any, seconds: float) -> list[float]:
+    """Run at least five steps; the losses of the first and the fifth where the job has them."""
+    losses: list[float] = []
+    start = time.perf_counter()
+    count = 0
+    while count < 5 or time.perf_counter() - start < seconds:
+        handle = job.step()
+        job.wait(handle)
+        count += 1
+        if job.value is not None and count in (1, 5):
+            losses.append(float(job.value(handle)))
+    return losses
+
+
+def answer(command: dict[str, Any], jobs: list[Any], module: Any) -> Any:
+    if command["do"] == "warm":
+        return warm_up(jobs[command["job"]], command["seconds"])
+    if command["do"] == "measure":
+        return per_step(jobs[command["job"]], command["seconds"])
+    return module.machine()
+
+
+def main() -> None:
+    name, workload, mode, threads = sys.argv[1:5]
+    sys.argv = [name, workload, "--mode", mode, "--threads", threads]  # where the peers' scripts look for it
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints must not mix with the answers
+    if threads == "1" and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # nobody can use a second core unseen
+    try:
+        module = importlib.import_module(name)
+        built = module.build(workload, mode, int(threads))
+        jobs = list(built) if isinstance(built, (list, tuple)) or hasattr(built, "__next__") else [built]
+        print(json.dumps({"jobs": [job.name or workload for job in jobs]}), file=replies, flush=True)
+        for line in sys.stdin:
+            print(json.dumps({"value": answer(json.loads(line), jobs, module)}), file=replies, flush=True)
+    except Exception as error:
+        print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=replies, flush=True)
+        raise
+
+
+if __name__ == "__main__":
+    main()

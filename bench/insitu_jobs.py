@@ -97,7 +97,7 @@ def _loss(net: str) -> Callable[[Tree, si.Array, si.Array], si.Array]:
         return _softmax_cross_entropy(x @ p["o.w"] + p["o.b"], y)
 
     def net_b(p: Tree, x: si.Array, y: si.Array) -> si.Array:
-        h = 1 / (1 + si.exp(-(x @ p["h.w"] + p["h.b"])))
+        h = si.sigmoid(x @ p["h.w"] + p["h.b"])
         return _sigmoid_cross_entropy(h @ p["o.w"] + p["o.b"], y)
 
     def net_d(p: Tree, x: si.Array, y: si.Array) -> si.Array:

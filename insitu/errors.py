@@ -29,9 +29,7 @@ class UserError(Exception):
         Source text on the user's line to put the caret under.
     """
 
-    def __init__(
-        self, what: str, *, expected: str = "", received: str = "", fix: str = "", slug: str = "", argument: str = ""
-    ) -> None:
+    def __init__(self, what: str, *, expected: str = "", received: str = "", fix: str = "", slug: str = "", argument: str = "") -> None:
         self.what, self.expected, self.received, self.fix, self.slug = what, expected, received, fix, slug
         self.where = _user_line(argument)
         super().__init__(self._text())
@@ -97,7 +95,7 @@ def _user_line(argument: str) -> list[str]:
     text = linecache.getline(name, number).strip()
     if not text:
         return []
-    place = f"  {os.path.basename(name)}:{number}".ljust(16)
+    place = f"  {os.path.basename(name)}:{number}".ljust(14) + "  "
     start, width = _caret(frame, text, linecache.getline(name, number), argument)
     lines = [f"{place}{text}"]
     if width:

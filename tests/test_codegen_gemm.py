@@ -107,39 +107,37 @@ SHAPES = [
 ]  # fmt: skip
 
 
+CASES = list(itertools.product((False, True), repeat=2))
+"""Which of the two operands are stored transposed."""
+
+
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("ta", [False, True])
-@pytest.mark.parametrize("tb", [False, True])
-def test_float32_is_the_chain_of_fma_bit_for_bit(shape: tuple[int, int, int], ta: bool, tb: bool) -> None:
+def test_float32_is_the_chain_of_fma_bit_for_bit(shape: tuple[int, int, int]) -> None:
     m, k, n = shape
     a, b = sample((2, m, k), 1), sample((2, k, n), 2)
     expected = chain(a, b)
-    for pad, cuts in ((0, 1), (3, 2)):
-        np.testing.assert_array_equal(product(a, b, ta, tb, pad=pad, cuts=cuts), expected)
+    for ta, tb in CASES:
+        np.testing.assert_array_equal(product(a, b, ta, tb, pad=3 * ta, cuts=1 + tb), expected)
 
 
 @pytest.mark.parametrize("target", [*TARGETS, named("haswell")], ids=lambda t: f"{t.cpu}-{t.vector_bits}")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_every_vector_width_gives_the_same_bits(target: Target, dtype: Any) -> None:
-    for m, k, n in ((1, 100, 33), (3, 10, 10), (17, 385, 25), (50, 800, 70), (6, 3, 1), (40, 33, 1)):
+    for number, (m, k, n) in enumerate(((1, 100, 33), (3, 10, 10), (17, 385, 25), (50, 800, 70), (6, 3, 1))):
         a, b = sample((1, m, k), m, dtype), sample((1, k, n), n, dtype)
-        wanted = product(a, b)
-        if dtype is np.float32:
-            np.testing.assert_array_equal(wanted, chain(a, b))
-        for ta, tb in itertools.product((False, True), repeat=2):
+        wanted = chain(a, b) if dtype is np.float32 else product(a, b)
+        for ta, tb in (CASES[number % 4], CASES[(number + 1) % 4]):
             np.testing.assert_array_equal(product(a, b, ta, tb, target=target, cuts=3), wanted)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("ta", [False, True])
-@pytest.mark.parametrize("tb", [False, True])
-def test_large_products_agree_with_numpy_and_any_split_gives_the_same_bits(dtype: Any, ta: bool, tb: bool) -> None:
+def test_large_products_agree_with_numpy_and_any_split_gives_the_same_bits(dtype: Any) -> None:
     a, b = sample((1, 300, 900), 3, dtype), sample((1, 900, 520), 4, dtype)
-    one = product(a, b, ta, tb, pad=5)
-    exact = a.astype(np.longdouble) @ b.astype(np.longdouble)
-    assert np.abs(one - exact).max() < 2000 * np.finfo(dtype).eps
-    for cuts in (2, 7):
-        np.testing.assert_array_equal(product(a, b, ta, tb, cuts=cuts), one)
+    exact = a.astype(np.float64) @ b.astype(np.float64)
+    first = product(a, b)
+    assert np.abs(first - exact).max() < 2000 * np.finfo(dtype).eps
+    for number, (ta, tb) in enumerate(CASES):
+        np.testing.assert_array_equal(product(a, b, ta, tb, pad=5 * number, cuts=1 + 2 * number), first)
 
 
 def variants(swap: bool, lanes: int, m: int, n: int, tb: bool) -> list[Variant]:
@@ -159,7 +157,7 @@ def test_bits_do_not_depend_on_the_schedule(target: Target, swap: bool) -> None:
     m, k, n = 29, 450, 39
     a, b = sample((2, m, k), 5), sample((2, k, n), 6)
     wanted = chain(a, b)
-    for ta, tb in itertools.product((False, True), repeat=2):
+    for ta, tb in CASES:
         turned = not ta if swap else tb
         for number, variant in enumerate(variants(swap, target.lanes(32), m, n, turned)):
             result = product(a, b, ta, tb, target=target, cuts=3, variant=variant, panels_per_block=1 + number % 2, run=2)
@@ -179,15 +177,15 @@ def test_products_of_few_rows_read_the_other_operand_in_order(rows: int, target:
     np.testing.assert_array_equal(product(*right, True, False, target=target, variant=turned, cuts=2), wanted.transpose(0, 2, 1))
 
 
-@pytest.mark.parametrize("name", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"])
+@pytest.mark.parametrize("name", ["int8", "uint16", "int32", "uint64"])
 @pytest.mark.parametrize("target", [NATIVE, named("x86-64-v2")], ids=lambda t: t.cpu)
 def test_integers_wrap_around_exactly(name: str, target: Target) -> None:
     dtype = dt.as_dtype(name)
     rng = np.random.default_rng(9)
-    for m, k, n in ((1, 5, 3), (19, 40, 37), (50, 400, 9)):
+    for number, (m, k, n) in enumerate(((1, 5, 3), (19, 40, 37), (50, 400, 9))):
         a, b = (rng.integers(dtype.min, dtype.max, shape, dtype=name, endpoint=True) for shape in ((2, m, k), (2, k, n)))
-        for ta, tb in itertools.product((False, True), repeat=2):
-            np.testing.assert_array_equal(product(a, b, ta, tb, target=target), a @ b)
+        ta, tb = CASES[(number + dtype.bits) % 4]
+        np.testing.assert_array_equal(product(a, b, ta, tb, target=target), a @ b)
 
 
 @pytest.mark.parametrize("target", [NATIVE, named("haswell"), named("x86-64")], ids=lambda t: t.cpu)
@@ -197,7 +195,7 @@ def test_16_bit_floats_are_multiplied_in_float32(name: str, target: Target) -> N
     for m, k, n in ((3, 7, 5), (40, 70, 35)):
         a, b = sample((1, m, k), 10).astype(kind), sample((1, k, n), 11).astype(kind)
         wide = product(a.astype(np.float32), b.astype(np.float32), target=target)
-        for ta, tb in itertools.product((False, True), repeat=2):
+        for ta, tb in CASES[:: 1 + (m < 10)]:
             np.testing.assert_array_equal(product(a, b, ta, tb, target=target, pad=1), wide)
         short = product(a, b, target=target, out=dt.as_dtype(name))
         np.testing.assert_array_equal(short.view(np.uint16), wide.astype(kind).view(np.uint16))
@@ -250,14 +248,16 @@ def simple_kernel(m: int, k: int, n: int) -> nest.Kernel:
 
 
 def test_shapes_with_one_schedule_share_one_machine_code() -> None:
-    one, two = gemm.generate(simple_kernel(512, 640, 512), NATIVE), gemm.generate(simple_kernel(1024, 640, 768), NATIVE)
+    variant = Variant(False, 4, 2, NATIVE.lanes(32), True, True, False)
+    small, large = simple_kernel(512, 640, 512), simple_kernel(1024, 320, 768)
+    one, two = (gemm.generate(x, NATIVE, arrange(x.body[0], variant)) for x in (small, large))  # type: ignore[arg-type]
     assert one.code.key == two.code.key
     assert one.code.ir() == two.code.ir()
     assert one.words != two.words
-    assert one.code.key != gemm.generate(simple_kernel(512, 640, 512), named("native", 128)).code.key
+    assert one.code.key != gemm.generate(small, named("native", 128)).code.key
 
 
 def test_generated_text_has_no_fast_math_and_no_calls() -> None:
     text = gemm.generate(simple_kernel(100, 784, 10), NATIVE).code.ir()
     assert not any(flag in text for flag in (" fast ", "reassoc", "contract", "afn", "nnan"))
-    assert all("@llvm." in line for line in text.splitlines() if " call " in line)
+    assert all("@llvm." in line or ' asm sideeffect "", ' in line for line in text.splitlines() if " call " in line)

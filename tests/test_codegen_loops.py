@@ -441,6 +441,23 @@ def test_columns_reduce_in_increasing_order_and_scans_see_the_running_value(targ
     assert np.array_equal(got["p"], x.argmax(0))
 
 
+@each_target
+@pytest.mark.parametrize("n", [45, 2100], ids=["by lanes", "by blocks"])
+def test_columns_of_any_width_have_the_same_bits(target: Target, n: int) -> None:
+    rows = 150
+    x = np.random.default_rng(12).standard_normal((rows, n)).astype(np.float32)
+    x[:, 3] = -np.inf
+    x[7, 4] = x[9, 4] = np.nan
+    k = Axis("k", rows)
+    value = load("x", op("add", op("mul", k.at, index(n)), I), f32)
+    for how, kind in (("sum", f32), ("argmax", i64), ("max", f32)):
+        body = (Reduce("s", how, k, value), Store("o", I, ref("s", kind)))
+        kernel = Kernel("i", n, (Buffer("x", f32, "in"), Buffer("o", kind, "out")), body, vector=True)
+        got = kernels.run(kernel, target, {"x": x, "o": np.zeros(n, kind.numpy)}, split=33)["o"]
+        expected = {"sum": np.cumsum(x, axis=0, dtype=np.float32)[-1], "argmax": x.argmax(0), "max": x.max(0)}[how]
+        assert same(got, expected), how
+
+
 def softmax(rows: int, n: int) -> Kernel:
     r = nest.axis("r", None)
     j, k = Axis("j", n, "vector"), Axis("k", n, "vector")

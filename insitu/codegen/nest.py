@@ -173,7 +173,7 @@ def _index_op(name: str, args: tuple[Expr, ...]) -> Expr | None:
             return _algebra(name, args)
         if name in ("floordiv", "mod") and args[1].op == "const":
             return _split(name, args[0], args[1].attr)
-        return None
+        return _clamped(name, args) if name in ("min", "max") else None
     los, his = [a.lo or 0 for a in args], [a.hi or 0 for a in args]
     if name in ("add", "mul", "sub"):
         simple = _algebra(name, args)
@@ -204,6 +204,14 @@ def _index_op(name: str, args: tuple[Expr, ...]) -> Expr | None:
             return args[1]
         return None if args[0].op == "const" else _make("select", args, dt.int64, None, min(los[1:]), max(his[1:]))
     return None
+
+
+def _clamped(name: str, args: tuple[Expr, ...]) -> Expr:
+    """The bounds of min and max where not all of the operands' are known: ``min(max(x, 0), 9)`` lies in 0 to 9."""
+    los, his = [a.lo for a in args if a.lo is not None], [a.hi for a in args if a.hi is not None]
+    if name == "max":
+        return _make(name, args, dt.int64, None, max(los, default=None), max(his) if len(his) == len(args) else None)
+    return _make(name, args, dt.int64, None, min(los) if len(los) == len(args) else None, min(his, default=None))
 
 
 def _algebra(name: str, args: tuple[Expr, ...]) -> Expr | None:

@@ -29,7 +29,9 @@ def aligned(group: Group, node: Node, home: dict[Node, Group]) -> bool:
     own = outer + _symbols("w", group.row) if group.kind == "rows" and node.shape != group.shape else outer
     try:
         if node.prim.kind == "reduce":
-            _visit(node.inputs[0], outer + _symbols("w", group.row), outer, fixed, group, home)
+            kept, axes = iter(outer), node.attrs[0]
+            at = tuple([nest.axis(f"w{k}", n) if k in axes else next(kept) for k, n in enumerate(node.inputs[0].shape)])
+            _visit(node.inputs[0], at, outer, fixed, group, home)
         else:
             _read_inputs(node, own, outer, fixed, group, home)
     except _Misaligned:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from insitu import ops
 from insitu.compiler.lower_special import strided
@@ -37,7 +37,7 @@ def store_operands(outputs: Sequence[Node]) -> list[Node]:
             continue
         inputs = [made[i] for i in n.inputs]
         if n.prim.kind == "contract":
-            inputs = [i if _readable(i) else copy(i) for i in inputs]
+            inputs = [i if _readable(i) else _below_views(i, copy) or copy(i) for i in inputs]
         elif n.prim.kind == "sort":
             inputs = [i if i.prim.kind != "view" or i.memory is not None else copy(i) for i in inputs]
         same = all(a is b for a, b in zip(inputs, n.inputs, strict=True))
@@ -46,6 +46,21 @@ def store_operands(outputs: Sequence[Node]) -> list[Node]:
     for n in (made[n] for n in outputs):
         out.append(_copy(n) if n in out or n.prim.kind == "leaf" or n.memory is not None else n)
     return out
+
+
+def _below_views(n: Node, copy: Callable[[Node], Node]) -> Node | None:
+    """The operand with the copy put below its strided views, so that ``x`` and ``x.T`` share one copy of ``x``."""
+    path: list[Node] = []
+    base = n
+    while base.memory is None and base.prim.name in _STRIDED:
+        path.append(base)
+        base = base.inputs[0]
+    if not path or base.memory is not None or base.prim.kind != "view" or base.aval.size > n.aval.size:
+        return None
+    out = copy(base)
+    for view in reversed(path):
+        out = Node(view.prim, (out,), view.attrs, view.aval)
+    return out if _readable(out) else None
 
 
 def _copy(n: Node) -> Node:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
-from insitu.codegen import nest
 from insitu.compiler.lower import Lowered
 from insitu.compiler.plan import reads, writes
 from insitu.errors import ArgumentError
@@ -80,6 +78,3 @@ def traffic(low: Lowered) -> int:
 def program_flops(compiled: Compiled) -> int:
     """Floating-point operations of one run."""
     return sum(flops(low) for low in compiled.plan.order)
-
-
-__all__ = ["STAGES", "flops", "math", "nest", "program_flops", "report", "traffic"]

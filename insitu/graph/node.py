@@ -72,6 +72,8 @@ class Node:
 
     __slots__ = ("__weakref__", "attrs", "aval", "depth", "handle", "inputs", "memory", "prim")
 
+    depth: int
+
     def __init__(self, prim: Primitive, inputs: tuple[Node, ...], attrs: Attrs, av: Aval, memory: Any = None) -> None:
         self.prim, self.inputs, self.attrs, self.aval, self.memory = prim, inputs, attrs, av, memory
         self.handle: weakref.ref[Any] | None = None

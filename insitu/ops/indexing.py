@@ -94,6 +94,9 @@ class Take(Primitive):
         yield (1,), (draw(rng, (3, 4, 2), dt.float64), np.array([[1, -4], [3, 1]], np.int32))
         yield (0,), (draw(rng, (4, 3), dt.float32), np.array([9, -9, 3], np.int8))
         yield (1,), (draw(rng, (2, 3), dt.uint8), np.array(2, np.uint8))
+        far = np.array([1 << 40, -(1 << 40), (1 << 32) + 1, 1 << 31, -(1 << 31) - 2, 1, -1])
+        yield (0,), (draw(rng, (4,), dt.float32), np.tile(far, 5))
+        yield (1,), (draw(rng, (2, 3, 4), dt.float32), far)
         yield (0,), (draw(rng, (0, 2), dt.float32), np.zeros((0,), np.int64))
         yield (0,), (draw(rng, (3, 2), dt.float64), np.zeros((0, 2), np.uint64))
 

@@ -42,8 +42,8 @@ class Fold:
         self.b, self.how, self.dtype = b, s.how, s.value.dtype
         self.carried: DType = self.dtype.compute
 
-    def start(self, first_lane: int, lanes: int) -> State:
-        """The state before any element, for virtual lanes ``first_lane`` and up."""
+    def start(self, lanes: int, first_lane: int | None = None) -> State:
+        """The state before any element: of virtual lanes ``first_lane`` and up, or of that many chains."""
         return (self.b.const(_identity(self.how, self.carried), self.carried, lanes),)
 
     def step(self, state: State, value: Value, position: Value | None, active: Value | None) -> State:
@@ -87,13 +87,13 @@ class ArgFold(Fold):
             self.carried = dt.uint8
         self.position = dt.int64 if self.carried.bits == 64 else dt.int32
 
-    def start(self, first_lane: int, lanes: int) -> State:
-        if lanes == 1:
-            where = self.b.const(first_lane, self.position)
+    def start(self, lanes: int, first_lane: int | None = None) -> State:
+        if lanes == 1 or first_lane is None:
+            where = self.b.const(first_lane or 0, self.position, lanes)
         else:
             name = f"i{self.position.bits}"
             where = Value("<" + ", ".join(f"{name} {first_lane + k}" for k in range(lanes)) + ">", self.position, lanes)
-        return (*super().start(first_lane, lanes), where)
+        return (*super().start(lanes, first_lane), where)
 
     def step(self, state: State, value: Value, position: Value | None, active: Value | None) -> State:
         value = convert(self.b, value, self.carried)

@@ -6,16 +6,16 @@ of arithmetic is the loop nest's (`insitu.codegen.nest`).
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from insitu import dtypes as dt
 from insitu.codegen import nest
-from insitu.codegen.cpu import survey, traffic
+from insitu.codegen.cpu import columns, survey, traffic
+from insitu.codegen.cpu.abi import kernel_key, pointers, scratch_offsets
 from insitu.codegen.cpu.emitter import Emitter, Value
 from insitu.codegen.cpu.folds import Fold, State, fold_of
 from insitu.codegen.cpu.scalar import ScalarEmitter
-from insitu.codegen.generated import CODE_VERSION, Code, Generated
+from insitu.codegen.generated import Code, Generated
 from insitu.codegen.nest import Expr, Kernel, Stmt
 from insitu.codegen.nest_text import own_roots
 from insitu.codegen.target import Target
@@ -44,40 +44,11 @@ def generate(kernel: Kernel, target: Target) -> Generated:
     Generated
         The code and how to launch it.
     """
-    key = kernel_key(kernel, target, *sorted(traffic.streamed(kernel)))
+    by_blocks = columns.blocked(kernel)
+    key = kernel_key(kernel, target, *sorted(traffic.streamed(kernel)), *(["by blocks of columns"] if by_blocks else []))
     symbol = f"k_{key[:24]}"
     code = Code(key, symbol, lambda: _Nest(kernel, target).module(symbol), target)
-    return Generated(code, (), kernel.units, _grain(kernel, target), scratch_offsets(kernel)[1])
-
-
-def kernel_key(kernel: Kernel, target: Target, *schedule: str) -> str:
-    """The identity of a kernel's machine code: code version, text, target and choices of schedule."""
-    parts = (CODE_VERSION, str(kernel), target.isa, *schedule)
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
-
-
-def scratch_offsets(kernel: Kernel) -> tuple[dict[str, int], int]:
-    """Where each scratch buffer starts in a thread's memory, in bytes, and how much there is in all."""
-    offsets, total = {}, 0
-    for buffer in kernel.buffers:
-        if buffer.role == "scratch":
-            offsets[buffer.name] = total
-            total += -(-buffer.size * buffer.dtype.itemsize // _ALIGN) * _ALIGN
-    return offsets, total
-
-
-def pointers(b: Emitter, kernel: Kernel, args: Value, scratch: Value) -> dict[str, Value]:
-    """The address of each buffer, read from a kernel's arguments."""
-    offsets, _ = scratch_offsets(kernel)
-    out: dict[str, Value] = {}
-    words = 0
-    for buffer in kernel.buffers:
-        if buffer.role == "scratch":
-            out[buffer.name] = b.offset(scratch, offsets[buffer.name], dt.uint8)
-        else:
-            out[buffer.name] = b.emit(f"load ptr, {b.offset(args, words, dt.int64)!r}, align 8", None)
-            words += 1
-    return out
+    return Generated(code, (), kernel.units, _grain(kernel, target), scratch_offsets(kernel)[1] + (columns.AREA if by_blocks else 0))
 
 
 def _grain(kernel: Kernel, target: Target) -> int:
@@ -93,6 +64,8 @@ class _Nest:
         self.kernel, self.target = kernel, target
         self.b = Emitter(target)
         self.accumulators: Value
+        self.column_area: Value
+        self.columns = columns.blocked(kernel)
         self.streamed = traffic.streamed(kernel)
         self.ahead = traffic.fetched_ahead(kernel)
         self.fetching: list[traffic.Ahead] = []
@@ -104,6 +77,7 @@ class _Nest:
         with b.function(symbol, [("args", None), ("begin", i64), ("end", i64), ("scratch", None)]) as (args, begin, end, scratch):
             self.accumulators = b.alloca(dt.uint8, 2 * nest.MAX_LANES * 8) if _has_row(body) else args
             buffers = pointers(b, self.kernel, args, scratch)
+            self.column_area = b.offset(scratch, scratch_offsets(self.kernel)[1], dt.uint8)
             scope = ScalarEmitter(b, buffers, {}, lane_axis=unit)
             scope.hoist(survey.roots(body), survey.changing(body, unit), unit)
             if not self.streamed:
@@ -138,27 +112,60 @@ class _Nest:
                 self._run(self.kernel.body, scope.child({self.kernel.unit: turn.index}), self.ahead)
 
     def _vector_units(self, scope: ScalarEmitter, begin: Value, end: Value) -> None:
-        """Whole steps, then whole vectors, then the rest under a mask or one by one."""
-        b, body = self.b, self.kernel.body
-        width = self.target.lanes(survey.element_bits(body))
-        lanes = width * self._unroll(body)
-        start = begin
-        for step in (lanes,) if lanes == width else (lanes, width):
-            count = b.and_(b.sub(end, start), b.const(-step, dt.int64))
-            stop = b.add(start, count)
-            self._units(scope, start, stop, step)
+        body, unit = self.kernel.body, self.kernel.unit
+        if self.columns is None:
+            width = self.target.lanes(survey.element_bits(body))
+            steps = (width * self._unroll(body), width)
+            self._spans(begin, end, steps, lambda start, lanes, mask: self._run(body, scope.child({unit: start}, lanes=lanes, mask=mask)))
+            return
+        with self.b.loop(begin, end, columns.BLOCK) as block:
+            stop = self.b.min(self.b.add(block.index, self.b.const(columns.BLOCK, dt.int64)), end)
+            self._column_block(self.columns, scope, block.index, stop)
+
+    def _column_block(self, s: nest.Reduce, scope: ScalarEmitter, begin: Value, end: Value) -> None:
+        """Row by row over a block of columns whose folds are kept in memory, then the statements that use them."""
+        b, unit, rest = self.b, self.kernel.unit, self.kernel.body[1:]
+        fold, width = fold_of(b, s), self.target.lanes(survey.element_bits((s,)))
+        matrices = columns.matrices(self.kernel, s)
+        partial = columns.Partial(b, fold, self.column_area, begin)
+        with b.loop(0, columns.BLOCK, width) as turn:
+            partial.start(b.add(begin, turn.index), width)
+
+        def step(row: ScalarEmitter, start: Value, lanes: int, mask: Value | None) -> None:
+            for x, base, stride in matrices if lanes > 1 else ():
+                traffic.fetch(b, row.pointer(x.attr, base, x.dtype), stride, start, lanes, x.dtype)
+            inside = row.child({unit: start}, lanes=lanes, mask=mask)
+            state = fold.step(partial.load(start, lanes), inside.vector(s.value), row.axes[s.axis.name], None)
+            partial.store(state, start)
+
+        def finish(start: Value, lanes: int, mask: Value | None) -> None:
+            inside = scope.child({unit: start}, lanes=lanes, mask=mask)
+            inside.refs[s.name] = fold.result(partial.load(start, lanes))
+            self._run(rest, inside)
+
+        with b.loop(0, s.axis.extent) as turn:
+            row = scope.child({s.axis.name: turn.index})
+            for x, base, _ in matrices:
+                row.pointer(x.attr, base, x.dtype)
+            self._spans(begin, end, (4 * width, width), lambda start, lanes, mask: step(row, start, lanes, mask))
+        self._spans(begin, end, (self.target.lanes(survey.element_bits(self.kernel.body)),), finish)
+
+    def _spans(self, begin: Value, end: Value, steps: Sequence[int], emit: Callable[[Value, int, Value | None], None]) -> None:
+        """``emit(start, lanes, mask)`` over a range: in steps of each number of lanes, then the rest under a mask or one by one."""
+        b, start = self.b, begin
+        width = steps[-1]
+        for lanes in dict.fromkeys(steps):
+            stop = b.add(start, b.and_(b.sub(end, start), b.const(-lanes, dt.int64)))
+            with b.loop(start, stop, lanes) as turn:
+                emit(turn.index, lanes, None)
             start = stop
         if width > 1 and self.target.masks:
             with b.when(b.cmp("lt", start, end)):
                 left = b.cast(b.sub(end, start), dt.int32)
-                mask = b.cmp("lt", b.lane_ids(dt.int32, width), left)
-                self._run(body, scope.child({self.kernel.unit: start}, lanes=width, mask=mask))
+                emit(start, width, b.cmp("lt", b.lane_ids(dt.int32, width), left))
         elif width > 1:
-            self._units(scope, start, end, 1)
-
-    def _units(self, scope: ScalarEmitter, start: Value, stop: Value, lanes: int) -> None:
-        with self.b.loop(start, stop, lanes) as turn:
-            self._run(self.kernel.body, scope.child({self.kernel.unit: turn.index}, lanes=lanes))
+            with b.loop(start, end) as turn:
+                emit(turn.index, 1, None)
 
     def _unroll(self, body: Sequence[Stmt], *more: Expr) -> int:
         """Vectors per step: several where a turn is too short to keep the memory busy."""
@@ -218,10 +225,7 @@ class _Nest:
     def _fetch(self, scope: ScalarEmitter, start: Value, lanes: int) -> None:
         """Fetch ahead what stands at the same place in the next unit's rows."""
         for row in self.fetching:
-            pointer = scope.pointer(row.load.attr, row.base, row.load.dtype)
-            first = self.b.offset(self.b.offset(pointer, row.step, row.load.dtype), start, row.load.dtype)
-            for byte in range(0, lanes * row.load.dtype.itemsize, _ALIGN):
-                self.b.prefetch(self.b.offset(first, byte, dt.uint8))
+            traffic.fetch(self.b, scope.pointer(row.load.attr, row.base, row.load.dtype), row.step, start, lanes, row.load.dtype)
 
     def _loop(self, s: nest.Loop, scope: ScalarEmitter) -> None:
         name, n = s.axis.name, s.axis.extent
@@ -285,7 +289,7 @@ class _Nest:
         name, fold = s.axis.name, fold_of(self.b, s)
         lane_axis = name if scope.lanes == 1 else scope.lane_axis
         self._enter((s,), scope, name, lane_axis)
-        with self.b.loop(0, s.axis.extent, 1, fold.start(0, scope.lanes)) as turn:
+        with self.b.loop(0, s.axis.extent, 1, fold.start(scope.lanes)) as turn:
             inside = scope.child({name: turn.index}, lane_axis)
             self._run(s.body, inside)
             state = fold.step(tuple(turn.values), inside.vector(s.value), turn.index, None)
@@ -301,7 +305,7 @@ class _Nest:
         self._enter((s,), scope, s.axis.name, s.axis.name)
         fold, virtual = fold_of(self.b, s), nest.virtual_lanes(s.axis.extent)
         lanes = min(virtual, self.target.lanes(survey.element_bits((s,))) * self._unroll(s.body, s.value))
-        states = [fold.start(k, lanes) for k in range(0, virtual, lanes)]
+        states = [fold.start(lanes, k) for k in range(0, virtual, lanes)]
         bits = sum(v.dtype.bits * v.lanes for state in states for v in state if v.dtype)
         short = survey.instructions(survey.values((s,))) <= _SHORT
         if len(states) > 1 and (not short or bits > self.target.vector_bits * (self.target.registers - 6)):

@@ -14,8 +14,8 @@ import dataclasses
 
 from insitu import dtypes as dt
 from insitu.codegen import nest
+from insitu.codegen.cpu.abi import kernel_key, pointers
 from insitu.codegen.cpu.emitter import Emitter, Value
-from insitu.codegen.cpu.loops import kernel_key, pointers
 from insitu.codegen.cpu.scalar import ScalarEmitter
 from insitu.codegen.generated import Code, Generated
 from insitu.codegen.target import Target

@@ -10,7 +10,7 @@ from insitu.codegen.nest import Expr, Stmt
 from insitu.codegen.nest_text import own_roots
 
 #: Nanoseconds per byte moved and per vector instruction, roughly, of one thread.
-_BYTE_TIME, _VECTOR_TIME = 0.06, 0.15
+_BYTE_TIME, _VECTOR_TIME = 0.025, 0.15
 #: Vector instructions of an operation of `nest.EXPENSIVE`.
 _EXPENSIVE_COST = 20
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 
+from insitu import dtypes as dt
 from insitu.codegen import nest
 from insitu.codegen.cpu import survey
+from insitu.codegen.cpu.emitter import Emitter, Value
 from insitu.codegen.nest import Expr, Kernel
 from insitu.codegen.nest_text import in_order
+from insitu.dtypes import DType
 
 #: Bytes of results from which on writing past the caches pays.
 STREAM_BYTES = 16 << 20
@@ -92,3 +95,10 @@ def fetched_ahead(kernel: Kernel) -> dict[int, list[Ahead]]:
         if split is not None and unit is not None and unit[1] and first.axis.extent * x.dtype.itemsize in _ROW_BYTES:
             found.append(Ahead(x, split[0], unit[1]))
     return {longest: found} if found else {}
+
+
+def fetch(b: Emitter, row: Value, step: int, start: Value, lanes: int, dtype: DType) -> None:
+    """Fetch ahead the lines of elements ``start`` to ``start + lanes`` of the row that lies ``step`` elements further on."""
+    first = b.offset(b.offset(row, step, dtype), start, dtype)
+    for byte in range(0, lanes * dtype.itemsize, _LINE):
+        b.prefetch(b.offset(first, byte, dt.uint8))

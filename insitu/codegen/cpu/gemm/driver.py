@@ -5,6 +5,7 @@ from __future__ import annotations
 from insitu import dtypes as dt
 from insitu.codegen.cpu.emitter import Emitter, Value
 from insitu.codegen.cpu.gemm import micro, pack
+from insitu.codegen.cpu.gemm.control import loop
 from insitu.codegen.cpu.gemm.epilogue import EpilogueWriter, Span, below
 from insitu.codegen.cpu.gemm.layout import layout
 from insitu.codegen.cpu.gemm.schedule import Schedule, Side
@@ -45,7 +46,7 @@ class Driver:
         b, w = self.b, self.w
         slivers = w["slivers"]
         past = b.add(end, b.sub(slivers, self._c(1)))
-        with b.loop(b.div(begin, slivers), b.div(past, slivers)) as outer:
+        with loop(b, b.div(begin, slivers), b.div(past, slivers)) as outer:
             base = b.mul(outer.index, slivers)
             low = b.max(b.sub(begin, base), self._c(0))
             high = b.min(b.sub(end, base), slivers)
@@ -55,7 +56,7 @@ class Driver:
             panels = (first, b.min(b.add(first, w["panels_per_block"]), w["panels"]))
             row_start = b.offset(self.row_start, b.mul(batch, w["row_batch"]), self.row_side.dtype)
             lane_start = b.offset(self.lane_start, b.mul(batch, w["lane_batch"]), self.lane_side.dtype)
-            with b.loop(low, high, w["run"]) as run:
+            with loop(b, low, high, w["run"]) as run:
                 slivers_range = (run.index, b.min(b.add(run.index, w["run"]), high))
                 self._run(batch, slivers_range, panels, row_start, lane_start)
 
@@ -63,7 +64,7 @@ class Driver:
         """All blocks of k for some slivers of one block of panels."""
         b, w = self.b, self.w
         last_block = b.sub(w["k_blocks"], self._c(1))
-        with b.loop(0, w["k_blocks"]) as k_loop:
+        with loop(b, 0, w["k_blocks"]) as k_loop:
             k_first = self._at(k_loop.index, K_BLOCK)
             length = b.min(b.sub(w["k"], k_first), self._c(K_BLOCK))
             first, last = b.cmp("eq", k_loop.index, self._c(0)), b.cmp("eq", k_loop.index, last_block)
@@ -71,14 +72,14 @@ class Driver:
             if self.v.pack_lanes:
                 self._pack_lanes(lane_at, panels, length)
             row_at = self._from_k(row_start, self.row_side, k_first, w["row_leading"])
-            with b.loop(*slivers, self.places.group) as group:
+            with loop(b, *slivers, self.places.group) as group:
                 some = (group.index, b.min(b.add(group.index, self._c(self.places.group)), slivers[1]))
                 if self.v.pack_rows:
                     self._pack_rows(row_at, some, length)
-                with b.loop(*some) as sliver:
+                with loop(b, *some) as sliver:
                     rows = self._rows(row_at, sliver.index, b.sub(sliver.index, some[0]))
                     before = b.mul(b.sub(sliver.index, slivers[0]), w["panels_per_block"])
-                    with b.loop(*panels) as panel:
+                    with loop(b, *panels) as panel:
                         local = b.sub(panel.index, panels[0])
                         sums = micro.tile(b, self.v, self.dtype, rows, self._lanes(lane_at, panel.index, local), length)
                         tile_at = b.offset(self.sums, b.mul(b.add(before, local), w["tile_step"]), self.dtype)
@@ -126,13 +127,13 @@ class Driver:
         b, side, leading, pitch = self.b, self.row_side, self.w["row_leading"], self.places.row_pitch
         if side.along_k:
             source = self._sliver_at(row_at, slivers[0])
-            with b.loop(0, self.v.rows) as row:
+            with loop(b, 0, self.v.rows) as row:
                 line, target = b.offset(source, b.mul(row.index, leading), side.dtype), b.offset(self.scratch, self._at(row.index, pitch), self.dtype)
                 pack.copy_row(b, line, target, length, side.dtype, self.dtype, self.v.lanes)
             return
-        with b.loop(0, length) as k:
+        with loop(b, 0, length) as k:
             line, target = b.offset(row_at, b.mul(k.index, leading), side.dtype), b.offset(self.scratch, self._at(k.index, pitch), self.dtype)
-            with b.loop(*slivers) as sliver:
+            with loop(b, *slivers) as sliver:
                 step = self._at(b.sub(sliver.index, slivers[0]), self.places.sliver_step)
                 self._copy_fixed(self._sliver_at(line, sliver.index), b.offset(target, step, self.dtype))
 
@@ -161,10 +162,10 @@ class Driver:
         b, v, side = self.b, self.v, self.lane_side
         whole, last = b.and_(length, self._c(-micro.UNROLL)), b.sub(panels[1], self._c(1))
         for start, stop, turns in ((self._c(0), whole, micro.UNROLL), (whole, length, 1)):
-            with b.loop(start, stop, turns) as k:
+            with loop(b, start, stop, turns) as k:
                 line = b.offset(lane_at, b.mul(k.index, self.w["lane_leading"]), side.dtype)
                 place = b.offset(self.packed_lanes, self._at(k.index, v.columns), self.dtype)
-                with b.loop(panels[0], last) as panel:
+                with loop(b, panels[0], last) as panel:
                     self._copy_panel(b.offset(line, self._at(panel.index, v.columns), side.dtype), place, b.sub(panel.index, panels[0]), turns)
                 self._copy_panel(b.offset(line, self._column(last), side.dtype), place, b.sub(last, panels[0]), turns)
 
@@ -181,18 +182,17 @@ class Driver:
 
     def _turn_lanes(self, lane_at: Value, panels: tuple[Value, Value], length: Value) -> None:
         b, v, side, leading = self.b, self.v, self.lane_side, self.w["lane_leading"]
-        with b.loop(*panels) as panel:
+        with loop(b, *panels) as panel:
             column = self._column(panel.index)
             target = b.offset(self.packed_lanes, b.mul(b.sub(panel.index, panels[0]), self.w["panel_step"]), self.dtype)
-            with b.loop(0, v.columns, v.lanes) as vector:
+            with loop(b, 0, v.columns, v.lanes) as vector:
                 start = b.add(column, vector.index)
+                first = b.offset(lane_at, b.mul(start, leading), side.dtype)
+                steps = [self._at(leading, r) if r else 0 for r in range(v.lanes)]
                 if v.narrow:
-                    last = b.sub(self.w["columns"], self._c(1))
-                    picks = [b.min(b.add(start, self._c(r)), last) for r in range(v.lanes)]
-                else:
-                    picks = [b.add(start, self._c(r)) for r in range(v.lanes)]
-                rows = [b.offset(lane_at, b.mul(pick, leading), side.dtype) for pick in picks]
-                pack.turn_columns(b, rows, b.offset(target, vector.index, self.dtype), v.columns, length, side.dtype, self.dtype)
+                    left = b.sub(b.sub(self.w["columns"], self._c(1)), start)  # negative for a vector past the end
+                    steps = [b.mul(b.min(self._c(r), left), leading) for r in range(v.lanes)]
+                pack.turn_columns(b, first, steps, b.offset(target, vector.index, self.dtype), v.columns, length, side.dtype, self.dtype)
 
     # -- finished tiles ------------------------------------------------------------------------
     def _finish(self, tile_at: Value, batch: Value, sliver: Value, panel: Value) -> None:
@@ -213,8 +213,8 @@ class Driver:
         """Transpose sums, some columns at a time, and run the epilogue on them: rows and columns are (position of the first, from, to)."""
         b, v = self.b, self.v
         turned_pitch, width = self.places.turned_pitch, pack.group(self.dtype, v.lanes)
-        with b.loop(b.and_(columns[1], self._c(-v.lanes)), columns[2], v.lanes) as part:
-            with b.loop(0, v.lanes, width) as chunk:
+        with loop(b, b.and_(columns[1], self._c(-v.lanes)), columns[2], v.lanes) as part:
+            with loop(b, 0, v.lanes, width) as chunk:
                 source = b.offset(start, b.add(part.index, chunk.index), self.dtype)
                 for first in range(0, v.rows, v.lanes):
                     self._turn(source, pitch, first, b.offset(self.turned, b.add(self._at(chunk.index, turned_pitch), self._c(first)), self.dtype))
@@ -226,7 +226,7 @@ class Driver:
         b, v = self.b, self.v
         width = pack.group(self.dtype, v.lanes)
 
-        def load(r: int, _: int) -> Value | None:
+        def load(r: int) -> Value | None:
             row = first + r
             return None if row >= v.rows else b.load(b.offset(source, row * pitch, self.dtype), self.dtype, width)
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from insitu import dtypes as dt
 from insitu.codegen import nest
+from insitu.codegen.cpu import survey
 from insitu.codegen.cpu.emitter import Emitter, Value
-from insitu.codegen.cpu.gemm.pack import read
+from insitu.codegen.cpu.gemm.control import loop
 from insitu.codegen.cpu.scalar import ScalarEmitter
 from insitu.codegen.nest import Contract, Expr
 from insitu.errors import InternalError
@@ -136,41 +137,43 @@ class EpilogueWriter:
     def __init__(self, b: Emitter, epilogue: Epilogue, dtype: dt.DType, lanes: int, buffers: Mapping[str, Value], words: Sequence[Value]) -> None:
         self.b, self.epilogue, self.dtype, self.lanes, self.buffers = b, epilogue, dtype, lanes, buffers
         self.words = {f"word{k}": word for k, word in enumerate(words)}
+        self.roots = survey.roots(epilogue.body)
 
     def write(self, span: Span, batch: Value) -> None:
         """Run the statements over the span, row by row."""
-        b = self.b
+        b, body = self.b, self.epilogue.body
         first, stop = span.column_range
         count = b.sub(stop, first)
         whole = b.add(first, b.and_(count, b.const(-self.lanes, i64)))
-        with b.loop(*span.row_range, 1) as row:
+        scope = ScalarEmitter(b, self.buffers, {"batch": batch, **self.words})
+        scope.hoist(self.roots, survey.changing(body, "m", "n", self.epilogue.name), "n")
+        with loop(b, *span.row_range, 1) as row:
             line = b.offset(span.start, b.mul(row.index, b.const(span.pitch, i64)), self.dtype)
-            m = b.add(span.m, row.index)
-            with b.loop(first, whole, self.lanes) as column:
-                self._vector(b.offset(line, column.index, self.dtype), batch, m, b.add(span.n, column.index), self.lanes, None)
-            self._tail(line, batch, m, span.n, whole, stop)
+            inner = scope.child({"m": b.add(span.m, row.index)})
+            inner.hoist(self.roots, survey.changing(body, "n", self.epilogue.name), "n")
+            with loop(b, first, whole, self.lanes) as column:
+                self._vector(inner, b.offset(line, column.index, self.dtype), b.add(span.n, column.index), self.lanes, None)
+            self._tail(inner, line, span.n, whole, stop)
 
-    def _tail(self, line: Value, batch: Value, m: Value, n: Value, first: Value, stop: Value) -> None:
+    def _tail(self, scope: ScalarEmitter, line: Value, n: Value, first: Value, stop: Value) -> None:
         """The columns that do not fill a vector: masked where that is cheap, else one by one."""
         b = self.b
         if not b.target.masks:
-            with b.loop(first, stop, 1) as column:
-                self._vector(b.offset(line, column.index, self.dtype), batch, m, b.add(n, column.index), 1, None)
+            with loop(b, first, stop, 1) as column:
+                self._vector(scope, b.offset(line, column.index, self.dtype), b.add(n, column.index), 1, None)
             return
         left = b.sub(stop, first)
         with b.when(b.cmp("gt", left, b.const(0, i64))):
-            mask = below(b, left, self.lanes)
-            self._vector(b.offset(line, first, self.dtype), batch, m, b.add(n, first), self.lanes, mask)
+            self._vector(scope, b.offset(line, first, self.dtype), b.add(n, first), self.lanes, below(b, left, self.lanes))
 
-    def _vector(self, at: Value, batch: Value, m: Value, n: Value, lanes: int, mask: Value | None) -> None:
-        value = read(self.b, at, self.dtype, self.dtype, lanes, mask)
-        axes = {"batch": batch, "m": m, "n": n, **self.words}
-        scope = ScalarEmitter(self.b, self.buffers, axes, "n" if lanes > 1 else None, lanes, mask, {self.epilogue.name: value})
+    def _vector(self, scope: ScalarEmitter, at: Value, n: Value, lanes: int, mask: Value | None) -> None:
+        inner = scope.child({"n": n}, "n" if lanes > 1 else None, lanes, mask)
+        inner.refs[self.epilogue.name] = self.b.load(at, self.dtype, lanes)
         for s in self.epilogue.body:
             if isinstance(s, nest.Let):
-                scope.let(s)
+                inner.let(s)
             elif isinstance(s, nest.Store):
-                scope.store(s)
+                inner.store(s)
 
 
 def below(b: Emitter, count: Value, lanes: int) -> Value:

@@ -6,6 +6,7 @@ import dataclasses
 
 from insitu import dtypes as dt
 from insitu.codegen.cpu.emitter import Emitter, Value
+from insitu.codegen.cpu.gemm.control import loop
 from insitu.codegen.cpu.gemm.schedule import Variant
 from insitu.errors import InternalError
 
@@ -44,15 +45,18 @@ def tile(b: Emitter, variant: Variant, dtype: DType, rows: Rows, lanes: Lanes, l
     carried = [rows.start, lanes.start] + [zero] * (variant.rows * variant.vectors)
     whole = b.and_(length, b.const(-UNROLL, dt.int64))
     for first, last, turns in ((b.const(0, dt.int64), whole, UNROLL), (whole, length, 1)):
-        with b.loop(first, last, turns, carried) as loop:
-            loop.next = _turns(b, variant, dtype, rows, lanes, loop.values, turns)
-        carried = loop.results
+        with loop(b, first, last, turns, carried) as turn:
+            turn.next = _turns(b, variant, dtype, rows, lanes, turn.values, turns)
+        carried = turn.results
     return carried[2:]
 
 
 def _turns(b: Emitter, variant: Variant, dtype: DType, rows: Rows, lanes: Lanes, values: list[Value], turns: int) -> list[Value]:
     row_at, lane_at, sums = values[0], values[1], list(values[2:])
     for turn in range(turns):
+        if turn:
+            # loads stay in their turn: the scheduler would hoist those of all turns and spill accumulators
+            b.void('call void asm sideeffect "", "~{memory}"()')
         row_here, lane_here = _advance(b, row_at, rows.step, turn, dtype), _advance(b, lane_at, lanes.step, turn, dtype)
         vectors = [
             b.load(b.offset(lane_here, v * variant.lanes, dtype), dtype, variant.lanes, lanes.masks[v] if lanes.masks else None)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from insitu import dtypes as dt
 from insitu.codegen.cpu.convert import convert
 from insitu.codegen.cpu.emitter import Emitter, Value
+from insitu.codegen.cpu.gemm.control import either, loop
 
 DType = dt.DType
 i64 = dt.int64
@@ -24,19 +24,15 @@ def group(dtype: DType, lanes: int) -> int:
     return min(lanes, 2 if dtype.bits == 64 else 4)
 
 
-def transpose(b: Emitter, load: Callable[[int, int], Value | None], dtype: DType, lanes: int, chunks: int = 1) -> list[Value]:
-    """Turn ``lanes`` rows of ``chunks * group`` elements into as many vectors whose lane r is row r's element.
+def transpose(b: Emitter, load: Callable[[int], Value | None], dtype: DType, lanes: int) -> list[Value]:
+    """Turn ``lanes`` rows of ``group`` elements into ``group`` vectors whose lane r is row r's element.
 
     Rows r, r + group, r + 2*group, ... are joined into one vector while they are loaded, so that only
-    shuffles inside 128 bits remain. ``load(row, chunk)`` gives a ``group`` of elements, or None where the
-    value does not matter. A row's chunks are loaded together: rows that are a multiple of a page apart
-    meet in one set of the cache, which does not hold them all.
+    shuffles inside 128 bits remain. ``load`` gives a row, or None for one whose value does not matter.
     """
     width = group(dtype, lanes)
-    joined = [
-        [_join(b, [load(g * width + w, chunk) for g in range(lanes // width)], dtype, width) for chunk in range(chunks)] for w in range(width)
-    ]
-    return [vector for chunk in zip(*joined, strict=True) for vector in _turned(b, chunk, lanes, width)]
+    joined = [_join(b, [load(g * width + w) for g in range(lanes // width)], dtype, width) for w in range(width)]
+    return _turned(b, joined, lanes, width)
 
 
 def _turned(b: Emitter, joined: Sequence[Value], lanes: int, width: int) -> list[Value]:
@@ -78,49 +74,31 @@ def copy_row(b: Emitter, source: Value, target: Value, length: Value, dtype: DTy
     """Copy ``length`` contiguous elements; the last vector overlaps the one before."""
     with either(b, b.cmp("ge", length, b.const(lanes, i64))) as otherwise:
         last = b.sub(length, b.const(lanes, i64))
-        with b.loop(0, length, lanes) as loop:
-            at = b.min(loop.index, last)
+        with loop(b, 0, length, lanes) as turn:
+            at = b.min(turn.index, last)
             b.store(read(b, b.offset(source, at, dtype), dtype, to, lanes), b.offset(target, at, to))
         otherwise()
-        with b.loop(0, length, 1) as loop:
-            b.store(read(b, b.offset(source, loop.index, dtype), dtype, to), b.offset(target, loop.index, to))
+        with loop(b, 0, length, 1) as turn:
+            b.store(read(b, b.offset(source, turn.index, dtype), dtype, to), b.offset(target, turn.index, to))
 
 
-def turn_columns(b: Emitter, rows: Sequence[Value], target: Value, pitch: int, length: Value, dtype: DType, to: DType) -> None:
-    """Write column c of the given rows (pointers; ``length`` elements each) as a vector to ``target + c*pitch``."""
-    lanes = len(rows)
+def turn_columns(
+    b: Emitter, start: Value, steps: Sequence[Value | int], target: Value, pitch: int, length: Value, dtype: DType, to: DType
+) -> None:
+    """Write column c of some rows as a vector to ``target + c*pitch``; row r starts at ``start + steps[r]`` and has ``length`` elements."""
+    lanes = len(steps)
     width = group(to, lanes)
-
-    def turn(at: Value, chunks: int) -> None:
-        vectors = transpose(b, lambda r, c: read(b, b.offset(b.offset(rows[r], at, dtype), c * width, dtype), dtype, to, width), to, lanes, chunks)
-        place = b.offset(target, b.mul(at, b.const(pitch, i64)), to)
-        for c, vector in enumerate(vectors):
-            b.store(vector, b.offset(place, c * pitch, to))
-
     with either(b, b.cmp("ge", length, b.const(width, i64))) as otherwise:
-        whole, last = b.and_(length, b.const(-lanes, i64)), b.sub(length, b.const(width, i64))
-        with b.loop(0, whole, lanes) as loop:
-            turn(loop.index, lanes // width)
-        with b.loop(whole, length, width) as loop:
-            turn(b.min(loop.index, last), 1)
+        last = b.sub(length, b.const(width, i64))
+        with loop(b, 0, length, width) as turn:
+            at = b.min(turn.index, last)
+            line = b.offset(start, at, dtype)
+            vectors = transpose(b, lambda r: read(b, b.offset(line, steps[r], dtype), dtype, to, width), to, lanes)
+            place = b.offset(target, b.mul(at, b.const(pitch, i64)), to)
+            for c, vector in enumerate(vectors):
+                b.store(vector, b.offset(place, c * pitch, to))
         otherwise()
-        with b.loop(0, length, 1) as loop:
-            place = b.offset(target, b.mul(loop.index, b.const(pitch, i64)), to)
-            for r, row in enumerate(rows):
-                b.store(read(b, b.offset(row, loop.index, dtype), dtype, to), b.offset(place, r, to))
-
-
-@contextlib.contextmanager
-def either(b: Emitter, condition: Value) -> Iterator[Callable[[], None]]:
-    """Emit both branches of a condition: the body up to the call of what is yielded, and the rest."""
-    yes, no, joined = b.name("yes"), b.name("no"), b.name("joined")
-    b.branch(yes, condition, no)
-    b.block(yes)
-
-    def otherwise() -> None:
-        b.branch(joined)
-        b.block(no)
-
-    yield otherwise
-    b.branch(joined)
-    b.block(joined)
+        with loop(b, 0, length, 1) as turn:
+            line, place = b.offset(start, turn.index, dtype), b.offset(target, b.mul(turn.index, b.const(pitch, i64)), to)
+            for r, step in enumerate(steps):
+                b.store(read(b, b.offset(line, step, dtype), dtype, to), b.offset(place, r, to))

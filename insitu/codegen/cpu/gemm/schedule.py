@@ -10,6 +10,7 @@ lanes run along m, and finished tiles are transposed before the epilogue.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
 
 from insitu import dtypes as dt
@@ -23,6 +24,7 @@ DType = dt.DType
 BLOCK_BYTES = 400_000
 #: Bytes of an operand up to which it is read in place.
 _IN_PLACE_BYTES = 300_000
+_LINE = 64
 #: Rows of one run of tiles whose partial sums are kept while later k blocks are packed.
 RUN_ROWS = 1100
 #: Columns of one unit of a product of few rows.
@@ -165,24 +167,54 @@ def sides(c: Contract, swap: bool) -> tuple[Side, Side]:
     return (b, a) if swap else (a, b)
 
 
-#: Tiles as (rows, vectors): with 32 registers, and with 16.
-_TILES = {
-    True: ((13, 2), (8, 2), (10, 2), (12, 2), (16, 1), (12, 1), (10, 1), (13, 1), (20, 1), (25, 1), (8, 3), (9, 3), (6, 4)),
-    False: ((6, 2), (5, 2), (4, 2), (4, 3), (12, 1), (10, 1), (8, 1), (6, 1)),
-}
+@dataclasses.dataclass(frozen=True)
+class _Machine:
+    """What register tiles are good on a class of CPUs.
+
+    Attributes
+    ----------
+    tiles : tuple of (int, int)
+        Rows and vectors.
+    few : int
+        Accumulators of a tile that has all the rows there are.
+    in_place : tuple of int
+        Most rows of a tile, by its vectors, that can be read in place where neighbours differ in k: each needs an address register.
+    pace : tuple of float
+        Time of a tile against its multiply-adds, by its vectors.
+    rate : float
+        Cycles of one vector multiply-add.
+    """
+
+    tiles: tuple[tuple[int, int], ...]
+    few: int
+    in_place: tuple[int, int, int, int]
+    pace: tuple[float, float, float, float]
+    rate: float
+
+
+_WIDE_TILES = ((13, 2), (8, 2), (10, 2), (12, 2), (16, 1), (10, 1), (13, 1), (20, 1), (25, 1), (8, 3), (9, 3), (6, 4))
+_WIDEST = _Machine(_WIDE_TILES, 24, (25, 12, 9, 6), (1.0, 1.0, 1.0, 1.0), 1.0)
+_MANY = _Machine(((5, 4), (6, 4), (4, 4), (8, 3), (9, 3), (8, 2), (10, 2), (10, 1), (16, 1)), 24, (16, 8, 6, 6), (1.2, 1.22, 1.08, 1.0), 0.5)
+_NARROW = _Machine(((6, 2), (5, 2), (4, 2), (4, 3), (8, 1), (10, 1)), 12, (8, 4, 4, 2), (1.2, 1.0, 1.02, 1.5), 0.5)
+
+
+def _machine(target: Target) -> _Machine:
+    if target.registers < 32:
+        return _NARROW
+    return _WIDEST if target.vector_bits >= 512 else _MANY
 
 
 def _candidates(c: Contract, target: Target) -> Iterator[Variant]:
-    lanes, wide = target.lanes(max(32, c.dtype.bits)), target.registers >= 32
+    lanes, machine = target.lanes(max(32, c.dtype.bits)), _machine(target)
     for swap in (False, True):
         m, n = (c.n, c.m) if swap else (c.m, c.n)
         available = max(1, -(-n // lanes))
         few = max(1, m)
-        tiles = {(rows, min(vectors, available)) for rows, vectors in _TILES[wide] if rows <= few}
+        tiles = {(rows, min(vectors, available)) for rows, vectors in machine.tiles if rows <= few}
         if few <= 12:
-            tiles |= {(few, min(vectors, available)) for vectors in (1, 2, 3, 4, 6, 8, 12, 16) if few * vectors <= (24 if wide else 12)}
+            tiles |= {(few, min(vectors, available)) for vectors in (1, 2, 3, 4, 6, 8, 12, 16) if few * vectors <= machine.few}
         if _streams(c, swap, few, n, lanes):
-            yield Variant(swap, few, 1, lanes, False, False, False, _stream_rows(few, n * c.k * c.dtype.itemsize, wide))
+            yield Variant(swap, few, 1, lanes, False, False, False, _stream_rows(few, n * c.k * c.dtype.itemsize, target))
             continue
         for rows, vectors in sorted(tiles):
             yield _packed(c, target, swap, rows, vectors, lanes)
@@ -195,9 +227,9 @@ def _streams(c: Contract, swap: bool, rows: int, columns: int, lanes: int) -> bo
     return fits and rows <= 4 and columns * c.k * c.dtype.itemsize > _IN_PLACE_BYTES
 
 
-def _stream_rows(rows: int, size: int, wide: bool) -> int:
+def _stream_rows(rows: int, size: int, target: Target) -> int:
     """Rows read at a time: more of them meet in one set of the cache, fewer read and write the sums more often."""
-    if not wide:
+    if target.registers < 32:
         return (8, 4, 2, 2)[rows - 1]
     return 8 if rows <= 2 and size > 16_000_000 else 4
 
@@ -209,11 +241,19 @@ def _packed(c: Contract, target: Target, swap: bool, rows: int, vectors: int, la
     size, columns = c.dtype.itemsize, vectors * lanes
     narrow, panels = n < columns, -(-n // columns)
     lanes_in_place = lane_side.dtype is c.dtype and not lane_side.along_k and not (narrow and not target.masks)
-    pack_lanes = not lanes_in_place or (m > 48 and n * min(c.k, K_BLOCK) * size > _IN_PLACE_BYTES)
-    rows_in_place = row_side.dtype is c.dtype and (rows <= 12 or vectors == 1 or not row_side.along_k)
+    far = n * min(c.k, K_BLOCK) * size > _IN_PLACE_BYTES or (target.vector_bits < 512 and _crowded(lane_side.leading * size, c.k, columns * size))
+    pack_lanes = not lanes_in_place or (m > 48 and far)
+    rows_in_place = row_side.dtype is c.dtype and (not row_side.along_k or rows <= _machine(target).in_place[min(vectors, 4) - 1])
     paged = row_side.leading * size % 2048 == 0 and (rows > 10 if row_side.along_k else c.k > 256)
     pack_rows = not rows_in_place or (paged and panels > 1) or (panels > 4 and c.k * m * size > _IN_PLACE_BYTES)
     return Variant(swap, rows, vectors, lanes, pack_rows, pack_lanes, narrow)
+
+
+def _crowded(stride: int, rows: int, width: int) -> bool:
+    """Whether rows ``stride`` bytes apart, ``width`` bytes of each, drive one another out of a 32 KiB cache of 64 sets of 8 lines."""
+    lines = -(-width // _LINE)
+    sets = min(64, 64 // math.gcd(stride // _LINE, 64) * lines) if stride % _LINE == 0 else 64
+    return min(rows, K_BLOCK) * lines > 8 * sets
 
 
 def _cost(c: Contract, v: Variant, target: Target) -> float:
@@ -222,8 +262,8 @@ def _cost(c: Contract, v: Variant, target: Target) -> float:
     row_side, lane_side = sides(c, v.swap)
     panels, slivers = -(-n // v.columns), -(-m // v.rows)
     sums = v.rows * v.vectors
-    rate = 1.0 if target.vector_bits >= 512 else 0.5
-    step = max(sums * rate, 4.0, (v.rows + v.vectors) * 0.5) + (v.rows + v.vectors) * 0.02
+    machine = _machine(target)
+    step = max(sums * machine.rate, 4.5, (v.rows + v.vectors) * 0.5) * machine.pace[min(v.vectors, 4) - 1] + (v.rows + v.vectors) * 0.02
     tile = k * step + -(-k // K_BLOCK) * (25 + 2 * sums)
     tile += v.columns * 7 + 40 if v.swap else v.rows * (3 + 2 * v.vectors)
     total = tile * panels * slivers

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from insitu import dtypes as dt
 from insitu.codegen.cpu.emitter import Value
 from insitu.codegen.cpu.gemm import micro
+from insitu.codegen.cpu.gemm.control import loop
 from insitu.codegen.cpu.gemm.driver import Driver
 from insitu.codegen.cpu.gemm.epilogue import Span, below
 from insitu.codegen.cpu.gemm.layout import STREAM_COLUMNS
@@ -27,13 +28,13 @@ class Stream(Driver):
         b, w = self.b, self.w
         blocks = w["blocks"]
         past = b.add(end, b.sub(blocks, self._c(1)))
-        with b.loop(b.div(begin, blocks), b.div(past, blocks)) as batch:
+        with loop(b, b.div(begin, blocks), b.div(past, blocks)) as batch:
             base = b.mul(batch.index, blocks)
             low = self._at(b.max(b.sub(begin, base), self._c(0)), STREAM_UNIT)
             high = b.min(self._at(b.min(b.sub(end, base), blocks), STREAM_UNIT), w["columns"])
             row_start = b.offset(self.row_start, b.mul(batch.index, w["row_batch"]), self.row_side.dtype)
             lane_start = b.offset(self.lane_start, b.mul(batch.index, w["lane_batch"]), self.lane_side.dtype)
-            with b.loop(low, high, STREAM_COLUMNS) as part:
+            with loop(b, low, high, STREAM_COLUMNS) as part:
                 width = b.min(b.sub(high, part.index), self._c(STREAM_COLUMNS))
                 self._columns(batch.index, part.index, width, row_start, b.offset(lane_start, part.index, self.lane_side.dtype))
 
@@ -41,7 +42,7 @@ class Stream(Driver):
         """All of k for ``width`` columns from n on."""
         b, w, v = self.b, self.w, self.v
         block, totals = self.sums, b.offset(self.sums, v.rows * STREAM_COLUMNS, self.dtype)
-        with b.loop(0, w["k_blocks"]) as k_loop:
+        with loop(b, 0, w["k_blocks"]) as k_loop:
             k_first = self._at(k_loop.index, K_BLOCK)
             length = b.min(b.sub(w["k"], k_first), self._c(K_BLOCK))
             row_at = self._from_k(row_start, self.row_side, k_first, w["row_leading"])
@@ -49,7 +50,7 @@ class Stream(Driver):
             self._each(width, lambda at, lanes, mask: self._clear(block, at, lanes))
             whole = b.sub(length, b.rem(length, self._c(v.stream)))
             for start, stop, turns in ((self._c(0), whole, v.stream), (whole, length, 1)):
-                with b.loop(start, stop, turns) as k:
+                with loop(b, start, stop, turns) as k:
                     self._turns(row_at, lane_at, k.index, turns, block, width)
             first = b.cmp("eq", k_loop.index, self._c(0))
             self._each(width, lambda at, lanes, mask: self._add(block, totals, at, lanes, first))
@@ -63,10 +64,10 @@ class Stream(Driver):
         """Run ``body(at, lanes, mask)`` over the columns: whole vectors, then the rest."""
         b, lanes = self.b, self.v.lanes
         whole = b.and_(width, self._c(-lanes))
-        with b.loop(0, whole, lanes) as at:
+        with loop(b, 0, whole, lanes) as at:
             body(at.index, lanes, None)
         if not b.target.masks:
-            with b.loop(whole, width) as at:
+            with loop(b, whole, width) as at:
                 body(at.index, 1, None)
             return
         with b.when(b.cmp("lt", whole, width)):

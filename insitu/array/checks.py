@@ -1,0 +1,123 @@
+"""Checks that the public functions share: axes, shapes, whole numbers, floating arguments."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+from insitu import dtypes as dt
+from insitu import ops
+from insitu.dtypes import DType
+from insitu.errors import ArgumentError, DTypeError, UserError
+from insitu.graph.node import Aval, Node
+from insitu.ops.rules import checked_shape, normal_axes, normal_axis
+
+
+def whole(value: Any) -> int | None:
+    """The value as an int if it is a whole number (of Python, NumPy or an array), else None."""
+    if type(value) is int:
+        return value
+    if isinstance(value, bool):
+        return int(value)
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def integer_argument(function: str, name: str, value: Any, low: int | None = None) -> int:
+    """A whole-number argument.
+
+    Raises
+    ------
+    ArgumentError
+        If it is no whole number, or smaller than ``low``.
+    """
+    number = whole(value)
+    if number is None or (low is not None and number < low):
+        wanted = "a whole number" + (f" of at least {low}" if low is not None else "")
+        raise ArgumentError(
+            f'{function} "{name}" must be {wanted}.', expected=wanted, received=f"{name}={value!r}", fix=f"pass {wanted}", slug="argument-integer",
+            argument=name,
+        )  # fmt: skip
+    return number
+
+
+def axis_index(function: str, axis: Any, av: Aval) -> int:
+    """One axis, counted from the left.
+
+    Raises
+    ------
+    ShapeError
+        If there is no such axis.
+    """
+    return normal_axis(function, integer_argument(function, "axis", axis), av)
+
+
+def axis_tuple(function: str, axis: Any, av: Aval) -> tuple[int, ...]:
+    """Distinct axes in increasing order; None means all."""
+    if axis is None:
+        return tuple(range(av.ndim))
+    if isinstance(axis, (tuple, list)):
+        return normal_axes(function, [integer_argument(function, "axis", a) for a in axis], av)
+    return (axis_index(function, axis, av),)
+
+
+def axes_in_order(function: str, axes: Any, av: Aval) -> tuple[int, ...]:
+    """Distinct axes in the order given."""
+    given = axes if isinstance(axes, (tuple, list)) else (axes,)
+    numbers = [integer_argument(function, "axis", a) for a in given]
+    normal_axes(function, numbers, av)
+    return tuple([a % av.ndim for a in numbers])
+
+
+def shape_argument(function: str, shape: Any) -> tuple[int, ...]:
+    """A shape from an int or a sequence of ints; extents of 0 or more.
+
+    Raises
+    ------
+    ArgumentError, ShapeError
+        If an extent is no whole number, or negative.
+    """
+    if isinstance(shape, (tuple, list)):
+        return checked_shape(function, [integer_argument(function, "shape", n) for n in shape])
+    number = whole(shape)
+    if number is not None:
+        return checked_shape(function, (number,))
+    if isinstance(shape, Sequence) and not isinstance(shape, str):
+        return shape_argument(function, tuple(shape))
+    raise ArgumentError(
+        f'{function} "shape" must be a whole number or a tuple of them.', expected="for example (2, 3)", received=f"shape={shape!r}",
+        fix="pass a tuple: (2, 3)", slug="argument-shape", argument="shape",
+    )  # fmt: skip
+
+
+def floating(node: Node) -> Node:
+    """The node itself if it is floating, else converted to float32."""
+    return node if node.aval.dtype.is_float else ops.cast(node, dt.float32)
+
+
+def floating_dtype(function: str, dtype: Any, default: DType = dt.float32) -> DType:
+    """A floating dtype argument.
+
+    Raises
+    ------
+    DTypeError
+        If it is another kind.
+    """
+    kind = default if dtype is None else dt.as_dtype(dtype)
+    if not kind.is_float:
+        raise DTypeError(
+            f'{function} "dtype" must be a floating type.', expected=", ".join(d.name for d in dt.FLOATS), received=kind.name,
+            fix="use si.float32, and convert the result if needed", slug="dtype-unsupported",
+        )  # fmt: skip
+    return kind
+
+
+def choice_error(function: str, name: str, value: Any, allowed: Sequence[str]) -> UserError:
+    """The error for a text argument that is none of the allowed ones."""
+    return ArgumentError(
+        f'{function} "{name}" cannot be {value!r}.', expected="one of " + ", ".join(f'"{a}"' for a in allowed), received=repr(value),
+        fix=f'use "{allowed[0]}"', slug="argument-choice", argument=name,
+    )  # fmt: skip

@@ -1,0 +1,301 @@
+"""`compile`: trace a Python function once per signature into one native program."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from insitu.array.array import Array
+from insitu.array.creation import asarray
+from insitu.array.evaluate import evaluate_nodes, history_kept, keep_history
+from insitu.array.tree import flatten, unflatten
+from insitu.array.variable import Trace, Variable, traces
+from insitu.config import config
+from insitu.errors import ArgumentError, InsituWarning, user_frame
+from insitu.graph.node import INPUT, Aval, Node, aval, leaf, placeholder, topological
+from insitu.runtime.memory import Memory
+
+if TYPE_CHECKING:
+    from insitu.compiler import Compiled
+
+#: After this many traces that differ only in Python values, the user is told.
+RETRACE_WARNING = 5
+
+
+def _probe_references() -> tuple[int, int]:
+    """What `sys.getrefcount` gives for a node and a memory held as a `Variable` holds them, and by nobody else."""
+    node = leaf(aval((), asarray(0.0)._node.dtype), object())
+    variable = Variable.__new__(Variable)
+    variable.node = node
+    del node
+    return _references(variable)
+
+
+def _add_variables(traced: _Traced, memories: list[Memory]) -> set[int]:
+    """Append the variables' memories; returns the numbers of the inputs that nobody else holds."""
+    global _ALONE
+    if _ALONE is None:
+        _ALONE = _probe_references()
+    free: set[int] = set()
+    for v in traced.variables:
+        if v.node.memory is None:
+            evaluate_nodes([v.node])
+        if _references(v) == _ALONE:
+            free.add(len(memories))
+        memories.append(v.node.memory)
+    return free
+
+
+def _existing(kind: str, at: Any, nodes: Sequence[Node | None]) -> Node:
+    """The node of a result that is not computed."""
+    if kind == "argument":
+        return cast(Node, nodes[at])
+    return cast(Node, at.node if kind == "variable" else at)
+
+
+def _references(variable: Variable) -> tuple[int, int]:
+    node = variable.node
+    return sys.getrefcount(node), sys.getrefcount(node.memory)
+
+
+_ALONE: tuple[int, int] | None = None
+
+#: Where a result comes from: ("output", number), ("argument", number), ("variable", Variable),
+#: ("captured", Node) or ("static", value).
+Source = tuple[str, Any]
+
+
+@dataclasses.dataclass
+class _Traced:
+    """One signature's program, and how its inputs and outputs map to arguments, variables and results."""
+
+    program: Compiled
+    avals: list[Aval]
+    arguments: list[int]
+    variables: list[Variable]
+    captured: list[Memory]
+    written: list[tuple[Variable, Source]]
+    results: list[Source]
+    outline: Any
+
+
+class CompiledFunction:
+    """A function that is traced once per signature and then runs as one native call.
+
+    Made by `compile`. The signature is the shapes and dtypes of all arrays in the arguments, the
+    structure of the containers they sit in, and the values of all other arguments.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.__name__ = getattr(function, "__name__", type(function).__name__)
+        self._traced: dict[Any, _Traced] = {}
+        self._shapes_seen: dict[Any, list[Any]] = {}
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if traces.open or history_kept():
+            return self.function(*args, **kwargs)
+        leaves, structure = flatten((args, kwargs) if kwargs else args)
+        key: list[Any] = [structure]
+        nodes: list[Node | None] = []
+        for x in leaves:
+            if type(x) is Array:
+                node = x._node
+                if node.memory is None:
+                    evaluate_nodes([node])
+                key.append(node.aval)
+                nodes.append(node)
+            elif isinstance(x, np.ndarray):
+                node = asarray(x, copy=False)._node
+                key.append(node.aval)
+                nodes.append(node)
+            else:
+                key.append((type(x), x))
+                nodes.append(None)
+        signature = tuple(key)
+        try:
+            traced = self._traced.get(signature)
+        except TypeError:
+            raise _unhashable(self.__name__, leaves) from None
+        if traced is None or traced.program.target is not config.target:
+            traced = self._traced[signature] = self._trace(leaves, nodes, structure, bool(kwargs))
+            self._notice_retracing(signature)
+        return self._run(traced, nodes)
+
+    # -- tracing -----------------------------------------------------------------------------
+    def _record(
+        self, leaves: Sequence[Any], nodes: Sequence[Node | None], structure: Any, keywords: bool
+    ) -> tuple[list[Node | None], Trace, list[Any], Any]:
+        """Run the Python function on placeholders."""
+        holders = [None if n is None else placeholder(n.aval) for n in nodes]
+        call = unflatten(structure, [x if h is None else Array(h) for x, h in zip(leaves, holders, strict=True)])
+        trace = Trace()
+        traces.open.append(trace)
+        try:
+            with keep_history():
+                args, kwargs = call if keywords else (call, {})
+                result = self.function(*args, **kwargs)
+        finally:
+            traces.open.pop()
+        outs, outline = flatten(result)
+        results = [x._node if type(x) is Array else asarray(x)._node if isinstance(x, (np.ndarray, np.generic)) else x for x in outs]
+        return holders, trace, results, outline
+
+    def _trace(self, leaves: Sequence[Any], nodes: Sequence[Node | None], structure: Any, keywords: bool) -> _Traced:
+        holders, trace, results, outline = self._record(leaves, nodes, structure, keywords)
+        written = trace.written
+        wanted = [trace.now[v] for v in written] + [r for r in results if isinstance(r, Node)]
+        _settle_outside(wanted)
+        outputs = [n for n in dict.fromkeys(wanted) if n.prim is not INPUT]
+        order = topological(outputs, lambda n: n.memory is not None)
+        used: set[Node | None] = {n for n in order if n.prim is INPUT}
+        arguments = [i for i, h in enumerate(holders) if h in used]
+        variables = [v for v, n in trace.read.items() if n in used]
+        captured = [n for n in order if n.memory is not None]
+        inputs = [h for h in holders if h is not None and h in used] + [trace.read[v] for v in variables] + captured
+        number = {n: k for k, n in enumerate(outputs)}
+        own = [v for v in written if trace.read.get(v) in used and trace.now[v] in number and trace.read[v] not in wanted]
+        wishes = {number[trace.now[v]]: inputs.index(trace.read[v]) for v in own}
+        holes = {n: placeholder(n.aval) for n in captured}
+        from insitu.compiler import compile_graph  # late: `import insitu` does not wait for the compiler
+
+        program = compile_graph(_replace(outputs, holes), [holes.get(n, n) for n in inputs], config.target, wishes)
+        source: dict[Node, Source] = {h: ("argument", i) for i, h in enumerate(holders) if h is not None}
+        source |= {n: ("variable", v) for v, n in trace.read.items()}
+        source |= {n: ("output", k) for n, k in number.items()}
+        return _Traced(
+            program=program,
+            avals=[n.aval for n in outputs],
+            arguments=arguments,
+            variables=variables,
+            captured=[n.memory for n in captured],
+            written=[(v, source.get(trace.now[v], ("captured", trace.now[v]))) for v in written],
+            results=[source.get(r, ("captured", r)) if isinstance(r, Node) else ("static", r) for r in results],
+            outline=outline,
+        )
+
+    def _run(self, traced: _Traced, nodes: Sequence[Node | None]) -> Any:
+        memories = [nodes[i].memory for i in traced.arguments]  # type: ignore[union-attr]
+        free = _add_variables(traced, memories) if traced.variables else None
+        memories += traced.captured
+        outs = traced.program.run(memories, free or frozenset())
+        results = []
+        for kind, at in traced.results:
+            if kind == "output":
+                results.append(Array(leaf(traced.avals[at], outs[at])))
+            else:
+                results.append(at if kind == "static" else Array(_existing(kind, at, nodes)))
+        changed: list[tuple[Variable, Node]] = []
+        for v, (kind, at) in traced.written:
+            if kind != "output":
+                changed.append((v, _existing(kind, at, nodes)))
+            elif v.node.memory is not outs[at]:  # not written in place
+                changed.append((v, leaf(traced.avals[at], outs[at])))
+        for v, node in changed:
+            v.node = node
+        return unflatten(traced.outline, results)
+
+    def _notice_retracing(self, signature: tuple[Any, ...]) -> None:
+        shapes = tuple(s[0] if type(s) is tuple and len(s) == 2 and s[0] in (int, float) else s for s in signature[1:])
+        seen = self._shapes_seen.setdefault((signature[0], shapes), [])
+        seen.append([s[1] for s in signature[1:] if type(s) is tuple and s[0] in (int, float)])
+        if len(seen) == RETRACE_WARNING and seen[0]:
+            frame = user_frame()
+            warnings.warn_explicit(
+                f"{self.__name__} was traced {len(seen)} times, each time for another Python number "
+                f"({', '.join(str(s[0]) for s in seen)}, ...): each trace compiles a program. "
+                "Pass the number as an array, si.asarray(number), so that one program serves all values. (insitu explain compile-retraced)",
+                InsituWarning,
+                frame.f_code.co_filename if frame else "<unknown>",
+                frame.f_lineno if frame else 0,
+            )
+
+    # -- looking inside ----------------------------------------------------------------------
+    def inspect(self, *args: Any, stage: str = "", **kwargs: Any) -> str:
+        """The stages from graph to machine code of the program for these arguments, as text.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            Arguments as for a call; nothing is run.
+        stage : str
+            One of ``graph``, ``simplified``, ``kernels``, ``nests``, ``llvm``, ``assembly``; empty for all.
+
+        Examples
+        --------
+        >>> import insitu as si
+        >>> f = si.compile(lambda x: x * 2 + 1)
+        >>> print(f.inspect(si.ones(3), stage="graph"))
+        %0 = input(): float32[3]
+        %1 = constant(value=2.0, dtype=float32): float32[]
+        %2 = mul(%0, %1): float32[3]
+        %3 = constant(value=1.0, dtype=float32): float32[]
+        %4 = add(%2, %3): float32[3]
+        return %4
+        """
+        leaves, structure = flatten((args, kwargs) if kwargs else args)
+        nodes = [asarray(x)._node if isinstance(x, (Array, np.ndarray)) else None for x in leaves]
+        return self._trace(leaves, nodes, structure, bool(kwargs)).program.inspect(stage)
+
+
+def _settle_outside(nodes: Sequence[Node]) -> None:
+    """Evaluate pending arrays from outside the trace that it uses, so that a call does not compute them again."""
+    order = topological(nodes, lambda n: n.memory is not None)
+    inside: set[Node] = set()
+    for n in order:
+        if n.memory is None and (n.prim is INPUT or any(i in inside for i in n.inputs)):
+            inside.add(n)
+    outside = [n for n in order if n not in inside and n.memory is None and n.handle is not None and n.handle() is not None]
+    evaluate_nodes(outside)
+
+
+def _replace(outputs: Sequence[Node], swap: dict[Node, Node]) -> list[Node]:
+    made = dict(swap)
+    for n in topological(outputs, lambda n: n in swap):
+        if n not in made:
+            made[n] = n if all(made[i] is i for i in n.inputs) else Node(n.prim, tuple([made[i] for i in n.inputs]), n.attrs, n.aval)
+    return [made[n] for n in outputs]
+
+
+def _unhashable(name: str, leaves: Sequence[Any]) -> ArgumentError:
+    bad = next((x for x in leaves if type(x).__hash__ is None), None)
+    return ArgumentError(
+        f"{name} was called with an argument that can be neither traced nor used as a fixed value.",
+        expected="arrays, containers of arrays (dict, list, tuple, dataclass), and hashable Python values",
+        received=type(bad).__name__,
+        fix="turn it into an array with si.asarray, or into a hashable value",
+        slug="compile-argument",
+    )
+
+
+def compile(function: Callable[..., Any]) -> CompiledFunction:
+    """Compile a function of arrays: traced once per signature, then one native call.
+
+    Parameters
+    ----------
+    function : callable
+        Takes arrays, trees of arrays (dict, list, tuple, dataclass) and fixed Python values; returns
+        a tree of arrays. Side effects other than `Variable.assign` happen only while it is traced.
+
+    Returns
+    -------
+    CompiledFunction
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> f = si.compile(lambda x: si.sum(x * x))
+    >>> f(si.asarray([3.0, 4.0]))
+    Array(25., dtype=float32)
+    """
+    return CompiledFunction(function)

@@ -1,0 +1,156 @@
+"""Products of matrices and vectors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from insitu import ops
+from insitu.array.array import Array
+from insitu.array.checks import axes_in_order, axis_index, integer_argument
+from insitu.array.elementwise import operands
+from insitu.errors import ShapeError
+from insitu.graph.node import Node
+
+
+def matmul(x1: Any, x2: Any, /) -> Array:
+    """The matrix product of the last two axes; leading axes broadcast.
+
+    Parameters
+    ----------
+    x1 : Array of shape (..., m, k) or (k,)
+    x2 : Array of shape (..., k, n) or (k,)
+        A vector is a row on the left or a column on the right; its axis is not in the result.
+
+    Returns
+    -------
+    Array of shape (..., m, n)
+
+    Raises
+    ------
+    ShapeError
+        If an operand is a single number, or the axes of length k differ.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> si.matmul(si.asarray([[1.0, 2.0], [3.0, 4.0]]), si.asarray([1.0, 1.0]))
+    Array([3., 7.], dtype=float32)
+    """
+    return Array(product(*operands(x1, x2)))
+
+
+def product(a: Node, b: Node) -> Node:
+    """`matmul` on nodes."""
+    m, n = a.aval.ndim, b.aval.ndim
+    if m >= 2 and n >= 2:
+        return ops.matmul(a, b)
+    if m == 0 or n == 0 or a.aval.shape[-1] != b.aval.shape[0 if n == 1 else -2]:
+        return ops.matmul(a, b) if m == 0 or n == 0 else _unequal("matmul (x1 @ x2)", a, b)
+    left = ops.reshape(a, (1, *a.aval.shape)) if m == 1 else a
+    right = ops.reshape(b, (*b.aval.shape, 1)) if n == 1 else b
+    out = ops.matmul(left, right)
+    shape = out.aval.shape
+    return ops.reshape(out, (*shape[:-2], *(shape[-2:-1] if m > 1 else ()), *(shape[-1:] if n > 1 else ())))
+
+
+def _unequal(name: str, a: Node, b: Node) -> Node:
+    raise ShapeError(
+        f"{name}: the contracted axes have {a.shape[-1]} and {b.shape[0 if b.ndim == 1 else -2]} elements.",
+        expected="(..., m, k) @ (..., k, n), where a vector has shape (k,)", received=f"x1: {a.shape} {a.dtype.name}, x2: {b.shape} {b.dtype.name}",
+        fix="transpose or slice one of them, so that both have the same k", slug="matmul-shapes",
+    )  # fmt: skip
+
+
+def dot(x1: Any, x2: Any, /) -> Array:
+    """NumPy's dot of arrays of at most two axes: numbers multiply, vectors and matrices as in `matmul`."""
+    a, b = operands(x1, x2)
+    return Array(ops.mul(a, b) if a.ndim == 0 or b.ndim == 0 else product(a, b))
+
+
+def tensordot(x1: Any, x2: Any, /, *, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> Array:
+    """The sum of products over several axes.
+
+    Parameters
+    ----------
+    x1, x2 : Array
+    axes : int or pair of sequences of int
+        How many of the last axes of ``x1`` meet the first of ``x2``; or which axes of each, in pairs.
+
+    Returns
+    -------
+    Array
+        The other axes of ``x1``, then those of ``x2``.
+
+    Raises
+    ------
+    ShapeError
+        If axes that meet differ in length.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> si.tensordot(si.ones((2, 3, 4)), si.ones((3, 4, 5)), axes=2).shape
+    (2, 5)
+    """
+    a, b = operands(x1, x2)
+    if isinstance(axes, (tuple, list)):
+        first, second = axes_in_order("tensordot", axes[0], a.aval), axes_in_order("tensordot", axes[1], b.aval)
+    else:
+        count = integer_argument("tensordot", "axes", axes, low=0)
+        if count > min(a.ndim, b.ndim):
+            raise _bad_axes(axes, a, b)
+        first, second = tuple(range(a.ndim - count, a.ndim)), tuple(range(count))
+    if len(first) != len(second) or any(a.shape[i] != b.shape[j] for i, j in zip(first, second, strict=True)):
+        raise _bad_axes(axes, a, b)
+    left = [k for k in range(a.ndim) if k not in first]
+    right = [k for k in range(b.ndim) if k not in second]
+    inner = math.prod([a.shape[k] for k in first])
+    rows, columns = [a.shape[k] for k in left], [b.shape[k] for k in right]
+    a = ops.reshape(ops.permute(a, (*left, *first)), (math.prod(rows), inner))
+    b = ops.reshape(ops.permute(b, (*second, *right)), (inner, math.prod(columns)))
+    return Array(ops.reshape(ops.matmul(a, b), (*rows, *columns)))
+
+
+def _bad_axes(axes: Any, a: Node, b: Node) -> ShapeError:
+    return ShapeError(
+        "tensordot: the axes do not meet.", expected="pairs of axes of equal length", received=f"axes={axes} for shapes {a.shape} and {b.shape}",
+        fix="name the axes in pairs: axes=((1,), (0,))", slug="tensordot-axes", argument="axes",
+    )  # fmt: skip
+
+
+def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Array:
+    """The sum of products along one axis; the others broadcast.
+
+    Parameters
+    ----------
+    axis : int
+        Counted from the end of both arrays (negative).
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> si.vecdot(si.asarray([1.0, 2.0]), si.asarray([3.0, 4.0]))
+    Array(11., dtype=float32)
+    """
+    a, b = operands(x1, x2)
+    i, j = axis_index("vecdot", axis, a.aval), axis_index("vecdot", axis, b.aval)
+    if a.shape[i] != b.shape[j]:
+        raise ShapeError(
+            f"vecdot: axis {axis} has {a.shape[i]} and {b.shape[j]} elements.", expected="axes of equal length",
+            received=f"x1: {a.shape}, x2: {b.shape}", fix="slice one of them, or name another axis", slug="vecdot-axis", argument="axis",
+        )  # fmt: skip
+    a = ops.permute(a, (*[k for k in range(a.ndim) if k != i], i))
+    b = ops.permute(b, (*[k for k in range(b.ndim) if k != j], j))
+    both = ops.mul(a, b)
+    return Array(ops.reduce_sum(both, (both.ndim - 1,)))
+
+
+def outer(x1: Any, x2: Any, /) -> Array:
+    """The products of all pairs of elements: ``out[i, j] = x1[i] * x2[j]``."""
+    a, b = operands(x1, x2)
+    return Array(ops.mul(ops.reshape(a, (a.aval.size, 1)), ops.reshape(b, (1, b.aval.size))))
+
+
+__all__ = ["dot", "matmul", "outer", "tensordot", "vecdot"]

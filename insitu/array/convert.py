@@ -1,0 +1,270 @@
+"""Arrays from NumPy, lists, numbers and other libraries."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from insitu import dtypes as dt
+from insitu import ops
+from insitu.array import scalars
+from insitu.array.array import Array, owned
+from insitu.dtypes import DType, as_dtype
+from insitu.errors import ArgumentError, DTypeError, ShapeError, UserError
+from insitu.graph.node import Node, aval, leaf
+from insitu.runtime.memory import Memory, allocate
+
+_NUMBERS = (bool, int, float)
+_HOST_DTYPES = {d.name: d for d in dt.ALL}
+
+
+def asarray(obj: Any, /, dtype: Any = None, *, device: Any = None, copy: bool | None = None) -> Array:
+    """An array of the values of another object.
+
+    Parameters
+    ----------
+    obj : array_like
+        An Array, a NumPy array, a number, nested lists of numbers or arrays, a `Variable`, or an array of
+        another library that speaks NumPy's or DLPack's protocol.
+    dtype : DType, optional
+        Default: the array's own; for Python numbers bool, int64 or float32.
+    device : str, optional
+        ``"cpu"``.
+    copy : bool, optional
+        None: memory is shared only with a source that nobody can change. False: shared always (the
+        source must not be changed later). True: copied always.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    DTypeError
+        For complex numbers, strings and objects.
+    ShapeError
+        For lists of lists that differ in length.
+    ArgumentError
+        With ``copy=False`` where only a copy is possible.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> si.asarray([[1, 2], [3, 4]])
+    Array([[1, 2],
+           [3, 4]], dtype=int64)
+    >>> si.asarray([1, 2], dtype="float32")
+    Array([1., 2.], dtype=float32)
+    """
+    check_device("asarray", device)
+    wanted = None if dtype is None else as_dtype(dtype)
+    if type(obj) is Array:
+        return _converted(obj, wanted, copy)
+    if isinstance(obj, np.ndarray):
+        return _from_numpy(obj, wanted, copy)
+    if isinstance(obj, _NUMBERS) and not isinstance(obj, np.generic):
+        return _from_scalar(obj, wanted)
+    inner = _unwrapped(obj)
+    if inner is not None:
+        return _converted(inner, wanted, copy)
+    if isinstance(obj, (list, tuple)) and _holds_arrays(obj):
+        return _converted(_stacked(obj), wanted, None)
+    return _from_object(obj, wanted, copy)
+
+
+def node_of(x: Any) -> Node:
+    """The node of an array, or of what `asarray` makes of something else."""
+    return x._node if type(x) is Array else asarray(x)._node
+
+
+def convertible(x: Any) -> bool:
+    """Whether an operator takes this as its other side: arrays of any library, but no lists and no text."""
+    return isinstance(x, (np.ndarray, np.generic)) or hasattr(x, "__array__") or hasattr(x, "__dlpack__")
+
+
+def _unwrapped(obj: Any) -> Array | None:
+    """The array inside a `Variable`."""
+    value = getattr(type(obj), "value", None)
+    if value is None:
+        return None
+    from insitu.array.variable import Variable
+
+    return obj.value if isinstance(obj, Variable) else None
+
+
+def _converted(x: Array, dtype: DType | None, copy: bool | None) -> Array:
+    if dtype is None or dtype is x.dtype:
+        return Array(x._node) if copy else x
+    if copy is False:
+        raise _needs_copy(f"{x.dtype.name} becomes {dtype.name}")
+    return Array(ops.cast(x._node, dtype))
+
+
+def _from_scalar(value: bool | int | float, dtype: DType | None) -> Array:
+    """A leaf, not a constant: a number made into an array may change from run to run without a new program."""
+    kind = scalars.default_dtype(value) if dtype is None else dtype
+    if kind.is_integer and isinstance(value, float) and not math.isfinite(value):
+        raise ArgumentError(
+            f"{value} cannot become {kind.name}.", expected="a finite number", received=str(value), fix="use a floating dtype", slug="scalar-range"
+        )
+    number: Any = value
+    if kind.is_integer:
+        number = int(value)
+        scalars.check_range(number, kind)
+    return owned(np.array(number, kind.numpy), kind)
+
+
+def _host_dtype(array: np.ndarray[Any, Any]) -> DType:
+    found = _HOST_DTYPES.get(array.dtype.name)
+    if found is None:
+        raise _bad_dtype(array)
+    return found
+
+
+def _from_numpy(array: np.ndarray[Any, Any], dtype: DType | None, copy: bool | None) -> Array:
+    have = _host_dtype(array)
+    plain = array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative
+    if dtype is not None and dtype is not have:
+        if copy is False:
+            raise _needs_copy(f"{have.name} becomes {dtype.name}")
+        if dtype.kind == have.kind and dtype is not dt.bfloat16:
+            return owned(array.astype(dtype.numpy, order="C"), dtype)
+        return Array(ops.cast(_from_numpy(array, None, copy)._node, dtype))
+    if copy is False:
+        if not plain:
+            raise _needs_copy("the array is not C-contiguous, or its bytes are in another order")
+        return owned(array, have)
+    if copy is None and plain and _frozen(array):
+        return owned(array, have)
+    memory: Memory = allocate(have.itemsize * array.size)
+    np.copyto(memory.view(array.shape, have.numpy, writable=True), array)
+    return Array(leaf(aval(array.shape, have), memory))
+
+
+def _frozen(array: np.ndarray[Any, Any]) -> bool:
+    """Whether nobody can change the values: neither the array nor the arrays it is a view of are writable."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        if base.flags.writeable:
+            return False
+        base = base.base
+    return True
+
+
+def _holds_arrays(obj: Sequence[Any]) -> bool:
+    return any(type(x) is Array or _unwrapped(x) is not None or (isinstance(x, (list, tuple)) and _holds_arrays(x)) for x in obj)
+
+
+def _stacked(obj: Sequence[Any]) -> Array:
+    nodes = [asarray(x)._node for x in obj]
+    shapes = {n.shape for n in nodes}
+    if len(shapes) > 1:
+        raise _ragged(str(sorted(shapes)))
+    common = nodes[0].dtype
+    for n in nodes[1:]:
+        common = dt.promote(common, n.dtype)
+    return Array(ops.concat([ops.reshape(ops.cast(n, common), (1, *n.shape)) for n in nodes], 0))
+
+
+def _from_object(obj: Any, dtype: DType | None, copy: bool | None) -> Array:
+    own = isinstance(obj, (list, tuple, np.generic))
+    if not own and not hasattr(obj, "__array__") and hasattr(obj, "__dlpack__"):
+        return _from_numpy(_through_dlpack(obj), dtype, copy)
+    try:
+        array = np.asarray(obj)
+    except ValueError as error:
+        if "inhomogeneous" in str(error):
+            raise _ragged(str(error)) from None
+        raise
+    if isinstance(obj, (list, tuple)) and array.dtype == np.float64 and _first_is_python(obj):
+        array = array.astype(np.float32) if dtype is None else array
+    if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
+        raise _bad_dtype(array)
+    return _from_numpy(array, dtype, False if own and copy is None and array.flags.c_contiguous and not dtype else copy)
+
+
+def _first_is_python(obj: Any) -> bool:
+    while isinstance(obj, (list, tuple)):
+        if not obj:
+            return True
+        # an empty list says nothing about the type: look at the first that has elements
+        obj = next((x for x in obj if not isinstance(x, (list, tuple)) or x), obj[0])
+    return type(obj) in _NUMBERS
+
+
+def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Array:
+    """An array on the memory of another library's array, through DLPack.
+
+    Parameters
+    ----------
+    x : object
+        Has ``__dlpack__`` and ``__dlpack_device__``; its memory is not copied unless ``copy`` is True
+        or it is not C-contiguous.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> import numpy as np
+    >>> si.from_dlpack(np.arange(3))
+    Array([0, 1, 2], dtype=int64)
+    """
+    check_device("from_dlpack", device)
+    if type(x) is Array:
+        return _converted(x, None, copy)
+    array = _through_dlpack(x)
+    plain = array.flags.c_contiguous and array.flags.aligned
+    return _from_numpy(array, None, bool(copy or (copy is None and not plain)))
+
+
+def _through_dlpack(x: Any) -> np.ndarray[Any, Any]:
+    if not hasattr(x, "__dlpack__"):
+        raise ArgumentError(
+            "from_dlpack was given something without the DLPack protocol.", expected="an object with __dlpack__ and __dlpack_device__",
+            received=type(x).__name__, fix="use si.asarray(x)", slug="dlpack",
+        )  # fmt: skip
+    try:
+        return np.from_dlpack(x)
+    except (BufferError, TypeError, ValueError, RuntimeError) as error:
+        raise ArgumentError(
+            "The array of the other library cannot be shared through DLPack.", expected="an array in the memory of the CPU, of a dtype insitu has",
+            received=f"{type(x).__name__}: {error}", fix="move it to the CPU first, or convert it to NumPy", slug="dlpack",
+        ) from error  # fmt: skip
+
+
+def check_device(function: str, device: Any) -> None:
+    """Refuse any device but ``"cpu"`` (None means the default, which is that one)."""
+    if device is not None and device != "cpu":
+        raise ArgumentError(
+            f'{function} "device" cannot be {device!r}.', expected='"cpu"', received=repr(device), fix="leave device out", slug="device"
+        )
+
+
+def _needs_copy(why: str) -> UserError:
+    return ArgumentError(
+        "asarray cannot share the memory, and copy=False forbids a copy.", expected="a C-contiguous array of the wanted dtype",
+        received=why, fix="leave out copy=False", slug="copy-needed",
+    )  # fmt: skip
+
+
+def _ragged(received: str) -> UserError:
+    return ShapeError(
+        "The lists do not form an array: they differ in length or depth.", expected="nested lists of equal lengths", received=received,
+        fix="pad the shorter ones, or make one array for each", slug="asarray-ragged",
+    )  # fmt: skip
+
+
+def _bad_dtype(array: np.ndarray[Any, Any]) -> UserError:
+    return DTypeError(
+        f"insitu has no arrays of NumPy's {array.dtype}.", expected="booleans, integers, or floats of 16, 32 or 64 bits",
+        received=f"dtype {array.dtype}, shape {array.shape}", fix="convert it first, for example x.astype(numpy.float32)", slug="asarray-dtype",
+    )  # fmt: skip
+
+
+__all__ = ["asarray", "from_dlpack"]

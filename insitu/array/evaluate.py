@@ -1,0 +1,152 @@
+"""From pending nodes to values: hash the graph's structure, find or make its program, run it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from insitu.config import config
+from insitu.errors import TraceError
+from insitu.graph.node import INPUT, REGISTRY, Node, placeholder, topological
+from insitu.ops.rules import literal_value
+from insitu.runtime.memory import Memory, allocate
+
+if TYPE_CHECKING:
+    from insitu.compiler import Compiled
+
+#: A chain of pending nodes longer than this is evaluated without being asked for.
+DEPTH_LIMIT = 128
+#: Programs kept for structures met before.
+PROGRAM_LIMIT = 1024
+
+#: Constants the compiler simplifies by; all others become inputs, so that a changing number finds its program again.
+_BAKED = frozenset({0, 1, -1, 2, -2, 3, 0.5})
+
+
+class _State(threading.local):
+    def __init__(self) -> None:
+        self.depth = 0
+        self.kept: list[Node] = []
+
+
+_state = _State()
+_programs: dict[Any, Compiled] = {}
+
+
+@contextlib.contextmanager
+def keep_history() -> Iterator[None]:
+    """While inside, evaluated nodes keep their inputs, so that gradients can still be taken through them."""
+    _state.depth += 1
+    try:
+        yield
+    finally:
+        _state.depth -= 1
+        if not _state.depth:
+            for node in _state.kept:
+                node.inputs, node.prim, node.attrs, node.depth = (), INPUT, (), 0
+            _state.kept.clear()
+
+
+def history_kept() -> bool:
+    """Whether a `keep_history` is open in this thread."""
+    return _state.depth > 0
+
+
+def evaluate_nodes(nodes: Sequence[Node]) -> None:
+    """Give every node its value (``memory``).
+
+    Raises
+    ------
+    TraceError
+        If a value depends on a parameter of a function that is being traced.
+    """
+    wanted = [n for n in dict.fromkeys(nodes) if n.memory is None]
+    if not wanted:
+        return
+    order = topological(wanted, lambda n: n.memory is not None)
+    chosen = set(wanted)
+    for n in order:
+        if n.memory is None:
+            if n.prim is INPUT:
+                raise _looked_at_while_traced(n)
+            if n.handle is not None and n not in chosen and n.handle() is not None:
+                wanted.append(n)
+                chosen.add(n)
+    key, inputs = _structure(order, wanted)
+    program = _programs.get(key)
+    if program is None:
+        program = _build(order, wanted, inputs)
+        if len(_programs) >= PROGRAM_LIMIT:
+            _programs.pop(next(iter(_programs)))
+        _programs[key] = program
+    memories = program.run([_memory(n) for n in inputs])
+    for node, memory in zip(wanted, memories, strict=True):
+        node.memory = memory
+        if _state.depth:
+            _state.kept.append(node)
+        else:
+            node.inputs, node.prim, node.attrs, node.depth = (), INPUT, (), 0
+
+
+def settle(node: Node) -> None:
+    """Evaluate a node whose history has grown too long, unless a function is being traced or differentiated."""
+    if node.depth > DEPTH_LIMIT and not _state.depth:
+        pending = topological([node], lambda n: n.memory is not None)
+        if all(n.memory is not None or n.prim is not INPUT for n in pending):
+            evaluate_nodes([node])
+
+
+def _looked_at_while_traced(node: Node) -> TraceError:
+    return TraceError(
+        "A value was looked at inside a function that is being traced, where only shapes and dtypes are known.",
+        expected="array operations only (si.where instead of if, si.sum instead of a Python loop over values)",
+        received=f"print, float, bool, int or np.asarray of an array that depends on an argument {node.aval}",
+        fix="return the array and look at it outside, or keep this part out of si.compile",
+        slug="trace-value",
+    )
+
+
+def _structure(order: list[Node], wanted: list[Node]) -> tuple[Any, list[Node]]:
+    """The graph's structure as a hashable key, and the leaves (and hoisted constants) in order."""
+    position: dict[Node, int] = {}
+    rows: list[Any] = [config.target]
+    inputs: list[Node] = []
+    for node in order:
+        position[node] = len(position)
+        if node.memory is not None or _hoisted(node):
+            rows.append(node.aval)
+            inputs.append(node)
+        else:
+            attrs = (*node.attrs, type(node.attrs[0])) if node.prim.name == "constant" else node.attrs
+            rows.append((node.prim, attrs, *[position[i] for i in node.inputs]))
+    rows.append(tuple([position[n] for n in wanted]))
+    return tuple(rows), inputs
+
+
+def _hoisted(node: Node) -> bool:
+    return node.prim is _CONSTANT and node.attrs[0] not in _BAKED
+
+
+_CONSTANT = REGISTRY.get("constant")
+
+
+def _memory(node: Node) -> Memory:
+    if node.memory is not None:
+        return node.memory  # type: ignore[no-any-return]
+    value, dtype = node.attrs
+    memory = allocate(dtype.itemsize)
+    memory.view((), dtype.numpy, writable=True)[...] = literal_value(value, dtype)
+    return memory
+
+
+def _build(order: list[Node], wanted: list[Node], inputs: list[Node]) -> Compiled:
+    """Compile the pending graph with placeholders for its leaves and hoisted constants."""
+    from insitu.compiler import compile_graph  # late: `import insitu` does not wait for the compiler
+
+    copies: dict[Node, Node] = {n: placeholder(n.aval) for n in inputs}
+    for node in order:
+        if node not in copies:
+            copies[node] = Node(node.prim, tuple([copies[i] for i in node.inputs]), node.attrs, node.aval)
+    return compile_graph([copies[n] for n in wanted], [copies[n] for n in inputs], config.target)

@@ -1,0 +1,410 @@
+"""Indexing as in NumPy: numbers, slices, new axes, integer arrays and masks, as slices and gathers."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from insitu import dtypes as dt
+from insitu import ops
+from insitu.array import scalars
+from insitu.array.array import Array, owned
+from insitu.array.checks import axis_index, whole
+from insitu.array.convert import asarray, node_of
+from insitu.errors import DTypeError, IndexingError, ShapeError, TraceError, UserError
+from insitu.graph.node import INPUT, Node, topological
+
+Host = np.ndarray[Any, Any]
+
+
+@dataclasses.dataclass(slots=True)
+class Entry:
+    """One part of an index: ``new`` axis, ``int`` (start), ``slice`` (start, stop, step) or ``array`` (gather) on an axis."""
+
+    kind: str
+    axis: int = -1
+    start: int = 0
+    stop: int = 0
+    step: int = 1
+    gather: Node | Host | None = None
+
+    @property
+    def length(self) -> int:
+        """Elements a slice takes."""
+        return len(range(self.start, self.stop, self.step))
+
+
+def getitem(x: Array, key: Any, /) -> Array:
+    """``x[key]``: elements by number, slice, None, ``...``, integer arrays and boolean masks, as in NumPy.
+
+    Raises
+    ------
+    IndexingError
+        If a number is out of range, or there are too many. Integer arrays of insitu are not looked at:
+        what is out of range there takes the nearest element.
+    TraceError
+        For a mask inside a traced function, where the result's shape would depend on its values.
+    """
+    return Array(index(x._node, key))
+
+
+def index(x: Node, key: Any) -> Node:
+    """`getitem` on nodes."""
+    if type(key) is int and x.aval.ndim:
+        shape = x.aval.shape
+        at = _checked_number(key, 0, shape)
+        rest = shape[1:]
+        return ops.reshape(ops.slice_(x, (at, *(0,) * len(rest)), (at + 1, *rest)), rest)
+    return gathered(x, parse(x, key))
+
+
+# -- reading the key ------------------------------------------------------------------------------------
+def parse(x: Node, key: Any) -> list[Entry]:
+    """The parts of an index, one for each axis of ``x`` and each new axis, in order."""
+    parts = [_part(p) for p in (key if isinstance(key, tuple) else (key,))]
+    shape = x.aval.shape
+    used = sum([_consumed(p) for p in parts])
+    dots = [k for k, p in enumerate(parts) if p is Ellipsis]
+    if used > len(shape) or len(dots) > 1:
+        raise IndexingError(
+            f"Too many indices: {used} for an array of {len(shape)} axes." if used > len(shape) else "An index has more than one '...'.",
+            expected=f"at most {len(shape)} indices and one ...", received=f"{used} indices for shape {shape}",
+            fix="remove indices, or add axes with None", slug="index-count",
+        )  # fmt: skip
+    fill = [slice(None)] * (len(shape) - used)
+    at = dots[0] if dots else len(parts)
+    parts[at : at + 1] = fill
+    out: list[Entry] = []
+    axis = 0
+    for p in parts:
+        if p is None:
+            out.append(Entry("new"))
+            continue
+        found = _entries(p, axis, shape)
+        out += found
+        axis += sum([e.axis >= 0 for e in found])
+    return out
+
+
+def _part(p: Any) -> Any:
+    """A part in one of the forms None, Ellipsis, int, slice, NumPy array, Node."""
+    if p is None or p is Ellipsis or type(p) is int or isinstance(p, slice):
+        return p
+    if type(p) is Array:
+        return p._node
+    if isinstance(p, (bool, np.bool_)):
+        return np.array(p)
+    number = whole(p) if isinstance(p, np.integer) else None
+    if number is not None:
+        return number
+    if isinstance(p, (list, np.ndarray, tuple)):
+        array = asarray(p)._node if _has_arrays(p) else np.asarray(p)
+        if isinstance(array, Node):
+            return array
+        return array.astype(np.int64) if array.size == 0 and isinstance(p, list) else array
+    number = whole(p)
+    if number is not None:
+        return number
+    raise IndexingError(
+        f"An array cannot be indexed with {type(p).__name__}.", expected="whole numbers, slices, None, ..., integer or boolean arrays",
+        received=repr(p)[:80], fix="convert it to int, or to an integer array", slug="index-type",
+    )  # fmt: skip
+
+
+def _has_arrays(p: Any) -> bool:
+    return isinstance(p, (list, tuple)) and any(type(v) is Array or _has_arrays(v) for v in p)
+
+
+def _dtype(p: Node | Host) -> dt.DType:
+    return p.aval.dtype if isinstance(p, Node) else dt.as_dtype(p.dtype)
+
+
+def _consumed(p: Any) -> int:
+    if p is None or p is Ellipsis:
+        return 0
+    if isinstance(p, (Node, np.ndarray)) and _dtype(p) is dt.bool_:
+        return p.ndim
+    return 1
+
+
+def _entries(p: Any, axis: int, shape: tuple[int, ...]) -> list[Entry]:
+    if isinstance(p, int):
+        return [Entry("int", axis, _checked_number(p, axis, shape))]
+    if isinstance(p, slice):
+        return [Entry("slice", axis, *_checked_slice(p, shape[axis]))]
+    if _dtype(p) is dt.bool_:
+        return _mask(p, axis, shape)
+    if not _dtype(p).is_integer:
+        raise IndexingError(
+            f"An array cannot be indexed with an array of {_dtype(p).name}.", expected="an integer or boolean array",
+            received=f"shape {p.shape}, {_dtype(p).name}", fix="convert it: i.astype(si.int64)", slug="index-type",
+        )  # fmt: skip
+    return [Entry("array", axis, gather=p if isinstance(p, Node) else _checked_positions(p, axis, shape))]
+
+
+def _checked_number(number: int, axis: int, shape: tuple[int, ...]) -> int:
+    n = shape[axis]
+    if not -n <= number < n:
+        raise IndexingError(
+            f"Index {number} is out of range for axis {axis}, which has size {n}.",
+            expected=f"a number from {-n} to {n - 1}" if n else "a slice: the axis is empty", received=f"{number} for shape {shape}",
+            fix=f"use {n - 1} or -1 for the last element" if n else "check where the array became empty", slug="index-out-of-range",
+        )  # fmt: skip
+    return number + n if number < 0 else number
+
+
+def _checked_slice(p: slice, n: int) -> tuple[int, int, int]:
+    bounds = [None if v is None else whole(v) for v in (p.start, p.stop, p.step)]
+    for given, found in zip((p.start, p.stop, p.step), bounds, strict=True):
+        if given is not None and found is None:
+            raise IndexingError(
+                "A slice needs whole numbers.",
+                expected="start:stop:step of whole numbers",
+                received=repr(given),
+                fix="use int(...)",
+                slug="index-slice",
+            )
+    if bounds[2] == 0:
+        raise IndexingError(
+            "The step of a slice is 0.", expected="a step that is not 0", received=repr(p), fix="leave the step out for 1", slug="index-slice"
+        )
+    return slice(*bounds).indices(n)
+
+
+def _checked_positions(p: Host, axis: int, shape: tuple[int, ...]) -> Host:
+    """Positions known now: checked against the axis, and none negative."""
+    if p.size:
+        for bad in (int(p.min()), int(p.max())):
+            _checked_number(bad, axis, shape)
+    positions = p.astype(np.int64)
+    return np.where(positions < 0, positions + shape[axis], positions)
+
+
+def traced(node: Node) -> bool:
+    """Whether the value depends on a parameter of a function that is being traced."""
+    return any(n.memory is None and n.prim is INPUT for n in topological([node], lambda n: n.memory is not None))
+
+
+def _mask(p: Node | Host, axis: int, shape: tuple[int, ...]) -> list[Entry]:
+    if tuple(p.shape) != shape[axis : axis + p.ndim]:
+        raise IndexingError(
+            f"A mask of shape {tuple(p.shape)} does not fit the axes it selects from.", expected=f"shape {shape[axis : axis + p.ndim]}",
+            received=f"shape {tuple(p.shape)} for an array of shape {shape}", fix="compare the array itself: x[x > 0]", slug="index-mask-shape",
+        )  # fmt: skip
+    if isinstance(p, Node) and traced(p):
+        raise TraceError(
+            "A mask cannot select elements inside a traced function: the result's shape would depend on values.",
+            expected="a result whose shape is known", received=f"a mask of shape {p.shape}", fix="use si.where(mask, x, 0)", slug="index-mask-traced",
+        )  # fmt: skip
+    host = Array(p)._view() if isinstance(p, Node) else p
+    if not host.ndim:
+        # x[True] is x[None] and x[False] is empty: a gather of one or no position from a new axis
+        return [Entry("array", -1, gather=np.zeros(int(host), np.int64))]
+    return [Entry("array", axis + k, gather=where) for k, where in enumerate(np.nonzero(host))]
+
+
+# -- from parts to nodes ---------------------------------------------------------------------------------
+def gathered(x: Node, entries: list[Entry]) -> Node:
+    """The elements that the parts select.
+
+    Slices and numbers are one ``slice``; integer arrays one ``take`` along one axis, into which the
+    axes they index are merged.
+    """
+    if any(e.kind == "array" and e.axis < 0 for e in entries):
+        return _scalar_mask(x, entries)
+    by_axis = [e for e in entries if e.kind != "new"]
+    shape = x.aval.shape
+    starts = tuple([0 if e.kind == "array" else e.start for e in by_axis])
+    stops = tuple([n if e.kind == "array" else e.start + 1 if e.kind == "int" else e.stop for e, n in zip(by_axis, shape, strict=True)])
+    y = ops.slice_(x, starts, stops, tuple([e.step for e in by_axis])) if by_axis else x
+    arrays = [e for e in by_axis if e.kind == "array"]
+    if not arrays:
+        return _reshaped(y, tuple([1 if e.kind == "new" else e.length for e in entries if e.kind != "int"]))
+    kept = [e for e in by_axis if e.kind != "int"]
+    y = _reshaped(y, tuple([shape[e.axis] if e.kind == "array" else e.length for e in kept]))
+    places = [k for k, e in enumerate(kept) if e.kind == "array"]
+    y, at = _merged(y, places)
+    positions = _positions([e.gather for e in arrays], [shape[e.axis] for e in arrays])
+    block = positions.aval.shape
+    y = ops.take(y, positions, at)
+    target, front = _place(entries)
+    if at != target:
+        m = len(block)
+        rest = [k for k in range(y.ndim) if not at <= k < at + m]
+        y = ops.permute(y, (*rest[:target], *range(at, at + m), *rest[target:]))
+    out = [1 if e.kind == "new" else e.length for e in entries if e.kind in ("new", "slice")]
+    return _reshaped(y, (*out[:front], *block, *out[front:]))
+
+
+def _reshaped(node: Node, shape: tuple[int, ...]) -> Node:
+    return node if node.aval.shape == shape else ops.reshape(node, shape)
+
+
+def _place(entries: list[Entry]) -> tuple[int, int]:
+    """Where the gathered axes go: after how many slices, and after how many slices and new axes.
+
+    Beside each other, numbers and arrays put their axes where they stand; with slices between, in front.
+    """
+    advanced = [k for k, e in enumerate(entries) if e.kind in ("int", "array")]
+    if advanced[-1] - advanced[0] + 1 != len(advanced):
+        return 0, 0
+    before = entries[: advanced[0]]
+    return sum([e.kind == "slice" for e in before]), len(before)
+
+
+def _merged(y: Node, places: list[int]) -> tuple[Node, int]:
+    """The axes at ``places`` as one axis, and where it is."""
+    first, count = places[0], len(places)
+    if count == 1:
+        return y, first
+    if places[-1] - first + 1 != count:
+        y = ops.permute(y, (*places, *[k for k in range(y.ndim) if k not in places]))
+        first = 0
+    shape = y.aval.shape
+    return ops.reshape(y, (*shape[:first], math.prod(shape[first : first + count]), *shape[first + count :])), first
+
+
+def _positions(indices: list[Any], extents: list[int]) -> Node:
+    """One index into the merged axes from an index for each of them."""
+    if all(isinstance(i, np.ndarray) for i in indices):
+        try:
+            spread = np.broadcast_arrays(*indices)
+        except ValueError:
+            raise _unequal(indices) from None
+        flat = np.zeros(spread[0].shape, np.int64)
+        for i, n in zip(spread, extents, strict=True):
+            flat = flat * n + i
+        return owned(np.ascontiguousarray(flat).reshape(flat.shape), dt.int64)._node
+    nodes = [i if isinstance(i, Node) else owned(np.ascontiguousarray(i).reshape(i.shape), dt.int64)._node for i in indices]
+    nodes = [ops.cast(i, dt.int64) for i in nodes]
+    if len(nodes) == 1:
+        return nodes[0]
+    shapes = [n.shape for n in nodes]
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise _unequal(nodes) from None
+    together = _in_range(nodes[0], extents[0])
+    for node, n in zip(nodes[1:], extents[1:], strict=True):
+        together = ops.add(ops.mul(together, scalars.constant(n, dt.int64)), _in_range(node, n))
+    return together
+
+
+def _in_range(i: Node, n: int) -> Node:
+    """Positions from the front, moved into the axis."""
+    zero = scalars.constant(0, dt.int64)
+    i = ops.where(ops.lt(i, zero), ops.add(i, scalars.constant(n, dt.int64)), i)
+    return ops.min_(ops.max_(i, zero), scalars.constant(max(n - 1, 0), dt.int64))
+
+
+def _unequal(indices: list[Any]) -> UserError:
+    return IndexingError(
+        "The index arrays do not broadcast to one shape.", expected="equal shapes, or extents of 1",
+        received=" and ".join(str(tuple(i.shape)) for i in indices), fix="for a grid of rows and columns use rows[:, None]", slug="index-broadcast",
+    )  # fmt: skip
+
+
+def _scalar_mask(x: Node, entries: list[Entry]) -> Node:
+    """``x[True]`` and ``x[False]``."""
+    if any(e.kind != "slice" and e.axis >= 0 for e in entries) or sum([e.axis < 0 for e in entries]) > 1:
+        raise IndexingError(
+            "A single True or False is an index only by itself.", expected="x[True] or x[False]", received="a boolean beside other indices",
+            fix="use an array of booleans", slug="index-type",
+        )  # fmt: skip
+    mask = next(e.gather for e in entries if e.axis < 0)
+    return ops.slice_(ops.reshape(x, (1, *x.aval.shape)), (0,) * (x.ndim + 1), (len(mask), *x.aval.shape))  # type: ignore[arg-type]
+
+
+# -- functions ----------------------------------------------------------------------------------------
+def take(x: Any, indices: Any, /, axis: int | None = None) -> Array:
+    """Elements along an axis at the given positions.
+
+    Parameters
+    ----------
+    x : Array
+    indices : Array of int
+        Any shape; negative ones count from the end. Positions in lists and NumPy arrays are checked; those
+        in arrays of insitu take the nearest element where they are out of range.
+    axis : int, optional
+        Default: positions in the flattened array.
+
+    Returns
+    -------
+    Array
+        ``x.shape[:axis] + indices.shape + x.shape[axis + 1:]``.
+
+    Raises
+    ------
+    ShapeError, IndexingError, DTypeError
+        For an axis or a position that does not exist, or indices that are no integers.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> si.take(si.asarray([10, 20, 30]), [2, 0])
+    Array([30, 10], dtype=int64)
+    """
+    node = node_of(x)
+    if axis is None:
+        node, axis = ops.reshape(node, (node.aval.size,)), 0
+    at = axis_index("take", axis, node.aval)
+    return Array(ops.take(node, _index_node("take", indices, at, node.aval.shape), at))
+
+
+def _index_node(name: str, indices: Any, axis: int, shape: tuple[int, ...]) -> Node:
+    if type(indices) is not Array and isinstance(indices, (list, tuple, int, np.ndarray, np.integer)) and not _has_arrays(indices):
+        host = np.asarray(indices)
+        if host.dtype.kind in "iu" or not host.size:
+            return owned(np.ascontiguousarray(_checked_positions(host, axis, shape)).reshape(host.shape), dt.int64)._node
+    node = node_of(indices)
+    if not node.aval.dtype.is_integer:
+        raise DTypeError(
+            f'{name} "indices" must be integers.', expected="an integer dtype", received=f"shape {node.shape}, {node.dtype.name}",
+            fix="convert them: indices.astype(si.int64)", slug="index-type", argument="indices",
+        )  # fmt: skip
+    return ops.cast(node, dt.int64)
+
+
+def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1) -> Array:
+    """For each position of ``indices``, the element of ``x`` in the same row, at that index along the axis.
+
+    Parameters
+    ----------
+    x, indices : Array
+        Of equal rank; the other axes broadcast. Indices out of range take the nearest element.
+    axis : int
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> x = si.asarray([[3, 1, 2], [6, 4, 5]])
+    >>> si.take_along_axis(x, si.argsort(x, axis=1), axis=1)
+    Array([[1, 2, 3],
+           [4, 5, 6]], dtype=int64)
+    """
+    node = node_of(x)
+    at = axis_index("take_along_axis", axis, node.aval)
+    places = _index_node("take_along_axis", indices, at, node.aval.shape)
+    if places.ndim != node.ndim:
+        raise ShapeError(
+            'take_along_axis "indices" must have as many axes as x.', expected=f"{node.ndim} axes",
+            received=f"shape {places.shape} for x of shape {node.shape}", fix="add axes with None", slug="take-along-axis",
+        )  # fmt: skip
+    return Array(along_axis(node, places, at))
+
+
+def along_axis(x: Node, places: Node, axis: int) -> Node:
+    """`take_along_axis` on nodes of equal rank, whose other axes broadcast."""
+    others = np.broadcast_shapes(_without(x.aval.shape, axis), _without(places.aval.shape, axis))
+    x = ops.broadcast_to(x, (*others[:axis], x.aval.shape[axis], *others[axis:]))
+    return ops.take_along_axis(x, places, axis)
+
+
+def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    return (*shape[:axis], *shape[axis + 1 :])
+
+
+__all__ = ["take", "take_along_axis"]

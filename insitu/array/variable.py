@@ -1,0 +1,147 @@
+"""`Variable`: the one mutable thing, a cell that holds an array."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from insitu.array.array import Array
+from insitu.array.creation import asarray
+from insitu.array.evaluate import evaluate_nodes
+from insitu.errors import DTypeError, ShapeError
+from insitu.graph.node import Node, placeholder
+
+
+class Trace:
+    """The reads and writes of variables while one function is traced."""
+
+    def __init__(self) -> None:
+        self.read: dict[Variable, Node] = {}
+        self.now: dict[Variable, Node] = {}
+
+    def value(self, variable: Variable) -> Node:
+        """The variable's node at this point of the trace."""
+        found = self.now.get(variable)
+        if found is None:
+            found = self.read[variable] = self.now[variable] = placeholder(variable.node.aval)
+        return found
+
+    @property
+    def written(self) -> list[Variable]:
+        """Variables that end with another value than they began with, in order of first use."""
+        return [v for v, n in self.now.items() if self.read.get(v) is not n]
+
+
+class _Traces(threading.local):
+    def __init__(self) -> None:
+        self.open: list[Trace] = []
+
+
+traces = _Traces()
+
+
+class Variable:
+    """A cell with an array of fixed shape and dtype.
+
+    Inside a function under `compile`, reading and assigning become inputs and outputs of the
+    compiled program, which updates the memory in place where nobody else holds it.
+
+    Parameters
+    ----------
+    value : array_like
+        Initial value.
+    dtype : DType, optional
+        Convert to this type.
+    name : str, optional
+        Shown in messages and summaries.
+    trainable : bool
+        Whether optimizers change it.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> v = si.Variable([1.0, 2.0])
+    >>> v.assign(v.value * 2)
+    >>> v.value
+    Array([2., 4.], dtype=float32)
+    """
+
+    __slots__ = ("__weakref__", "name", "node", "trainable")
+
+    def __init__(self, value: Any, dtype: Any = None, name: str = "variable", trainable: bool = True) -> None:
+        self.node: Node = asarray(value, dtype=dtype)._node
+        self.name, self.trainable = name, trainable
+
+    @property
+    def value(self) -> Array:
+        """The array in the cell."""
+        return Array(traces.open[-1].value(self) if traces.open else self.node)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.node.aval.shape
+
+    @property
+    def dtype(self) -> Any:
+        return self.node.aval.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.node.aval.ndim
+
+    @property
+    def size(self) -> int:
+        return self.node.aval.size
+
+    def assign(self, value: Any) -> None:
+        """Put another array of the same shape and dtype into the cell.
+
+        Raises
+        ------
+        ShapeError, DTypeError
+            If the value does not fit; nothing is changed then.
+        """
+        node = asarray(value)._node if not isinstance(value, Array) else value._node
+        have = self.node.aval
+        if node.aval.shape != have.shape:
+            raise ShapeError(
+                f'Variable "{self.name}" holds shape {have.shape}, and an array of another shape was assigned.',
+                expected=f"shape {have.shape}",
+                received=f"shape {node.aval.shape}",
+                fix="reshape the value, or make a new Variable",
+                slug="variable-shape",
+            )
+        if node.aval.dtype is not have.dtype:
+            if not isinstance(value, (int, float, bool)):
+                raise DTypeError(
+                    f'Variable "{self.name}" holds {have.dtype.name}, and an array of {node.aval.dtype.name} was assigned.',
+                    expected=have.dtype.name,
+                    received=node.aval.dtype.name,
+                    fix=f"convert it: value.astype(si.{have.dtype.name})",
+                    slug="variable-dtype",
+                )
+            node = asarray(value, dtype=have.dtype)._node
+        if traces.open:
+            traces.open[-1].now[self] = node
+        else:
+            self.node = node
+
+    def numpy(self) -> Any:
+        """A NumPy copy of the value."""
+        import numpy as np
+
+        return np.array(self.value)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return self.value.__array__(dtype, copy=copy)
+
+    def __repr__(self) -> str:
+        return f'Variable("{self.name}", {self.node.aval})'
+
+    def __getstate__(self) -> dict[str, Any]:
+        evaluate_nodes([self.node])
+        return {"value": self.numpy(), "name": self.name, "trainable": self.trainable}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.node = asarray(state["value"])._node
+        self.name, self.trainable = state["name"], state["trainable"]

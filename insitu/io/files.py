@@ -1,0 +1,149 @@
+"""`save` and `load`: one file for a model, an array, or a tree of arrays."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import numpy as np
+
+import insitu as si
+from insitu.errors import ArgumentError, FileFormatError
+from insitu.io.container import Content, PathLike, Tensors, read, write
+
+
+def save(path: PathLike, value: Any) -> None:
+    """Write a model, an array, or a tree of arrays to one file, whole or not at all.
+
+    The file is in the safetensors format. A model's architecture stands in its metadata as JSON, beside
+    the version of insitu and a checksum; its weights and the optimizer's state are the tensors.
+
+    Parameters
+    ----------
+    path : str or path
+        The file; an older file of that name is replaced only once the new one is on disk.
+    value : Model, array, or dict, list or tuple of these and of plain Python values
+        Keys of a dict must be strings.
+
+    Raises
+    ------
+    FileFormatError
+        If the file cannot be written.
+    ArgumentError
+        If the value is none of the above.
+
+    Examples
+    --------
+    >>> import insitu as si, os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "arrays.safetensors")
+    >>> si.save(path, {"w": si.ones((2, 2)), "rates": [0.1, 0.2]})
+    >>> si.load(path)["rates"]
+    [0.1, 0.2]
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise ArgumentError(
+            "save: the first argument is the path of the file.",
+            expected="save(path, value) with a str or a path",
+            received=type(path).__name__,
+            fix="swap the arguments: si.save(path, value)" if isinstance(value, str | os.PathLike) else "pass the path first",
+            slug="save-path",
+        )
+    if hasattr(value, "to_file_content"):
+        tensors, metadata = value.to_file_content()
+    else:
+        tensors = {}
+        metadata = {"kind": "arrays", "outline": json.dumps(_outline(value, "", tensors))}
+    write(path, tensors, {**metadata, "insitu": _version()})
+
+
+def load(path: PathLike) -> Any:
+    """Read what `save` wrote: a model, an array, or a tree of arrays.
+
+    Parameters
+    ----------
+    path : str or path
+        The file. A safetensors file of another program is read as a dict of arrays.
+
+    Returns
+    -------
+    Model, Array or tree
+        A model gives the same predictions, to the bit, as the one that was saved, and goes on training
+        with the optimizer's state.
+
+    Raises
+    ------
+    FileFormatError
+        If there is no such file, or it is cut short, damaged, of another format or of a newer version.
+
+    Examples
+    --------
+    >>> import insitu as si, os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "x.safetensors")
+    >>> si.save(path, si.asarray([1.0, 2.0]))
+    >>> si.load(path)
+    Array([1., 2.], dtype=float32)
+    """
+    content = read(path)
+    if content.metadata.get("format") != "insitu":
+        return {name: _array(a) for name, a in content.tensors.items()}
+    try:
+        if content.metadata.get("kind") == "model":
+            from insitu.nn.saving import model_from_file  # a room for people beside this one
+
+            return model_from_file(content.tensors, content.metadata)
+        return _rebuild(json.loads(content.metadata["outline"]), content)
+    except (KeyError, ValueError) as error:
+        if isinstance(error, FileFormatError | ArgumentError):
+            raise
+        raise FileFormatError(
+            f'load: "{path}" does not describe what it holds.',
+            expected="the description that save writes into the metadata",
+            received=f"{type(error).__name__}: {error}",
+            fix="save it again with this version of insitu",
+            slug="file-damaged",
+        ) from error
+
+
+def _version() -> str:
+    return str(getattr(si, "__version__", "unknown"))
+
+
+def _array(stored: np.ndarray[Any, Any]) -> Any:
+    """An array with memory of its own (the file's bytes are shared and may be unaligned)."""
+    return si.asarray(stored.astype(stored.dtype.newbyteorder("="), copy=True))
+
+
+def _outline(value: Any, place: str, tensors: Tensors) -> Any:
+    """The tree's structure as JSON; arrays move into ``tensors`` and leave their names."""
+    if isinstance(value, np.ndarray | np.generic | si.Array | si.Variable):
+        name = place or "value"
+        tensors[name] = np.asarray(value)
+        return {"tensor": name}
+    if isinstance(value, dict) and all(isinstance(k, str) for k in value):
+        return {"dict": {k: _outline(v, f"{place}/{k}" if place else k, tensors) for k, v in value.items()}}
+    if type(value) in (list, tuple):
+        items = [_outline(v, f"{place}/{i}" if place else str(i), tensors) for i, v in enumerate(value)]
+        return {type(value).__name__: items}
+    if value is None or isinstance(value, bool | int | float | str):
+        return {"value": value}
+    raise ArgumentError(
+        f"save: {type(value).__name__} cannot be stored" + (f' (at "{place}").' if place else "."),
+        expected="a model, arrays, plain values, or dict, list or tuple of these with text as keys",
+        received=type(value).__name__,
+        fix="convert it to an array with si.asarray, or leave it out",
+        slug="save-value",
+    )
+
+
+def _rebuild(outline: dict[str, Any], content: Content) -> Any:
+    ((kind, inner),) = outline.items()
+    if kind == "tensor":
+        return _array(content.tensors[inner])
+    if kind == "dict":
+        return {k: _rebuild(v, content) for k, v in inner.items()}
+    if kind in ("list", "tuple"):
+        return {"list": list, "tuple": tuple}[kind](_rebuild(v, content) for v in inner)
+    if kind == "value":
+        return inner
+    raise ValueError(f"unknown kind of value {kind!r}")

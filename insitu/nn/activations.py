@@ -1,0 +1,170 @@
+"""Activation functions with Keras' names and formulas.
+
+Each takes an array of any shape and floating dtype and returns one of the same shape and dtype.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import insitu as si
+from insitu import ops
+from insitu.array.array import Array
+from insitu.nn import registry
+
+Activation = Callable[[Array], Array]
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: Every activation by name.
+TABLE: dict[str, Activation] = {}
+
+
+def _register(function: F) -> F:
+    TABLE[function.__name__] = function
+    return function
+
+
+@_register
+def linear(x: Array) -> Array:
+    """``x``."""
+    return x
+
+
+@_register
+def relu(x: Array) -> Array:
+    """``max(x, 0)``; the derivative at 0 is 0, and NaN stays NaN."""
+    return si.where(x <= 0, 0, x)
+
+
+@_register
+def relu6(x: Array) -> Array:
+    """``min(max(x, 0), 6)``."""
+    return si.where(x <= 0, 0, si.where(x >= 6, 6, x))
+
+
+@_register
+def leaky_relu(x: Array, negative_slope: float = 0.2) -> Array:
+    """``x`` where positive, ``negative_slope * x`` elsewhere."""
+    return si.where(x > 0, x, x * negative_slope)
+
+
+@_register
+def elu(x: Array, alpha: float = 1.0) -> Array:
+    """``x`` where positive, ``alpha * (exp(x) - 1)`` elsewhere."""
+    return si.where(x > 0, x, si.expm1(si.where(x > 0, 0, x)) * alpha)
+
+
+@_register
+def selu(x: Array) -> Array:
+    """``scale * elu(x, alpha)`` with the constants of Klambauer et al. (2017)."""
+    return elu(x, 1.6732632423543772848170429916717) * 1.0507009873554804934193349852946
+
+
+@_register
+def sigmoid(x: Array) -> Array:
+    """``1 / (1 + exp(-x))``."""
+    return Array(ops.sigmoid(x._node))
+
+
+@_register
+def log_sigmoid(x: Array) -> Array:
+    """``log(sigmoid(x))``."""
+    return -softplus(-x)
+
+
+@_register
+def tanh(x: Array) -> Array:
+    """Hyperbolic tangent."""
+    return si.tanh(x)
+
+
+@_register
+def softplus(x: Array) -> Array:
+    """``log(1 + exp(x))``, without overflow."""
+    return relu(x) + si.log1p(si.exp(-si.abs(x)))
+
+
+@_register
+def softsign(x: Array) -> Array:
+    """``x / (1 + |x|)``."""
+    return x / (1 + si.abs(x))
+
+
+@_register
+def silu(x: Array) -> Array:
+    """``x * sigmoid(x)``, also called swish."""
+    return x * sigmoid(x)
+
+
+@_register
+def gelu(x: Array, approximate: bool = False) -> Array:
+    """``x * P(X <= x)`` for a standard normal ``X``; ``approximate`` takes the tanh form of Hendrycks and Gimpel (2016)."""
+    if approximate:
+        return x * 0.5 * (1 + si.tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)))
+    return x * 0.5 * (1 + Array(ops.erf((x * 0.7071067811865476)._node)))
+
+
+@_register
+def mish(x: Array) -> Array:
+    """``x * tanh(softplus(x))``."""
+    return x * si.tanh(softplus(x))
+
+
+@_register
+def exponential(x: Array) -> Array:
+    """``exp(x)``."""
+    return si.exp(x)
+
+
+@_register
+def hard_sigmoid(x: Array) -> Array:
+    """``x / 6 + 0.5``, clipped to 0 and 1."""
+    return relu6(x + 3) * (1 / 6)
+
+
+@_register
+def hard_silu(x: Array) -> Array:
+    """``x * hard_sigmoid(x)``, also called hard swish."""
+    return x * hard_sigmoid(x)
+
+
+@_register
+def softmax(x: Array, axis: int = -1) -> Array:
+    """``exp(x) / sum(exp(x))`` along the axis, computed from the differences to the largest value."""
+    e = si.exp(x - si.stop_gradient(si.max(x, axis=axis, keepdims=True)))
+    return e / si.sum(e, axis=axis, keepdims=True)
+
+
+@_register
+def log_softmax(x: Array, axis: int = -1) -> Array:
+    """``log(softmax(x))``, without computing the quotient."""
+    shifted: Array = x - si.stop_gradient(si.max(x, axis=axis, keepdims=True))
+    return shifted - si.log(si.sum(si.exp(shifted), axis=axis, keepdims=True))
+
+
+TABLE |= {"swish": silu, "hard_swish": hard_silu}
+
+
+def get(identifier: str | Activation | None) -> Activation:
+    """The activation that a name or a function means; None means `linear`.
+
+    Raises
+    ------
+    ArgumentError
+        If there is none of that name.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> si.nn.activations.get("relu")(si.asarray([-1.0, 2.0]))
+    Array([0., 2.], dtype=float32)
+    """
+    if identifier is None:
+        return linear
+    return identifier if callable(identifier) else registry.find("activation", TABLE, identifier, 'pass a name such as "relu", or a function')
+
+
+def serialize(activation: Activation) -> str:
+    """The name under which `get` finds the activation again."""
+    return registry.name_of(TABLE, activation)

@@ -1,0 +1,156 @@
+"""Layers with Keras' names, defaults and weight layouts."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import insitu as si
+from insitu.errors import ArgumentError, ShapeError
+from insitu.nn import activations, initializers
+from insitu.nn.layer import Layer, Shape
+
+
+class Dense(Layer):
+    """A fully connected layer: ``activation(x @ kernel + bias)`` over the last axis.
+
+    Parameters
+    ----------
+    units : int
+        Length of the output's last axis.
+    activation : str or callable, optional
+        None is the identity.
+    use_bias : bool
+    kernel_initializer, bias_initializer : str, initializer or callable
+    name : str, optional
+
+    Raises
+    ------
+    ArgumentError
+        If ``units`` is no positive whole number, or a name is unknown.
+    ShapeError
+        On use, if the input has fewer than two axes or another number of features than before.
+
+    Notes
+    -----
+    ``kernel``: (features, units), ``bias``: (units,), float32. Input (batch, ..., features), output (batch, ..., units).
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> layer = si.nn.Dense(3, activation="relu")
+    >>> layer(si.ones((2, 4))).shape
+    (2, 3)
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: str | activations.Activation | None = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name)
+        if isinstance(units, bool) or not hasattr(units, "__index__") or int(units) < 1:
+            raise ArgumentError(
+                f'Dense "{self.name}": units must be a positive whole number.',
+                expected="an int of at least 1",
+                received=repr(units),
+                fix="pass the number of outputs, such as Dense(10)",
+                slug="dense-units",
+            )
+        self.units, self.use_bias = int(units), bool(use_bias)
+        self.activation = activations.get(activation)
+        self.kernel_initializer, self.bias_initializer = initializers.get(kernel_initializer), initializers.get(bias_initializer)
+        self.kernel: si.Variable | None = None
+        self.bias: si.Variable | None = None
+
+    def check_input(self, shape: Shape) -> None:
+        if len(shape) < 2:
+            raise ShapeError(
+                f'Dense "{self.name}" needs examples with at least one axis of features.',
+                expected="(batch, ..., features), 2 axes or more",
+                received=f"{shape}, {len(shape)} axis" if shape else "a single number",
+                fix="add an axis: x[:, None] for one feature per example, x[None, :] for one example",
+                slug="dense-input-rank",
+            )
+        if self.kernel is not None and shape[-1] != self.kernel.shape[0]:
+            features = self.kernel.shape[0]
+            fits = len(shape) > 2 and None not in shape[1:] and math.prod(n for n in shape[1:] if n is not None) == features
+            raise ShapeError(
+                f'Dense "{self.name}" was built for {features} features, but this input has {shape[-1]}.',
+                expected=f"(batch, ..., {features})",
+                received=f"{shape}",
+                fix="flatten the examples first: add Flatten() before this layer"
+                if fits
+                else f"pass examples with {features} features, or build a new model",
+                slug="dense-input-features",
+            )
+
+    def build(self, input_shape: Shape) -> None:
+        features = input_shape[-1]
+        if features is None:
+            raise ShapeError(
+                f'Dense "{self.name}" needs to know the number of features before it can make its kernel.',
+                expected="(batch, ..., features) with a number of features",
+                received=f"{input_shape}",
+                fix="give the last axis a length: model.build((None, 784))",
+                slug="dense-input-features",
+            )
+        self.kernel = self.add_weight((features, self.units), self.kernel_initializer, "kernel")
+        if self.use_bias:
+            self.bias = self.add_weight((self.units,), self.bias_initializer, "bias")
+
+    def linear(self, x: si.Array) -> si.Array:
+        """``x @ kernel + bias``."""
+        if self.kernel is None:
+            self.prepare((None, *x.shape[1:]))
+            return self.linear(x)
+        kernel = self.kernel.value
+        y = si.matmul(x.astype(kernel.dtype), kernel)
+        return y if self.bias is None else y + self.bias.value
+
+    def call(self, x: si.Array) -> si.Array:
+        return self.activation(self.linear(x))
+
+    def call_with_logits(self, x: si.Array, training: bool = False) -> tuple[Any, Any, str]:
+        kind = activations.serialize(self.activation)
+        if self.activation not in (activations.softmax, activations.sigmoid):
+            return self(x, training=training), None, ""
+        self.prepare((None, *x.shape[1:]))
+        self.check_input(tuple(x.shape))
+        logits = self.linear(x)
+        return self.activation(logits), logits, kind
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return (*input_shape[:-1], self.units)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "activation": activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            "kernel_initializer": initializers.serialize(self.kernel_initializer),
+            "bias_initializer": initializers.serialize(self.bias_initializer),
+        }
+
+
+class Flatten(Layer):
+    """All axes of an example as one: (batch, 8, 8) becomes (batch, 64).
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> si.nn.Flatten()(si.ones((2, 3, 4))).shape
+    (2, 12)
+    """
+
+    def call(self, x: si.Array) -> si.Array:
+        return si.reshape(x, (x.shape[0], math.prod(x.shape[1:])))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        inner = [n for n in input_shape[1:] if n is not None]
+        return (input_shape[0], math.prod(inner) if len(inner) == len(input_shape) - 1 else None)

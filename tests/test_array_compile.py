@@ -1,0 +1,216 @@
+"""`si.compile` and `si.Variable`: signatures, trees, updates in place, and what must not be overwritten."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+import threading
+import warnings
+
+import numpy as np
+import pytest
+
+import insitu as si
+
+
+def test_it_is_traced_once_per_signature() -> None:
+    traced = []
+
+    @si.compile
+    def f(x):
+        traced.append(x.shape)
+        return x + 1
+
+    for x in (si.ones(3), si.zeros(3), si.ones((2, 2)), np.ones(3, np.float32)):
+        np.testing.assert_array_equal(np.asarray(f(x)), np.asarray(x) + 1)
+    assert traced == [(3,), (2, 2)]
+
+
+@dataclasses.dataclass
+class Pair:
+    left: si.Array
+    right: si.Array
+
+
+def test_trees_go_in_and_come_out() -> None:
+    @si.compile
+    def f(tree, pair, *, scale):
+        return {"sum": tree["a"] + tree["b"][0], "pair": Pair(pair.right * scale, pair.left), "name": "kept", "none": None}
+
+    out = f({"a": si.ones(2), "b": [si.ones(2) * 3]}, Pair(si.zeros(2), si.ones(2)), scale=2)
+    assert np.asarray(out["sum"]).tolist() == [4, 4]
+    assert np.asarray(out["pair"].left).tolist() == [2, 2] and np.asarray(out["pair"].right).tolist() == [0, 0]
+    assert out["name"] == "kept" and out["none"] is None
+
+
+def test_variable_is_updated_in_place_when_nobody_else_holds_it() -> None:
+    v = si.Variable(np.zeros(1000, np.float32))
+
+    @si.compile
+    def step(x):
+        v.assign(v.value + x)
+
+    step(1.0 * si.ones(1000))
+    address = v.node.memory.ptr
+    for _ in range(3):
+        step(si.ones(1000))
+    assert v.node.memory.ptr == address
+    assert np.asarray(v.value).tolist() == [4.0] * 1000
+
+
+def test_an_array_taken_from_a_variable_keeps_its_value() -> None:
+    v = si.Variable(np.zeros(100, np.float32))
+
+    @si.compile
+    def step():
+        v.assign(v.value + 1)
+
+    step()
+    before, view = v.value, np.asarray(v.value)
+    step()
+    step()
+    assert (np.asarray(before) == 1).all() and (view == 1).all() and (np.asarray(v.value) == 3).all()
+
+
+def test_old_and_new_value_may_both_be_returned() -> None:
+    v = si.Variable(np.zeros(50, np.float32))
+
+    @si.compile
+    def step():
+        old = v.value
+        v.assign(old + 1)
+        return old, v.value
+
+    step()
+    old, new = step()
+    assert (np.asarray(old) == 1).all() and (np.asarray(new) == 2).all()
+    step()
+    assert (np.asarray(new) == 2).all() and (np.asarray(v.value) == 3).all()
+
+
+def test_two_variables_can_be_swapped() -> None:
+    a, b = si.Variable(si.zeros(3)), si.Variable(si.ones(3))
+
+    @si.compile
+    def swap():
+        a_value = a.value
+        a.assign(b.value)
+        b.assign(a_value)
+
+    swap()
+    assert np.asarray(a.value).tolist() == [1, 1, 1] and np.asarray(b.value).tolist() == [0, 0, 0]
+
+
+def test_a_reader_of_the_old_value_runs_before_the_update() -> None:
+    w = si.Variable(np.eye(4, dtype=np.float32))
+
+    @si.compile
+    def step(x):
+        w.assign(w.value * 2)
+        return x
+
+    @si.compile
+    def both(x):
+        old = w.value
+        w.assign(old - 1)
+        return x @ old + si.sum(old)
+
+    step(si.ones(1))
+    got = np.asarray(both(si.ones((1, 4))))
+    assert got.tolist() == [[10, 10, 10, 10]]
+    assert np.asarray(w.value).tolist() == (np.eye(4) * 2 - 1).tolist()
+
+
+def test_captured_arrays_are_inputs_not_copies() -> None:
+    w = si.asarray(np.arange(6, dtype=np.float32).reshape(2, 3))
+    pending = w * 2
+
+    @si.compile
+    def f(x):
+        return x @ w + si.sum(pending)
+
+    assert np.asarray(f(si.ones((1, 2)))).tolist() == [[33.0, 35.0, 37.0]]
+
+
+def test_looking_at_a_value_while_traced_is_refused_at_the_users_line() -> None:
+    @si.compile
+    def f(x):
+        if x.sum() > 0:
+            return x
+        return -x
+
+    with pytest.raises(si.errors.TraceError) as caught:
+        f(si.ones(3))
+    assert "if x.sum() > 0:" in str(caught.value)
+    assert "insitu explain trace-value" in str(caught.value)
+
+
+def test_a_python_number_that_changes_each_call_is_said_once() -> None:
+    f = si.compile(lambda x, k: x * k)
+    x = si.ones(2)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        for k in range(10):
+            f(x, float(k))
+    assert len(seen) == 1 and issubclass(seen[0].category, si.errors.InsituWarning)
+    assert "traced 5 times" in str(seen[0].message) and seen[0].filename == __file__
+
+
+def test_assigning_what_does_not_fit_changes_nothing() -> None:
+    v = si.Variable(si.zeros(3), name="speed")
+    with pytest.raises(si.errors.ShapeError, match='Variable "speed" holds shape'):
+        v.assign(si.zeros(4))
+    with pytest.raises(si.errors.DTypeError, match="variable-dtype"):
+        v.assign(si.zeros(3, dtype=si.int32))
+    assert np.asarray(v.value).tolist() == [0, 0, 0]
+
+
+def test_variables_pickle_by_value() -> None:
+    v = pickle.loads(pickle.dumps(si.Variable(si.ones(3) * 2, name="n", trainable=False)))
+    assert np.asarray(v.value).tolist() == [2, 2, 2] and v.name == "n" and not v.trainable
+
+
+def test_threads_may_call_one_compiled_function() -> None:
+    f = si.compile(lambda x: si.sum(x * x))
+    wrong = []
+
+    def work(k: int) -> None:
+        x = si.full((1000,), float(k))
+        wrong.extend(k for _ in range(50) if float(f(x)) != 1000.0 * k * k)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
+
+
+def test_a_loop_that_never_looks_does_not_grow() -> None:
+    x = si.zeros(4)
+    for _ in range(2000):
+        x = x + 1
+    assert x._node.depth < 1000
+    assert np.asarray(x).tolist() == [2000.0] * 4
+
+
+def test_a_changing_number_finds_its_program_again() -> None:
+    from insitu.array import evaluate
+
+    x = si.ones(5)
+    si.evaluate(x)
+    float(si.sum(x * 0.123))
+    before = len(evaluate._programs)
+    for k in range(10):
+        got = float(si.sum(x * (0.2 + k)))
+        assert got == pytest.approx(5 * (0.2 + k), rel=1e-6)
+    assert len(evaluate._programs) == before
+
+
+def test_inspect_names_its_stages() -> None:
+    f = si.compile(lambda x, w: si.tanh(x @ w))
+    text = f.inspect(si.ones((2, 3)), si.ones((3, 4)))
+    for stage in ("graph", "simplified", "kernels", "nests", "llvm", "assembly"):
+        assert f"== {stage} ==" in text
+    with pytest.raises(si.errors.ArgumentError, match='"nest" is not a stage'):
+        f.inspect(si.ones((2, 3)), si.ones((3, 4)), stage="nest")

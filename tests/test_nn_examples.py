@@ -1,0 +1,26 @@
+"""The example programs, run as a reader would run them, on the real data."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = Path(os.environ.get("INSITU_DATA_DIR", ROOT.parent / "shared" / "data"))
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not (DATA / "mnist").is_dir(), reason="needs the MNIST files in $INSITU_DATA_DIR/mnist")
+@pytest.mark.parametrize(("name", "least"), [("mnist_softmax", 91.5), ("mnist_hidden", 95.0)])
+def test_example_reaches_its_accuracy(tmp_path, name, least):
+    environment = {**os.environ, "INSITU_DATA_DIR": str(DATA), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(ROOT / "examples" / f"{name}.py")]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    found = re.search(r"([\d.]+)% of the test digits are read right", done.stdout)
+    assert found and float(found[1]) >= least, done.stdout

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pickle
+import subprocess
+import sys
 import threading
 import warnings
 
@@ -214,3 +217,39 @@ def test_inspect_names_its_stages() -> None:
         assert f"== {stage} ==" in text
     with pytest.raises(si.errors.ArgumentError, match='"nest" is not a stage'):
         f.inspect(si.ones((2, 3)), si.ones((3, 4)), stage="nest")
+
+
+def test_a_forked_child_computes() -> None:
+    f = si.compile(lambda x: si.sum(x @ x))
+    x = si.ones((300, 300))
+    expected = float(f(x))
+    child = os.fork()
+    if child == 0:
+        good = float(f(x)) == expected and float(si.sum(x * 3)) == 270_000.0
+        os._exit(0 if good else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_two_processes_fill_one_cache(tmp_path) -> None:
+    program = "import insitu as si\nx = si.ones((37, 41))\nprint(float(si.sum(si.tanh(x) @ si.exp(x).T)))"
+    env = os.environ | {"INSITU_CACHE_DIR": str(tmp_path)}
+    runs = [subprocess.Popen([sys.executable, "-c", program], env=env, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    results = {run.communicate(timeout=120)[0] for run in runs}
+    assert len(results) == 1 and results.pop().strip()
+    assert all(run.returncode == 0 for run in runs)
+
+
+def test_a_damaged_cache_is_compiled_again(tmp_path) -> None:
+    program = "import insitu as si\nprint(float(si.sum(si.tanh(si.ones((37, 41))))))"
+    env = os.environ | {"INSITU_CACHE_DIR": str(tmp_path)}
+
+    def run() -> str:
+        return subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True, timeout=120).stdout
+
+    first = run()
+    files = [p for p in tmp_path.rglob("*") if p.is_file()]
+    assert files
+    for k, path in enumerate(files):
+        raw = bytearray(path.read_bytes())
+        path.write_bytes(raw[: len(raw) // 2] if k % 2 else bytes(raw[:-20]) + b"x" * 20)
+    assert run() == first

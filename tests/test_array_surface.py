@@ -30,7 +30,8 @@ def test_asarray_keeps_numpy_dtypes_and_values(dtype: np.dtype) -> None:
 @pytest.mark.parametrize(
     ("value", "dtype", "shape"),
     [
-        (True, "bool", ()), (3, "int64", ()), (2.5, "float32", ()), ([1, 2], "int64", (2,)), ([[1.0], [2.0]], "float32", (2, 1)), ([], "float32", (0,)),
+        (True, "bool", ()), (3, "int64", ()), (2.5, "float32", ()), ([1, 2], "int64", (2,)), ([[1.0], [2.0]], "float32", (2, 1)),
+        ([], "float32", (0,)),
         ([True, False], "bool", (2,)),
         ([1, 2.5], "float32", (2,)), (np.float64(1.0), "float64", ()), (np.int8(1), "int8", ()), (range(3), "int64", (3,)),
         ([np.float64(1.0)], "float64", (1,)), ((1, (2)), "int64", (2,)), ([[], []], "float32", (2, 0)),
@@ -133,7 +134,7 @@ def test_arithmetic_operators_agree_with_numpy_both_ways_round(op: str, kind: st
     for left, right in ((a, b), (b, a), (a, 2), (3, b)):
         x = si.asarray(left) if isinstance(left, np.ndarray) else left
         y = si.asarray(right) if isinstance(right, np.ndarray) else right
-            expected = eval(f"left {op} right", {}, {"left": left, "right": right})
+        expected = eval(f"left {op} right", {}, {"left": left, "right": right})
         found = eval(f"x {op} y", {}, {"x": x, "y": y})
         assert type(found) is si.Array
         np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-6)

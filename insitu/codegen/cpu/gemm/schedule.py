@@ -250,10 +250,10 @@ def _packed(c: Contract, target: Target, swap: bool, rows: int, vectors: int, la
 
 
 def _crowded(stride: int, rows: int, width: int) -> bool:
-    """Whether rows ``stride`` bytes apart, ``width`` bytes of each, drive one another out of a 32 KiB cache of 64 sets of 8 lines."""
-    lines = -(-width // _LINE)
+    """Whether rows ``stride`` bytes apart, ``width`` bytes of each, fill more than half of a 32 KiB cache of 64 sets of 8 lines."""
+    lines = -(-width // _LINE) + (stride % _LINE != 0)
     sets = min(64, 64 // math.gcd(stride // _LINE, 64) * lines) if stride % _LINE == 0 else 64
-    return min(rows, K_BLOCK) * lines > 8 * sets
+    return min(rows, K_BLOCK) * lines > 4 * sets
 
 
 def _cost(c: Contract, v: Variant, target: Target) -> float:

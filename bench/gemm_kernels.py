@@ -31,7 +31,8 @@ NETS = [
     (100, 784, 10, "nn"), (784, 100, 10, "tn"), (100, 784, 25, "nn"), (784, 100, 25, "tn"), (100, 25, 10, "nn"), (25, 100, 10, "tn"),
     (100, 10, 25, "nt"), (256, 784, 1024, "nn"), (784, 256, 1024, "tn"), (256, 1024, 1024, "nn"), (1024, 256, 1024, "tn"),
     (256, 1024, 1024, "nt"), (256, 1024, 10, "nn"), (1024, 256, 10, "tn"), (256, 10, 1024, "nt"),
-    (1, 1024, 1024, "nn"), (1, 1024, 1024, "nt"), (1024, 1024, 1, "nn"), (4, 1024, 1024, "nn"), (4, 4096, 4096, "nn"), (1, 4096, 4096, "nn"), (1, 4096, 4096, "nt"),
+    (1, 1024, 1024, "nn"), (1, 1024, 1024, "nt"), (1024, 1024, 1, "nn"), (4, 1024, 1024, "nn"),
+    (4, 4096, 4096, "nn"), (1, 4096, 4096, "nn"), (1, 4096, 4096, "nt"),
 ]  # fmt: skip
 _alive: list[Any] = []
 
@@ -43,7 +44,8 @@ def compile_function(ir: str, symbol: str, target: Target, arguments: int) -> tu
     start = time.perf_counter()
     machine_code = assemble.object_code(ir, target)
     took = (time.perf_counter() - start) * 1e3
-    machine = llvm.Target.from_triple(target.triple).create_target_machine(cpu=target.cpu, features=target.features, opt=3, reloc="pic", codemodel="small")
+    options = {"cpu": target.cpu, "features": target.features, "reloc": "pic", "codemodel": "small"}
+    machine = llvm.Target.from_triple(target.triple).create_target_machine(opt=3, **options)
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
     engine.add_object_file(llvm.ObjectFileRef.from_data(machine_code))
     engine.finalize_object()
@@ -75,9 +77,9 @@ def peak(target: Target, dtype: dt.DType) -> tuple[Callable[[], None], float]:
 def repeater(target: Target) -> Callable[..., None]:
     """A native loop that calls a kernel again and again: ``repeat(function, args, begin, end, scratch, times)``."""
     b, names = Emitter(target), ("function", "args", "begin", "end", "scratch", "times")
-    with b.function("repeat", [(n, dt.int64 if n in ("begin", "end", "times") else None) for n in names]) as (function, args, begin, end, scratch, times):
-        with b.loop(0, times):
-            b.void(f"call void {function.text}({args!r}, {begin!r}, {end!r}, {scratch!r})")
+    params = [(name, dt.int64 if name in ("begin", "end", "times") else None) for name in names]
+    with b.function("repeat", params) as (function, *arguments, times), b.loop(0, times):
+        b.void(f"call void {function.text}({', '.join(map(repr, arguments))})")
     return compile_function(b.module(), "repeat", target, 6)[0]
 
 
@@ -127,10 +129,8 @@ def measure(m: int, k: int, n: int, case: str, dtype: dt.DType, target: Target, 
     v = gemm.choose(kernel(m, k, n, case, dtype).body[0], target).variant  # type: ignore[arg-type]
     ours, numpy_rate, top = gflop / best[0], gflop / best[1], burnt / best[2]
     tile = f"{'m' if v.swap else 'n'} {v.rows}x{v.vectors} {'P' if v.pack_rows else '-'}{'P' if v.pack_lanes else '-'}{'M' if v.narrow else '-'}"
-    return (
-        f"{m:5d} {k:5d} {n:5d} {case}  {best[0] * 1e6:9.1f} us {ours:7.1f} GFLOP/s {100 * ours / top:6.1f} % of {top:5.1f}   numpy x{numpy_rate and ours / numpy_rate:5.2f}"
-        f"   {tile:14s} emit {emit:4.1f} llvm {took:4.0f} ms  err {error:.0e}"
-    )
+    speed = f"{best[0] * 1e6:9.1f} us {ours:7.1f} GFLOP/s {100 * ours / top:6.1f} % of {top:5.1f}   numpy x{ours / numpy_rate:5.2f}"
+    return f"{m:5d} {k:5d} {n:5d} {case}  {speed}   {tile:14s} emit {emit:4.1f} llvm {took:4.0f} ms  err {error:.0e}"
 
 
 def main() -> None:

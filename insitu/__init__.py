@@ -22,26 +22,26 @@ from insitu import errors
 from insitu.array import contraction as _contraction
 from insitu.array import creation as _creation
 from insitu.array import elementwise as _elementwise
-from insitu.array import indexing as _indexing
 from insitu.array import info as _info
 from insitu.array import joining as _joining
 from insitu.array import random
 from insitu.array import reductions as _reductions
 from insitu.array import shaping as _shaping
 from insitu.array import sorting as _sorting
+from insitu.array import taking as _taking
 from insitu.array import transforms as _transforms
 from insitu.array.array import Array
 from insitu.array.contraction import *  # noqa: F403
 from insitu.array.creation import *  # noqa: F403
 from insitu.array.einsum import einsum
 from insitu.array.elementwise import *  # noqa: F403
-from insitu.array.indexing import *  # noqa: F403
 from insitu.array.info import *  # noqa: F403
 from insitu.array.info import namespace_info as __array_namespace_info__
 from insitu.array.joining import *  # noqa: F403
 from insitu.array.reductions import *  # noqa: F403
 from insitu.array.shaping import *  # noqa: F403
 from insitu.array.sorting import *  # noqa: F403
+from insitu.array.taking import *  # noqa: F403
 from insitu.array.transforms import *  # noqa: F403
 from insitu.array.values import evaluate
 from insitu.array.variable import Variable
@@ -90,12 +90,12 @@ __all__ = [
 __all__ += _contraction.__all__
 __all__ += _creation.__all__
 __all__ += _elementwise.__all__
-__all__ += _indexing.__all__
 __all__ += _info.__all__
 __all__ += _joining.__all__
 __all__ += _reductions.__all__
 __all__ += _shaping.__all__
 __all__ += _sorting.__all__
+__all__ += _taking.__all__
 __all__ += _transforms.__all__
 
 #: Names that are imported when they are first used: name -> (module, attribute or "" for the module itself).

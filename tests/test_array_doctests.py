@@ -11,7 +11,7 @@ import insitu as si
 
 MODULES = [
     "array", "checks", "contraction", "convert", "creation", "distributions", "einsum", "elementwise", "indexing", "info", "joining", "methods",
-    "random", "reductions", "scalars", "shaping", "sorting", "transforms", "tree", "update", "values",
+    "random", "reductions", "scalars", "shaping", "sorting", "taking", "transforms", "tree", "update", "values",
 ]  # fmt: skip
 
 

@@ -317,6 +317,26 @@ def test_dlpack_exchanges_without_copying() -> None:
         si.from_dlpack([1, 2])
 
 
+@pytest.mark.parametrize("version", [None, (1, 0)])
+def test_bfloat16_travels_through_dlpack(version: tuple[int, int] | None) -> None:
+    class Foreign:
+        def __init__(self, x: si.Array) -> None:
+            self.x = x
+
+        def __dlpack__(self, **options: object) -> object:
+            return self.x.__dlpack__(**{**options, "max_version": version})
+
+        def __dlpack_device__(self) -> tuple[int, int]:
+            return (1, 0)
+
+    x = si.asarray([1.0, 2.5, -3.0], dtype="bfloat16")
+    y = si.from_dlpack(Foreign(x))
+    assert y.dtype is si.bfloat16
+    assert np.shares_memory(np.asarray(x), np.asarray(y))
+    with pytest.raises((BufferError, RuntimeError)):
+        np.from_dlpack(x)  # NumPy has no such dtype
+
+
 def test_objects_with_protocols_become_arrays() -> None:
     class Speaks:
         def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
@@ -372,7 +392,8 @@ def test_properties() -> None:
 
 
 # -- laziness ---------------------------------------------------------------------------------------------
-def test_nothing_is_computed_before_it_is_looked_at() -> None:
+def test_nothing_is_computed_before_it_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(si.config, "eager", False)
     x = si.ones(3) + 1
     assert x._node.memory is None
     si.evaluate([x, {"a": x}])
@@ -388,17 +409,21 @@ def test_long_chains_are_evaluated_by_themselves() -> None:
     np.testing.assert_array_equal(x, [1000, 1000])
 
 
-def test_eager_mode_computes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from insitu.config import config
+def test_eager_mode_computes_at_once_and_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    def work() -> list[si.Array]:
+        rng = si.random.default_rng(3)
+        x, w = rng.normal(size=(7, 33)), rng.normal(size=(33, 5))
+        loss = lambda w: si.logsumexp(si.tanh(x @ w) * 1.7 - 0.3, axis=1).mean()  # noqa: E731
+        return [loss(w), si.grad(loss)(w), si.var(x, axis=0), si.einsum("ij,ik->jk", x, x)]
 
-    config.eager = True
-    try:
-        x = si.ones(3) + 1
-        assert x._node.memory is not None
-        g = si.grad(lambda v: (v * v).sum())(x)
-        np.testing.assert_array_equal(g, [4, 4, 4])
-    finally:
-        config.eager = None
+    monkeypatch.setattr(si.config, "eager", False)
+    lazy = [np.asarray(v).tobytes() for v in work()]
+    monkeypatch.setattr(si.config, "eager", True)
+    assert (si.ones(3) + 1)._node.memory is not None
+    eager = work()
+    assert all(v._node.memory is not None for v in eager)
+    assert [np.asarray(v).tobytes() for v in eager] == lazy
+    assert float(si.compile(lambda x: (x + 1).sum())(si.ones(3))) == 6
 
 
 def test_evaluated_results_free_their_history() -> None:

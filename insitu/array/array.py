@@ -249,12 +249,14 @@ class Array:
 
     def __dlpack__(self, *, stream: None = None, max_version: tuple[int, int] | None = None, dl_device: Any = None, copy: bool | None = None) -> Any:
         """A DLPack capsule on the same memory. Consumers of DLPack before 1.0 cannot be told that it is read-only."""
+        from insitu.array.dlpack import exported
+
         view = self._view()
         if copy:
-            return view.copy().__dlpack__(max_version=max_version, dl_device=dl_device)
+            return exported(view.copy(), max_version=max_version, dl_device=dl_device)
         if max_version is None or max_version[0] < 1:
             view = self._node.memory.view(self.shape, self.dtype.numpy, writable=True)
-        return view.__dlpack__(max_version=max_version, dl_device=dl_device, copy=copy)
+        return exported(view, max_version=max_version, dl_device=dl_device, copy=copy)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return (1, 0)

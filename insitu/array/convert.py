@@ -229,8 +229,10 @@ def _through_dlpack(x: Any) -> np.ndarray[Any, Any]:
             "from_dlpack was given something without the DLPack protocol.", expected="an object with __dlpack__ and __dlpack_device__",
             received=type(x).__name__, fix="use si.asarray(x)", slug="dlpack",
         )  # fmt: skip
+    from insitu.array.dlpack import imported
+
     try:
-        return np.from_dlpack(x)
+        return imported(x)
     except (BufferError, TypeError, ValueError, RuntimeError) as error:
         raise ArgumentError(
             "The array of the other library cannot be shared through DLPack.", expected="an array in the memory of the CPU, of a dtype insitu has",

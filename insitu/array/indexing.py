@@ -12,9 +12,9 @@ from insitu import dtypes as dt
 from insitu import ops
 from insitu.array import scalars
 from insitu.array.array import Array, owned
-from insitu.array.checks import axis_index, whole
-from insitu.array.convert import asarray, node_of
-from insitu.errors import DTypeError, IndexingError, ShapeError, TraceError, UserError
+from insitu.array.checks import whole
+from insitu.array.convert import asarray
+from insitu.errors import IndexingError, TraceError, UserError
 from insitu.graph.node import INPUT, Node, topological
 
 Host = np.ndarray[Any, Any]
@@ -53,12 +53,52 @@ def getitem(x: Array, key: Any, /) -> Array:
 
 def index(x: Node, key: Any) -> Node:
     """`getitem` on nodes."""
-    if type(key) is int and x.aval.ndim:
-        shape = x.aval.shape
-        at = _checked_number(key, 0, shape)
-        rest = shape[1:]
-        return ops.reshape(ops.slice_(x, (at, *(0,) * len(rest)), (at + 1, *rest)), rest)
-    return gathered(x, parse(x, key))
+    found = _basic(x, key if isinstance(key, tuple) else (key,))
+    return gathered(x, parse(x, key)) if found is None else found
+
+
+def _basic(x: Node, key: tuple[Any, ...]) -> Node | None:
+    """An index of numbers, slices, None and one ``...`` as a slice and a reshape; None for any other index."""
+    used, dots = 0, 0
+    for p in key:
+        kind = type(p)
+        if kind is int or kind is slice:
+            used += 1
+        elif p is Ellipsis:
+            dots += 1
+        elif p is not None:
+            return None
+    shape = x.aval.shape
+    rest = len(shape) - used
+    if rest < 0 or dots > 1:
+        return None
+    starts: list[int] = []
+    stops: list[int] = []
+    steps: list[int] = []
+    out: list[int] = []
+    axis = 0
+    for p in key if dots else (*key, Ellipsis):
+        if p is None:
+            out.append(1)
+            continue
+        if p is Ellipsis:
+            starts += [0] * rest
+            stops += shape[axis : axis + rest]
+            steps += [1] * rest
+            out += shape[axis : axis + rest]
+            axis += rest
+            continue
+        if type(p) is slice:
+            start, stop, step = _checked_slice(p, shape[axis])
+            out.append(len(range(start, stop, step)))
+        else:
+            start, step = _checked_number(p, axis, shape), 1
+            stop = start + 1
+        starts.append(start)
+        stops.append(stop)
+        steps.append(step)
+        axis += 1
+    return _reshaped(ops.slice_(x, starts, stops, steps), tuple(out))
 
 
 # -- reading the key ------------------------------------------------------------------------------------
@@ -101,7 +141,7 @@ def _part(p: Any) -> Any:
     if number is not None:
         return number
     if isinstance(p, (list, np.ndarray, tuple)):
-        array = asarray(p)._node if _has_arrays(p) else np.asarray(p)
+        array = asarray(p)._node if has_arrays(p) else np.asarray(p)
         if isinstance(array, Node):
             return array
         return array.astype(np.int64) if array.size == 0 and isinstance(p, list) else array
@@ -114,8 +154,9 @@ def _part(p: Any) -> Any:
     )  # fmt: skip
 
 
-def _has_arrays(p: Any) -> bool:
-    return isinstance(p, (list, tuple)) and any(type(v) is Array or _has_arrays(v) for v in p)
+def has_arrays(p: Any) -> bool:
+    """Whether arrays of insitu are among the elements of nested lists."""
+    return isinstance(p, (list, tuple)) and any(type(v) is Array or has_arrays(v) for v in p)
 
 
 def _dtype(p: Node | Host) -> dt.DType:
@@ -142,7 +183,7 @@ def _entries(p: Any, axis: int, shape: tuple[int, ...]) -> list[Entry]:
             f"An array cannot be indexed with an array of {_dtype(p).name}.", expected="an integer or boolean array",
             received=f"shape {p.shape}, {_dtype(p).name}", fix="convert it: i.astype(si.int64)", slug="index-type",
         )  # fmt: skip
-    return [Entry("array", axis, gather=p if isinstance(p, Node) else _checked_positions(p, axis, shape))]
+    return [Entry("array", axis, gather=p if isinstance(p, Node) else checked_positions(p, axis, shape))]
 
 
 def _checked_number(number: int, axis: int, shape: tuple[int, ...]) -> int:
@@ -157,24 +198,19 @@ def _checked_number(number: int, axis: int, shape: tuple[int, ...]) -> int:
 
 
 def _checked_slice(p: slice, n: int) -> tuple[int, int, int]:
-    bounds = [None if v is None else whole(v) for v in (p.start, p.stop, p.step)]
-    for given, found in zip((p.start, p.stop, p.step), bounds, strict=True):
-        if given is not None and found is None:
-            raise IndexingError(
-                "A slice needs whole numbers.",
-                expected="start:stop:step of whole numbers",
-                received=repr(given),
-                fix="use int(...)",
-                slug="index-slice",
-            )
-    if bounds[2] == 0:
+    try:
+        return p.indices(n)
+    except TypeError:
+        raise IndexingError(
+            "A slice needs whole numbers.", expected="start:stop:step of whole numbers", received=repr(p), fix="use int(...)", slug="index-slice"
+        ) from None
+    except ValueError:
         raise IndexingError(
             "The step of a slice is 0.", expected="a step that is not 0", received=repr(p), fix="leave the step out for 1", slug="index-slice"
-        )
-    return slice(*bounds).indices(n)
+        ) from None
 
 
-def _checked_positions(p: Host, axis: int, shape: tuple[int, ...]) -> Host:
+def checked_positions(p: Host, axis: int, shape: tuple[int, ...]) -> Host:
     """Positions known now: checked against the axis, and none negative."""
     if p.size:
         for bad in (int(p.min()), int(p.max())):
@@ -316,95 +352,3 @@ def _scalar_mask(x: Node, entries: list[Entry]) -> Node:
         )  # fmt: skip
     mask = next(e.gather for e in entries if e.axis < 0)
     return ops.slice_(ops.reshape(x, (1, *x.aval.shape)), (0,) * (x.ndim + 1), (len(mask), *x.aval.shape))  # type: ignore[arg-type]
-
-
-# -- functions ----------------------------------------------------------------------------------------
-def take(x: Any, indices: Any, /, axis: int | None = None) -> Array:
-    """Elements along an axis at the given positions.
-
-    Parameters
-    ----------
-    x : Array
-    indices : Array of int
-        Any shape; negative ones count from the end. Positions in lists and NumPy arrays are checked; those
-        in arrays of insitu take the nearest element where they are out of range.
-    axis : int, optional
-        Default: positions in the flattened array.
-
-    Returns
-    -------
-    Array
-        ``x.shape[:axis] + indices.shape + x.shape[axis + 1:]``.
-
-    Raises
-    ------
-    ShapeError, IndexingError, DTypeError
-        For an axis or a position that does not exist, or indices that are no integers.
-
-    Examples
-    --------
-    >>> import insitu as si
-    >>> si.take(si.asarray([10, 20, 30]), [2, 0])
-    Array([30, 10], dtype=int64)
-    """
-    node = node_of(x)
-    if axis is None:
-        node, axis = ops.reshape(node, (node.aval.size,)), 0
-    at = axis_index("take", axis, node.aval)
-    return Array(ops.take(node, _index_node("take", indices, at, node.aval.shape), at))
-
-
-def _index_node(name: str, indices: Any, axis: int, shape: tuple[int, ...]) -> Node:
-    if type(indices) is not Array and isinstance(indices, (list, tuple, int, np.ndarray, np.integer)) and not _has_arrays(indices):
-        host = np.asarray(indices)
-        if host.dtype.kind in "iu" or not host.size:
-            return owned(np.ascontiguousarray(_checked_positions(host, axis, shape)).reshape(host.shape), dt.int64)._node
-    node = node_of(indices)
-    if not node.aval.dtype.is_integer:
-        raise DTypeError(
-            f'{name} "indices" must be integers.', expected="an integer dtype", received=f"shape {node.shape}, {node.dtype.name}",
-            fix="convert them: indices.astype(si.int64)", slug="index-type", argument="indices",
-        )  # fmt: skip
-    return ops.cast(node, dt.int64)
-
-
-def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1) -> Array:
-    """For each position of ``indices``, the element of ``x`` in the same row, at that index along the axis.
-
-    Parameters
-    ----------
-    x, indices : Array
-        Of equal rank; the other axes broadcast. Indices out of range take the nearest element.
-    axis : int
-
-    Examples
-    --------
-    >>> import insitu as si
-    >>> x = si.asarray([[3, 1, 2], [6, 4, 5]])
-    >>> si.take_along_axis(x, si.argsort(x, axis=1), axis=1)
-    Array([[1, 2, 3],
-           [4, 5, 6]], dtype=int64)
-    """
-    node = node_of(x)
-    at = axis_index("take_along_axis", axis, node.aval)
-    places = _index_node("take_along_axis", indices, at, node.aval.shape)
-    if places.ndim != node.ndim:
-        raise ShapeError(
-            'take_along_axis "indices" must have as many axes as x.', expected=f"{node.ndim} axes",
-            received=f"shape {places.shape} for x of shape {node.shape}", fix="add axes with None", slug="take-along-axis",
-        )  # fmt: skip
-    return Array(along_axis(node, places, at))
-
-
-def along_axis(x: Node, places: Node, axis: int) -> Node:
-    """`take_along_axis` on nodes of equal rank, whose other axes broadcast."""
-    others = np.broadcast_shapes(_without(x.aval.shape, axis), _without(places.aval.shape, axis))
-    x = ops.broadcast_to(x, (*others[:axis], x.aval.shape[axis], *others[axis:]))
-    return ops.take_along_axis(x, places, axis)
-
-
-def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
-    return (*shape[:axis], *shape[axis + 1 :])
-
-
-__all__ = ["take", "take_along_axis"]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from insitu import ops
-from insitu.array import contraction, elementwise, indexing, info, joining, reductions, shaping, sorting
+from insitu.array import contraction, elementwise, indexing, info, joining, reductions, shaping, sorting, taking
 from insitu.array.array import Array, operand
 from insitu.array.contraction import product
 from insitu.array.update import At
@@ -46,7 +46,7 @@ _METHODS: dict[str, Any] = {
     "flatten": shaping.flatten, "max": reductions.max, "mean": reductions.mean, "min": reductions.min, "nonzero": sorting.nonzero,
     "prod": reductions.prod, "ravel": shaping.ravel, "repeat": joining.repeat, "reshape": shaping.reshape, "round": elementwise.round,
     "sort": sorting.sort, "squeeze": shaping.squeeze, "std": reductions.std, "sum": reductions.sum, "swapaxes": shaping.swapaxes,
-    "take": indexing.take, "transpose": shaping.transpose, "var": reductions.var,
+    "take": taking.take, "transpose": shaping.transpose, "var": reductions.var,
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from insitu.array.array import Array
 from insitu.array.checks import axis_index, choice_error, integer_argument
 from insitu.array.convert import asarray, node_of
 from insitu.array.elementwise import operands
-from insitu.array.indexing import along_axis
+from insitu.array.taking import along_axis
 from insitu.errors import ArgumentError, ShapeError
 from insitu.graph.node import Node
 

@@ -52,7 +52,8 @@ class Compiled:
                 verify_kernel(low.kernel)
         self.donated = self.plan.donated
         self.generated = [generate(low.kernel, target) for low in self.plan.order]
-        self._sizes = [n.aval.nbytes for n in self.simplified]
+        #: for each result its bytes, and the input whose memory it may take (-1: none)
+        self._results = [(n.aval.nbytes, self.donated.get(k, -1)) for k, n in enumerate(self.simplified)]
         self.launches = _launches(self.plan, self.generated, self.simplified, inputs)
         self._n_inputs = len(inputs)
         self._program: Program | None = None
@@ -69,11 +70,7 @@ class Compiled:
 
         ``free`` are the numbers of inputs that nobody else holds: a donated one is overwritten and returned.
         """
-        if free:
-            overwritten = {out: memories[source] for out, source in self.donated.items() if source in free}
-            outs = [overwritten.get(k) or allocate(size) for k, size in enumerate(self._sizes)]
-        else:
-            outs = [allocate(size) for size in self._sizes]
+        outs = [memories[source] if source in free else allocate(size) for size, source in self._results]
         self.program.run([m.ptr for m in memories] + [m.ptr for m in outs])
         return outs
 

@@ -14,6 +14,7 @@ from insitu.codegen.nest import K_BLOCK
 DType = dt.DType
 i64 = dt.int64
 
+
 class Driver:
     """Emits the loops; one instance for one function."""
 
@@ -131,11 +132,15 @@ class Driver:
                 line, target = b.offset(source, b.mul(row.index, leading), side.dtype), b.offset(self.scratch, self._at(row.index, pitch), self.dtype)
                 pack.copy_row(b, line, target, length, side.dtype, self.dtype, self.v.lanes)
             return
-        with loop(b, 0, length) as k:
-            line, target = b.offset(row_at, b.mul(k.index, leading), side.dtype), b.offset(self.scratch, self._at(k.index, pitch), self.dtype)
-            with loop(b, *slivers) as sliver:
+        whole = b.and_(length, self._c(-micro.UNROLL))
+        for start, stop, turns in ((self._c(0), whole, micro.UNROLL), (whole, length, 1)):
+            with loop(b, start, stop, turns) as k, loop(b, *slivers) as sliver:
+                line = self._sliver_at(b.offset(row_at, b.mul(k.index, leading), side.dtype), sliver.index)
                 step = self._at(b.sub(sliver.index, slivers[0]), self.places.sliver_step)
-                self._copy_fixed(self._sliver_at(line, sliver.index), b.offset(target, step, self.dtype))
+                target = b.offset(b.offset(self.scratch, self._at(k.index, pitch), self.dtype), step, self.dtype)
+                for turn in range(turns):
+                    self._copy_fixed(line, b.offset(target, turn * pitch, self.dtype))
+                    line = b.offset(line, leading, side.dtype)
 
     def _copy_fixed(self, line: Value, target: Value) -> None:
         """Copy one element of each row; the last vector reads only what exists, and what it writes too far is overwritten."""
@@ -207,9 +212,7 @@ class Driver:
             return
         self._write_turned(tile_at, v.columns, batch, (m, rows_done, row_stop), (n, columns_done, column_stop))
 
-    def _write_turned(
-        self, start: Value, pitch: int, batch: Value, rows: tuple[Value, Value, Value], columns: tuple[Value, Value, Value]
-    ) -> None:
+    def _write_turned(self, start: Value, pitch: int, batch: Value, rows: tuple[Value, Value, Value], columns: tuple[Value, Value, Value]) -> None:
         """Transpose sums, some columns at a time, and run the epilogue on them: rows and columns are (position of the first, from, to)."""
         b, v = self.b, self.v
         turned_pitch, width = self.places.turned_pitch, pack.group(self.dtype, v.lanes)

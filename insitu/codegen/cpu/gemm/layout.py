@@ -13,6 +13,8 @@ from insitu.codegen.nest import K_BLOCK
 
 #: Columns whose sums a product of few rows keeps at a time.
 STREAM_COLUMNS = 4096
+#: From one row of those sums to the next: no multiple of a page, or rows would meet in one set of the cache.
+STREAM_PITCH = STREAM_COLUMNS + 80
 #: Runtime words before those of the epilogue.
 WORDS = ("slivers", "blocks", "panels", "panels_per_block", "rows", "columns", "k", "k_blocks", "run", "row_leading", "row_batch",
          "lane_leading", "lane_batch", "panel_step", "tile_step", "sums_at")  # fmt: skip
@@ -72,7 +74,7 @@ def runtime_words(s: Schedule, itemsize: int) -> tuple[dict[str, int], int]:
         "lane_leading": s.lane_side.leading, "lane_batch": s.lane_side.batch_stride, "panel_step": panel_step,
         "tile_step": tile if k_blocks > 1 else 0, "sums_at": sums_at,
     }  # fmt: skip
-    sums = 2 * v.rows * STREAM_COLUMNS if v.stream else tiles * tile
+    sums = 2 * v.rows * STREAM_PITCH if v.stream else tiles * tile
     return words, (sums_at + sums + v.lanes) * itemsize
 
 

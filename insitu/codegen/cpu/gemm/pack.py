@@ -42,7 +42,7 @@ def _turned(b: Emitter, joined: Sequence[Value], lanes: int, width: int) -> list
     low, high = ([b.shuffle(x, y, _mix(lanes, width, half)) for x, y in zip(joined[::2], joined[1::2], strict=True)] for half in (0, 1))
     if width == 2:
         return [*low, *high]
-    return [b.shuffle(*pair, _mix_pairs(lanes, half)) for pair in (low, high) for half in (0, 1)]
+    return [b.shuffle(x, y, _mix_pairs(lanes, half)) for x, y in (low, high) for half in (0, 1)]
 
 
 def _join(b: Emitter, parts: Sequence[Value | None], dtype: DType, width: int) -> Value:
@@ -82,9 +82,7 @@ def copy_row(b: Emitter, source: Value, target: Value, length: Value, dtype: DTy
             b.store(read(b, b.offset(source, turn.index, dtype), dtype, to), b.offset(target, turn.index, to))
 
 
-def turn_columns(
-    b: Emitter, start: Value, steps: Sequence[Value | int], target: Value, pitch: int, length: Value, dtype: DType, to: DType
-) -> None:
+def turn_columns(b: Emitter, start: Value, steps: Sequence[Value | int], target: Value, pitch: int, length: Value, dtype: DType, to: DType) -> None:
     """Write column c of some rows as a vector to ``target + c*pitch``; row r starts at ``start + steps[r]`` and has ``length`` elements."""
     lanes = len(steps)
     width = group(to, lanes)

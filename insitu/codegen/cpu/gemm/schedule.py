@@ -25,12 +25,16 @@ BLOCK_BYTES = 400_000
 #: Bytes of an operand up to which it is read in place.
 _IN_PLACE_BYTES = 300_000
 _LINE = 64
+#: Bytes of a sliver of the row side that stay in the nearest cache while panels stream by.
+_NEAR_BYTES = 26_000
 #: Rows of one run of tiles whose partial sums are kept while later k blocks are packed.
 RUN_ROWS = 1100
 #: Columns of one unit of a product of few rows.
 STREAM_UNIT = 256
-#: Work worth a second thread, in multiply-adds of one lane.
+#: Work worth a second thread, in multiply-adds, where a vector has 16 lanes.
 GRAIN_OPS = 500_000
+#: Rows that should share one packing of the lane side.
+GRAIN_ROWS = 128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,8 +128,12 @@ class Schedule:
 
     @property
     def grain(self) -> int:
-        tile_ops = self.variant.rows * self.variant.columns * self.panels_per_block * max(1, self.k)
-        return max(1, min(self.units, -(-GRAIN_OPS // max(1, tile_ops))))
+        """Units worth a thread's while; where the lane side is packed, enough of them to share the packing."""
+        v = self.variant
+        tile_ops = v.rows * v.columns * self.panels_per_block * max(1, self.k)
+        least = -(-GRAIN_OPS * v.lanes // (16 * tile_ops))
+        shared = -(-GRAIN_ROWS // v.rows) if v.pack_lanes and self.blocks * self.batch > 1 else 1
+        return max(1, min(max(least, shared), self.slivers if shared >= least else self.units))
 
 
 def choose(contract: Contract, target: Target) -> Schedule:
@@ -149,11 +157,11 @@ def arrange(c: Contract, variant: Variant, *, panels_per_block: int = 0, run: in
     panels, slivers = max(1, -(-n // variant.columns)), max(1, -(-m // variant.rows))
     if variant.stream:
         panels_per_block = STREAM_UNIT // variant.columns
+    elif slivers == 1 and not variant.pack_rows:
+        panels_per_block = panels_per_block or 1  # nothing is used twice, so small units cost nothing
     per_block = panels_per_block or _panels_per_block(panels, variant.columns, c)
     runs = -(-slivers * variant.rows // RUN_ROWS) if c.k > K_BLOCK else 1
-    return Schedule(
-        variant, row_side, lane_side, c.batch, m, n, c.k, slivers, panels, per_block, -(-panels // per_block), run or -(-slivers // runs)
-    )
+    return Schedule(variant, row_side, lane_side, c.batch, m, n, c.k, slivers, panels, per_block, -(-panels // per_block), run or -(-slivers // runs))
 
 
 def sides(c: Contract, swap: bool) -> tuple[Side, Side]:
@@ -264,6 +272,10 @@ def _cost(c: Contract, v: Variant, target: Target) -> float:
     sums = v.rows * v.vectors
     machine = _machine(target)
     step = max(sums * machine.rate, 4.5, (v.rows + v.vectors) * 0.5) * machine.pace[min(v.vectors, 4) - 1] + (v.rows + v.vectors) * 0.02
+    if v.rows * min(k, K_BLOCK) * c.dtype.itemsize > _NEAR_BYTES:
+        step *= 1.04
+    if v.pack_lanes and v.columns * min(k, K_BLOCK) * c.dtype.itemsize > BLOCK_BYTES // 4:
+        step *= 1.5  # a panel is read again from far away
     tile = k * step + -(-k // K_BLOCK) * (25 + 2 * sums)
     tile += v.columns * 7 + 40 if v.swap else v.rows * (3 + 2 * v.vectors)
     total = tile * panels * slivers
@@ -273,7 +285,7 @@ def _cost(c: Contract, v: Variant, target: Target) -> float:
         total += k * (0.2 * n if lane_side.along_k else 1.5 * panels * v.vectors)
     if v.pack_rows:
         again = -(-panels * v.columns * K_BLOCK * c.dtype.itemsize // BLOCK_BYTES)
-        total += again * (m * (3 * k / v.lanes + 10) if row_side.along_k else 3 * k * slivers)
+        total += again * (m * (3 * k / v.lanes + 10) if row_side.along_k else 5 * k * slivers)
     elif row_side.along_k and v.rows > 10 and row_side.leading * c.dtype.itemsize % 2048 == 0:
         total += tile * panels * slivers * 0.3
     return total

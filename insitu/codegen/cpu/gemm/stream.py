@@ -14,7 +14,7 @@ from insitu.codegen.cpu.gemm import micro
 from insitu.codegen.cpu.gemm.control import loop
 from insitu.codegen.cpu.gemm.driver import Driver
 from insitu.codegen.cpu.gemm.epilogue import Span, below
-from insitu.codegen.cpu.gemm.layout import STREAM_COLUMNS
+from insitu.codegen.cpu.gemm.layout import STREAM_COLUMNS, STREAM_PITCH
 from insitu.codegen.cpu.gemm.schedule import STREAM_UNIT
 from insitu.codegen.nest import K_BLOCK
 
@@ -41,7 +41,7 @@ class Stream(Driver):
     def _columns(self, batch: Value, n: Value, width: Value, row_start: Value, lane_start: Value) -> None:
         """All of k for ``width`` columns from n on."""
         b, w, v = self.b, self.w, self.v
-        block, totals = self.sums, b.offset(self.sums, v.rows * STREAM_COLUMNS, self.dtype)
+        block, totals = self.sums, b.offset(self.sums, v.rows * STREAM_PITCH, self.dtype)
         with loop(b, 0, w["k_blocks"]) as k_loop:
             k_first = self._at(k_loop.index, K_BLOCK)
             length = b.min(b.sub(w["k"], k_first), self._c(K_BLOCK))
@@ -56,9 +56,9 @@ class Stream(Driver):
             self._each(width, lambda at, lanes, mask: self._add(block, totals, at, lanes, first))
         if v.swap:
             rows, columns = (self._c(0), self._c(0), self._c(v.rows)), (n, self._c(0), width)
-            self._write_turned(totals, STREAM_COLUMNS, batch, rows, columns)
+            self._write_turned(totals, STREAM_PITCH, batch, rows, columns)
         else:
-            self.writer.write(Span(totals, STREAM_COLUMNS, self._c(0), n, (self._c(0), self._c(v.rows)), (self._c(0), width)), batch)
+            self.writer.write(Span(totals, STREAM_PITCH, self._c(0), n, (self._c(0), self._c(v.rows)), (self._c(0), width)), batch)
 
     def _each(self, width: Value, body: Callable[[Value, int, Value | None], None]) -> None:
         """Run ``body(at, lanes, mask)`` over the columns: whole vectors, then the rest."""
@@ -86,7 +86,7 @@ class Stream(Driver):
         def column(at: Value, lanes: int, mask: Value | None) -> None:
             vectors = [b.load(b.offset(line, at, self.dtype), self.dtype, lanes, mask) for line in lines]
             for r in range(v.rows):
-                place = b.offset(block, b.add(at, self._c(r * STREAM_COLUMNS)), self.dtype)
+                place = b.offset(block, b.add(at, self._c(r * STREAM_PITCH)), self.dtype)
                 total = b.load(place, self.dtype, lanes)
                 for x, y in zip(spread[r] if lanes > 1 else factors[r], vectors, strict=True):
                     total = micro.multiply_add(b, x, y, total)
@@ -97,12 +97,12 @@ class Stream(Driver):
     def _clear(self, block: Value, at: Value, lanes: int) -> None:
         zero = self.b.const(0, self.dtype, lanes)
         for r in range(self.v.rows):
-            self.b.store(zero, self.b.offset(block, self.b.add(at, self._c(r * STREAM_COLUMNS)), self.dtype))
+            self.b.store(zero, self.b.offset(block, self.b.add(at, self._c(r * STREAM_PITCH)), self.dtype))
 
     def _add(self, block: Value, totals: Value, at: Value, lanes: int, first: Value) -> None:
         """Add a finished block of k to the totals; the first one is the total."""
         b = self.b
         for r in range(self.v.rows):
-            index = b.add(at, self._c(r * STREAM_COLUMNS))
+            index = b.add(at, self._c(r * STREAM_PITCH))
             fresh, place = b.load(b.offset(block, index, self.dtype), self.dtype, lanes), b.offset(totals, index, self.dtype)
             b.store(b.select(first, fresh, b.add(b.load(place, self.dtype, lanes), fresh)), place)

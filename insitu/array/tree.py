@@ -32,12 +32,15 @@ class Structure:
     children : tuple of Structure
     count : int
         Number of leaves.
+    flat : bool
+        Whether it is a plain tuple or list of leaves.
     """
 
-    __slots__ = ("children", "cls", "count", "kind", "meta")
+    __slots__ = ("children", "cls", "count", "flat", "kind", "meta")
 
     def __init__(self, kind: _Kind, cls: type, meta: tuple[Any, ...], children: tuple[Structure, ...], count: int) -> None:
         self.kind, self.cls, self.meta, self.children, self.count = kind, cls, meta, children, count
+        self.flat = cls in (tuple, list) and all(c.kind == "leaf" for c in children)
 
     def __repr__(self) -> str:
         return f"Structure({_show(self)})"
@@ -158,8 +161,8 @@ def unflatten(structure: Structure, leaves: Iterable[Any]) -> Any:
     rest = list(leaves)
     if len(rest) != structure.count:
         raise InternalError(f"a tree of {structure.count} leaves cannot be built from {len(rest)}")
-    if structure.kind == "tuple" and structure.count == len(structure.children) and all(c is LEAF for c in structure.children):
-        return tuple(rest)
+    if structure.flat:
+        return tuple(rest) if structure.kind == "tuple" else rest
     rest.reverse()
     return _build(structure, rest)
 

@@ -1,34 +1,36 @@
-"""One file of named tensors with text beside them: the safetensors format with a checksum.
+"""One file of named tensors with text beside them: a safetensors file with a checksum.
 
-The format (https://huggingface.co/docs/safetensors): the header's length as eight little-endian bytes, the
-header as JSON ``{name: {"dtype", "shape", "data_offsets"}, "__metadata__": {str: str}}``, then the values,
-little-endian, in row-major order and without gaps. Files of insitu carry in the metadata ``format``
-("insitu"), ``version`` and ``checksum``, the sha256 of everything else.
+The safetensors library writes and checks the format (https://huggingface.co/docs/safetensors). Files of insitu
+carry in its metadata ``format`` ("insitu"), ``version`` and ``checksum``, the sha256 of all texts and tensors.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
-from collections.abc import Mapping
+import secrets
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import safetensors
+import safetensors.numpy
 
 from insitu import dtypes as dt
-from insitu.errors import DTypeError, FileFormatError
+from insitu.errors import ArgumentError, DTypeError, FileFormatError
 
 FORMAT, VERSION = "insitu", 1
-NAMES = {
-    "bool": "BOOL", "int8": "I8", "int16": "I16", "int32": "I32", "int64": "I64",
-    "uint8": "U8", "uint16": "U16", "uint32": "U32", "uint64": "U64",
-    "float16": "F16", "bfloat16": "BF16", "float32": "F32", "float64": "F64",
+_MARK = "insitu-sha256:"  # a checksum of ours, known as such even where the word in ``format`` is damaged
+_CODES = {
+    "BOOL": dt.bool_, "I8": dt.int8, "I16": dt.int16, "I32": dt.int32, "I64": dt.int64,
+    "U8": dt.uint8, "U16": dt.uint16, "U32": dt.uint32, "U64": dt.uint64,
+    "F16": dt.float16, "BF16": dt.bfloat16, "F32": dt.float32, "F64": dt.float64,
 }  # fmt: skip
-_BY_CODE = {code: name for name, code in NAMES.items()}
-_LONGEST_HEADER = 100_000_000  # the library's own limit
+_LONGEST_HEADER = 100_000_000  # the library reads none that is longer
+_AGAIN = "take a copy from before the damage, or save the model again"
+_deserialize: Callable[[bytes], list[tuple[str, dict[str, Any]]]] = safetensors.deserialize
 
 Tensors = dict[str, np.ndarray[Any, Any]]
 PathLike = str | os.PathLike[str]
@@ -48,19 +50,15 @@ def write(path: PathLike, tensors: Mapping[str, np.ndarray[Any, Any]], metadata:
     ------
     FileFormatError
         If the folder is missing or cannot be written, or the disk is full.
+    DTypeError
+        If a tensor has a type that the format lacks.
+    ArgumentError
+        If names and texts are longer than the format allows.
     """
-    arrays = {name: np.ascontiguousarray(a).reshape(np.shape(a)) for name, a in tensors.items()}
-    table, position = {}, 0
-    for name in sorted(arrays, key=lambda n: (-arrays[n].dtype.itemsize, n)):  # wide types first: every tensor is aligned
-        size = arrays[name].nbytes
-        table[name] = {"dtype": _code(arrays[name].dtype), "shape": list(arrays[name].shape), "data_offsets": [position, position + size]}
-        position += size
-    data = [_little_endian(arrays[name]) for name in table]
+    arrays = {name: _storable(a) for name, a in tensors.items()}
     texts = {"format": FORMAT, "version": str(VERSION), **metadata}
-    texts["checksum"] = _checksum(texts, table, data)
-    header = json.dumps({"__metadata__": texts, **table}, ensure_ascii=False).encode()
-    header += b" " * (-len(header) % 8)
-    _replace(Path(path), [len(header).to_bytes(8, "little"), header, *data])
+    texts["checksum"] = _checksum(texts, arrays)
+    _replace(Path(path), _in_order(safetensors.numpy.save(arrays, texts)))
 
 
 def read(path: PathLike) -> Content:
@@ -73,54 +71,85 @@ def read(path: PathLike) -> Content:
     """
     place = Path(path)
     raw = _bytes(place)
-    table, texts, start = _header(place, raw)
-    tensors = _tensors(place, raw, table, start)
-    if texts.get("format") == FORMAT:
-        _check_version(place, texts)
-        given = texts.pop("checksum", "")
-        if given != _checksum(texts, table, [raw[start:]]):
-            raise _refuse(
-                place, "is damaged: its content does not fit its checksum", "sha256 " + given[:16], "another sha256", _AGAIN, "file-damaged"
-            )
+    try:
+        entries = dict(_deserialize(raw))
+    except safetensors.SafetensorError as error:
+        raise _broken(place, raw, str(error)) from error
+    texts: dict[str, str] = json.loads(_header(raw)).get("__metadata__") or {}
+    tensors = {name: _array(place, name, **entry) for name, entry in entries.items()}
+    if texts.get("format") == FORMAT or texts.get("checksum", "").startswith(_MARK):
+        _check(place, texts, tensors)
     return Content(tensors, texts)
 
 
-_AGAIN = "take a copy from before the damage, or save the model again"
+def _check(path: Path, texts: dict[str, str], tensors: Tensors) -> None:
+    """Check version and checksum, and take the checksum out."""
+    version = texts.get("version", "")
+    if version.isdecimal() and int(version) > VERSION:
+        made = f"version {version}, written by insitu {texts.get('insitu', '(unknown)')}"
+        newer = "install a newer insitu: pip install --upgrade insitu"
+        raise _refuse(path, "has a newer format than this insitu reads", f"version up to {VERSION}", made, "file-newer-version", newer)
+    given, found = texts.pop("checksum", "none"), _checksum(texts, tensors)
+    if given != found:
+        raise _refuse(path, "is damaged: its content does not fit its checksum", found[:30], given[:30], "file-damaged")
 
 
-def _code(dtype: np.dtype[Any]) -> str:
-    name = NAMES.get(dtype.name)
-    if name is None:
+def _storable(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The array in row-major, native order."""
+    if array.dtype.name not in dt.BY_NAME:
         raise DTypeError(
-            f"save: arrays of type {dtype} cannot be stored.",
-            expected="one of " + ", ".join(NAMES),
-            received=str(dtype),
+            f"save: arrays of type {array.dtype} cannot be stored.",
+            expected="one of " + ", ".join(dt.BY_NAME),
+            received=str(array.dtype),
             fix="convert the array first, for example with astype",
             slug="save-dtype",
         )
-    return name
+    return array.astype(array.dtype.newbyteorder("="), order="C", copy=False)
 
 
-def _little_endian(array: np.ndarray[Any, Any]) -> memoryview:
-    swapped = array.astype(array.dtype.newbyteorder("<"), copy=False)
-    return swapped.reshape(-1).view(np.uint8).data
+def _array(path: Path, name: str, dtype: str, shape: list[int], data: bytearray) -> np.ndarray[Any, Any]:
+    if dtype not in _CODES:
+        fix = "convert it with the program that made it"
+        raise _refuse(path, f'holds a tensor "{name}" of an unknown type', ", ".join(_CODES), dtype, "file-dtype", fix)
+    return np.ndarray(shape, _CODES[dtype].numpy, data)
 
 
-def _checksum(texts: Mapping[str, str], table: Mapping[str, Any], data: list[memoryview]) -> str:
-    digest = hashlib.sha256(json.dumps([dict(texts), dict(table)], sort_keys=True).encode())
-    for part in data:
-        digest.update(part)
-    return digest.hexdigest()
+def _checksum(texts: Mapping[str, str], tensors: Tensors) -> str:
+    table = [(name, a.dtype.name, a.shape) for name, a in sorted(tensors.items())]
+    digest = hashlib.sha256(json.dumps([dict(texts), table], sort_keys=True).encode())
+    for name, _, _ in table:
+        digest.update(tensors[name].reshape(-1).view(np.uint8).data)
+    return _MARK + digest.hexdigest()
 
 
-def _replace(path: Path, parts: list[Any]) -> None:
+def _header(raw: bytes) -> bytes:
+    return raw[8 : 8 + int.from_bytes(raw[:8], "little")]
+
+
+def _in_order(raw: bytes) -> list[bytes | memoryview]:
+    """The file's parts with the texts sorted: the library writes them in another order in each run."""
+    header = _header(raw)
+    table = json.loads(header)
+    table["__metadata__"] = dict(sorted(table["__metadata__"].items()))
+    ordered = json.dumps(table, ensure_ascii=False, separators=(",", ":")).encode().ljust(len(header))
+    if len(ordered) > _LONGEST_HEADER:
+        raise ArgumentError(
+            "save: the names and plain Python values are too long for one file.",
+            expected=f"at most {_LONGEST_HEADER} bytes of text",
+            received=f"{len(ordered)} bytes",
+            fix="turn long lists of numbers into arrays: si.asarray(values)",
+            slug="save-too-long",
+        )
+    return [len(ordered).to_bytes(8, "little"), ordered, memoryview(raw)[8 + len(header) :]]
+
+
+def _replace(path: Path, parts: list[bytes | memoryview]) -> None:
     """Write beside the place, put it on disk, then take the place in one step."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside = path.with_name(f".insitu-{secrets.token_hex(8)}.tmp")
     try:
         try:
             with open(beside, "xb") as file:
-                for part in parts:
-                    file.write(part)
+                file.writelines(parts)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(beside, path)
@@ -136,101 +165,33 @@ def _replace(path: Path, parts: list[Any]) -> None:
         ) from error
 
 
-def _bytes(path: Path) -> memoryview:
+def _bytes(path: Path) -> bytes:
     try:
-        return memoryview(path.read_bytes())
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        why, slug, cause = "does not exist", "file-not-found", error
     except OSError as error:
-        raise FileFormatError(
-            f'load: there is no file "{path}".' if isinstance(error, FileNotFoundError) else f'load: "{path}" cannot be read.',
-            expected="a file that save wrote",
-            received=error.strerror or str(error),
-            fix="check the path; relative ones start at " + os.getcwd(),
-            slug="file-not-found" if isinstance(error, FileNotFoundError) else "file-not-readable",
-        ) from error
+        why, slug, cause = "cannot be read", "file-not-readable", error
+    fix = "check the path; relative ones start at " + os.getcwd()
+    raise _refuse(path, why, "a file that save wrote", cause.strerror or str(cause), slug, fix) from cause
 
 
-def _refuse(path: Path, why: str, expected: str, received: str, fix: str, slug: str) -> FileFormatError:
+def _refuse(path: Path, why: str, expected: str, received: str, slug: str, fix: str = _AGAIN) -> FileFormatError:
     return FileFormatError(f'load: "{path}" {why}.', expected=expected, received=received, fix=fix, slug=slug)
 
 
-def _foreign(path: Path, received: str) -> FileFormatError:
-    return _refuse(path, "is not a file of insitu", "a safetensors file that save wrote", received, "check the path", "file-foreign")
-
-
-def _header(path: Path, raw: memoryview) -> tuple[dict[str, Any], dict[str, str], int]:
-    """The table of tensors, the metadata, and where the values begin."""
+def _broken(path: Path, raw: bytes, reason: str) -> FileFormatError:
+    """What is wrong with a file that the library refuses: another format, an end that is missing, or damage."""
     length = int.from_bytes(raw[:8], "little")
-    if len(raw) < 9 or length > _LONGEST_HEADER or raw[8] != ord("{"):
-        raise _foreign(path, f"{len(raw)} bytes that begin with {bytes(raw[:8])!r}" if len(raw) else "an empty file")
-    start = 8 + length
-    if start > len(raw):
-        raise _refuse(path, "was cut short", f"a header of {length} bytes", f"{len(raw) - 8} bytes of it", _AGAIN, "file-truncated")
+    if raw[8:9] != b"{" or length > _LONGEST_HEADER:
+        received = f"{len(raw)} bytes that begin with {raw[:8]!r}" if raw else "an empty file"
+        return _refuse(path, "is not a file of insitu", "a safetensors file that save wrote", received, "file-foreign", "check the path")
     try:
-        table = json.loads(bytes(raw[8:start]))
-    except ValueError as error:
-        raise _refuse(path, "is damaged: its header is not JSON", "a JSON object", str(error), _AGAIN, "file-damaged") from error
-    texts = table.pop("__metadata__", {}) if isinstance(table, dict) else None
-    if not isinstance(texts, dict) or not all(isinstance(v, str) for v in texts.values()):
-        raise _foreign(path, "a header of another form")
-    return table, texts, start
-
-
-def _tensors(path: Path, raw: memoryview, table: dict[str, Any], start: int) -> Tensors:
-    sizes = {name: _entry(path, name, entry) for name, entry in table.items()}
-    end, size = 0, len(raw) - start
-    for name in sorted(sizes, key=lambda n: table[n]["data_offsets"]):
-        if table[name]["data_offsets"][0] != end:
-            raise _refuse(
-                path,
-                "is damaged: its tensors overlap or leave gaps",
-                f'"{name}" at byte {end}',
-                f"byte {table[name]['data_offsets'][0]}",
-                _AGAIN,
-                "file-damaged",
-            )
-        end = table[name]["data_offsets"][1]
-    if size != end:
-        why, slug = ("was cut short", "file-truncated") if size < end else ("is damaged: it is longer than its header says", "file-damaged")
-        raise _refuse(path, why, f"{end} bytes of values", f"{size} bytes", _AGAIN, slug)
-    return {
-        name: np.frombuffer(raw, dtype, math.prod(shape), start + table[name]["data_offsets"][0]).reshape(shape)
-        if math.prod(shape)
-        else np.empty(shape, dtype)
-        for name, (dtype, shape) in sizes.items()
-    }
-
-
-def _entry(path: Path, name: str, entry: Any) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    """The dtype and shape of one line of the table."""
-    fields = (entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")) if isinstance(entry, dict) else (None, None, None)
-    code, shape, offsets = fields
-    whole = all(isinstance(v, list) and all(type(n) is int and n >= 0 for n in v) for v in (shape, offsets))
-    if not isinstance(code, str) or not isinstance(shape, list) or not isinstance(offsets, list) or not whole or len(offsets) != 2:
-        raise _foreign(path, f'a header of another form (tensor "{name}")')
-    if code not in _BY_CODE:
-        raise _refuse(
-            path, f'holds a tensor "{name}" of an unknown type', ", ".join(_BY_CODE), code, "convert it with the program that made it", "file-dtype"
-        )
-    dtype = dt.BY_NAME[_BY_CODE[code]].numpy
-    if math.prod(shape) * dtype.itemsize != offsets[1] - offsets[0]:
-        raise _refuse(
-            path,
-            f'is damaged: tensor "{name}" has another size than its shape',
-            f"{shape} {code}",
-            f"{offsets[1] - offsets[0]} bytes",
-            _AGAIN,
-            "file-damaged",
-        )
-    return dtype.newbyteorder("<") if dtype.kind != "V" else dtype, tuple(shape)
-
-
-def _check_version(path: Path, texts: Mapping[str, str]) -> None:
-    version = texts.get("version", "")
-    if not version.isdecimal():
-        raise _refuse(path, "is damaged: it names no format version", "a number", repr(version), _AGAIN, "file-damaged")
-    if int(version) > VERSION:
-        made = f" (written by insitu {texts['insitu']})" if "insitu" in texts else ""
-        raise _refuse(
-            path, "has a newer format than this insitu reads", f"format version up to {VERSION}", f"version {version}{made}",
-            "install a newer insitu: pip install --upgrade insitu", "file-newer-version",
-        )  # fmt: skip
+        table = json.loads(_header(raw)) if 8 + length <= len(raw) else {}
+        end = 8 + length + max((entry["data_offsets"][1] for name, entry in table.items() if name != "__metadata__"), default=0)
+        cut = end > len(raw)
+    except (ValueError, TypeError, LookupError, RecursionError):
+        cut = False
+    if cut:
+        return _refuse(path, "was cut short", f"at least {end} bytes", f"{len(raw)} bytes", "file-truncated")
+    return _refuse(path, "is damaged", "a safetensors file that save wrote", reason, "file-damaged")

@@ -86,7 +86,7 @@ def load(path: PathLike) -> Any:
     """
     content = read(path)
     if content.metadata.get("format") != "insitu":
-        return {name: _array(a) for name, a in content.tensors.items()}
+        return {name: si.asarray(a) for name, a in content.tensors.items()}
     try:
         if content.metadata.get("kind") == "model":
             from insitu.nn.saving import model_from_file  # a room for people beside this one
@@ -109,15 +109,12 @@ def _version() -> str:
     return str(getattr(si, "__version__", "unknown"))
 
 
-def _array(stored: np.ndarray[Any, Any]) -> Any:
-    """An array with memory of its own (the file's bytes are shared and may be unaligned)."""
-    return si.asarray(stored.astype(stored.dtype.newbyteorder("="), copy=True))
-
-
 def _outline(value: Any, place: str, tensors: Tensors) -> Any:
     """The tree's structure as JSON; arrays move into ``tensors`` and leave their names."""
     if isinstance(value, np.ndarray | np.generic | si.Array | si.Variable):
-        name = place or "value"
+        name = place.encode(errors="replace").decode() or "value"
+        while name in tensors or name == "__metadata__":  # {"a/b": x, "a": {"b": y}} has one place for two arrays
+            name += "_"
         tensors[name] = np.asarray(value)
         return {"tensor": name}
     if isinstance(value, dict) and all(isinstance(k, str) for k in value):
@@ -139,7 +136,7 @@ def _outline(value: Any, place: str, tensors: Tensors) -> Any:
 def _rebuild(outline: dict[str, Any], content: Content) -> Any:
     ((kind, inner),) = outline.items()
     if kind == "tensor":
-        return _array(content.tensors[inner])
+        return si.asarray(content.tensors[inner])
     if kind == "dict":
         return {k: _rebuild(v, content) for k, v in inner.items()}
     if kind in ("list", "tuple"):

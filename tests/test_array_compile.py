@@ -253,3 +253,29 @@ def test_a_damaged_cache_is_compiled_again(tmp_path) -> None:
         raw = bytearray(path.read_bytes())
         path.write_bytes(raw[: len(raw) // 2] if k % 2 else bytes(raw[:-20]) + b"x" * 20)
     assert run() == first
+
+
+def test_numpy_arguments_of_any_layout_are_read_where_they_are() -> None:
+    f = si.compile(lambda x: x * 2)
+    a = np.arange(12, dtype=np.float32).reshape(3, 4)
+    for x in (a, a.T, a[:, ::2], a[::-1], a.astype(">f4")):
+        np.testing.assert_array_equal(np.asarray(f(x)), x * 2)
+
+
+def test_an_argument_that_is_kept_does_not_share_numpys_memory() -> None:
+    v = si.Variable(si.zeros(4))
+
+    @si.compile
+    def keep(x):
+        v.assign(x)
+        return x
+
+    @si.compile
+    def add():
+        v.assign(v.value + 1)
+
+    a = np.ones(4, np.float32)
+    kept = keep(a)
+    a[:] = 7
+    add()
+    assert np.asarray(kept).tolist() == [1] * 4 and np.asarray(v.value).tolist() == [2] * 4 and a.tolist() == [7] * 4

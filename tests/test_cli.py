@@ -165,3 +165,14 @@ def test_pictures_wrap_to_the_width():
     pictures.gallery(screen, [np.zeros((8, 8))] * 5, list("abcde"))
     lines = screen.file.getvalue().splitlines()
     assert len(lines) == 27 and max(map(len, lines)) <= 40
+
+
+def test_bench_reports_shares_of_the_peak(capsys, monkeypatch):
+    from insitu.cli import bench
+
+    monkeypatch.setattr(bench, "SIZES", (32,))
+    monkeypatch.setattr(bench, "SHAPE", (64, 64))
+    monkeypatch.setattr(bench.run_bench, "__defaults__", (0.01,))
+    assert commands.run(["bench", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert 0 < report["products"]["32x32"]["share_of_peak"] < 1.2 and set(report["kernels"]) == {"x * 2 + 1", "tanh(x)", "softmax of rows"}

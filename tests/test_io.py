@@ -6,13 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import ml_dtypes
 import numpy as np
 import pytest
 import safetensors.numpy
 
-from insitu.errors import ArgumentError, FileFormatError
+from insitu.errors import ArgumentError, DTypeError, FileFormatError
 from insitu.io import container
 
 TYPES = ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64"]
@@ -87,23 +88,26 @@ def test_every_truncation_is_refused(tmp_path):
 
 def test_every_flipped_bit_is_refused(tmp_path):
     data = written(tmp_path)
-    header_end = 8 + int.from_bytes(data[:8], "little")
-    spaces = len(data[:header_end]) - len(data[:header_end].rstrip())
-    for at in range(len(data)):
-        if header_end - spaces <= at < header_end or data[at : at + 1] in b" ,:":
-            continue  # white space and punctuation of JSON carry nothing, or break the JSON
+    place = tmp_path / "bad"
+    for bit in range(8 * len(data)):
         flipped = bytearray(data)
-        flipped[at] ^= 1
+        flipped[bit // 8] ^= 1 << bit % 8
+        place.write_bytes(flipped)
         try:
-            content = container.read(_put(tmp_path, bytes(flipped)))
+            content = container.read(place)
         except FileFormatError:
             continue
-        assert content.metadata.get("format") != "insitu", at  # another program's file then, never a changed one of ours
+        raise AssertionError(f"bit {bit % 8} of byte {bit // 8} may change: {content}")
 
 
-def _put(tmp_path, data: bytes):
-    (tmp_path / "bad").write_bytes(data)
-    return tmp_path / "bad"
+def test_the_word_that_names_the_format_is_checked_too(tmp_path):
+    data = written(tmp_path)
+    assert data.count(b'"format":"insitu"') == 1
+    assert refused(tmp_path, data.replace(b'"format":"insitu"', b'"format":"insotu"')).slug == "file-damaged"
+    assert refused(tmp_path, data.replace(b'"checksum":', b'"checksun":')).slug == "file-damaged"
+    theirs = {"format": "pt", "checksum": "of another kind"}
+    safetensors.numpy.save_file({"w": np.ones(2)}, tmp_path / "theirs", theirs)
+    assert container.read(tmp_path / "theirs").metadata == theirs
 
 
 def test_foreign_files_are_named_as_such(tmp_path):
@@ -157,9 +161,96 @@ def test_gaps_overlaps_and_wrong_sizes_are_refused(tmp_path):
     assert refused(tmp_path, file({"a": entry, "b": {**entry, "data_offsets": [2, 6]}})).slug == "file-damaged"
     assert refused(tmp_path, file({"a": {**entry, "data_offsets": [4, 8]}})).slug == "file-damaged"
     assert refused(tmp_path, file({"a": {**entry, "shape": [3], "data_offsets": [0, 8]}})).slug == "file-damaged"
-    assert refused(tmp_path, file({"a": {**entry, "dtype": "F8_E4M3"}})).slug == "file-dtype"
-    assert refused(tmp_path, file({"a": {**entry, "shape": [-1]}})).slug == "file-foreign"
-    assert refused(tmp_path, file({"a": 3})).slug == "file-foreign"
+    assert refused(tmp_path, file({"a": {"dtype": "F8_E4M3", "shape": [8], "data_offsets": [0, 8]}})).slug == "file-dtype"
+    assert refused(tmp_path, file({"a": {**entry, "shape": [-1]}})).slug == "file-damaged"
+    assert refused(tmp_path, file({"a": 3})).slug == "file-damaged"
+    deep = b'{"a":' + b"[" * 100_000
+    assert refused(tmp_path, len(deep).to_bytes(8, "little") + deep).slug == "file-damaged"
+
+
+KILLED = """
+import sys
+import numpy as np
+from insitu.io import container
+for count in range(1_000_000):
+    container.write("state", {"w": np.full(1 << 18, count)}, {"count": str(count)})
+    if count == 0:
+        print("first", flush=True)
+"""
+
+FULL = """
+import resource
+import numpy as np
+from insitu.errors import FileFormatError
+from insitu.io import container
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, resource.RLIM_INFINITY))
+try:
+    container.write("good", {"w": np.ones(1 << 16)}, {})
+except FileFormatError as error:
+    print(error.slug)
+"""
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+def test_a_process_killed_while_it_saves_leaves_a_whole_file(tmp_path):
+    for wait in np.random.default_rng(0).uniform(0, 0.05, 5):
+        with subprocess.Popen([sys.executable, "-c", KILLED], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE) as process:
+            try:
+                assert process.stdout is not None and process.stdout.readline() == b"first\n"
+                time.sleep(wait)
+            finally:
+                process.kill()
+        content = container.read(tmp_path / "state")
+        assert (content.tensors["w"] == int(content.metadata["count"])).all()
+        container.write(tmp_path / "state", {}, {})  # what the killed process left behind is in nobody's way
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are POSIX's")
+def test_a_full_disk_leaves_the_older_file_intact(tmp_path):
+    before = written(tmp_path)
+    done = subprocess.run([sys.executable, "-c", FULL], cwd=tmp_path, env=environment(), check=True, timeout=60, capture_output=True, text=True)
+    assert done.stdout.split() == ["file-not-writable"]
+    assert (tmp_path / "good").read_bytes() == before and os.listdir(tmp_path) == ["good"]
+
+
+def test_types_without_a_name_in_the_format_are_refused(tmp_path):
+    for array in (np.zeros(2, complex), np.array(["text"]), np.array([None])):
+        with pytest.raises(DTypeError) as caught:
+            container.write(tmp_path / "a", {"w": array}, {})
+        assert caught.value.slug == "save-dtype" and str(array.dtype) in caught.value.received
+    assert os.listdir(tmp_path) == []
+
+
+def test_texts_too_long_to_be_read_again_are_not_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(container, "_LONGEST_HEADER", 1000)
+    with pytest.raises(ArgumentError) as caught:
+        container.write(tmp_path / "a", {}, {"note": "x" * 1000})
+    assert caught.value.slug == "save-too-long" and os.listdir(tmp_path) == []
+
+
+def test_a_file_of_another_program_is_a_dict_of_arrays(tmp_path):
+    import insitu as si
+
+    tensors = {"w": np.arange(6, dtype=np.float32).reshape(2, 3), "half": np.ones(3, ml_dtypes.bfloat16)}
+    for metadata in (None, {"format": "pt"}):
+        safetensors.numpy.save_file(tensors, tmp_path / "theirs", metadata)
+        loaded = si.load(tmp_path / "theirs")
+        assert loaded.keys() == tensors.keys() and all(isinstance(a, si.Array) for a in loaded.values())
+        assert all(same(np.asarray(loaded[k]), tensors[k]) for k in tensors)
+
+
+def test_arrays_keep_apart_whose_places_read_the_same(tmp_path):
+    import insitu as si
+
+    tree = {"a/b": np.zeros(1), "a": {"b": np.ones(1)}, "__metadata__": np.full(1, 2.0), "": np.full(1, 3.0), "value": np.full(1, 4.0)}
+    tree["\ud800"] = np.full(1, 5.0)
+    si.save(tmp_path / "t", tree)
+    back = si.load(tmp_path / "t")
+    found = [float(np.asarray(a)[0]) for a in (back["a/b"], back["a"]["b"], *(back[k] for k in ("__metadata__", "", "value", "\ud800")))]
+    assert found == [0, 1, 2, 3, 4, 5]
 
 
 def test_trees_of_arrays_come_back(tmp_path):
@@ -196,8 +287,7 @@ def test_a_model_predicts_the_same_bits_in_a_new_process(tmp_path):
     model.save(tmp_path / "m")
     np.save(tmp_path / "x.npy", x)
     program = "import insitu as si, numpy as np, sys; np.save('p.npy', si.load('m').predict(np.load('x.npy')))"
-    path = os.pathsep.join(sys.path)
-    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment(), check=True, timeout=120)
     assert np.load(tmp_path / "p.npy").tobytes() == model.predict(x).tobytes()
 
 

@@ -84,12 +84,13 @@ def test_any_number_of_threads_gives_the_same_values(n: int, grain: int, threads
 
 
 def test_the_number_of_threads_may_change_between_runs() -> None:
+    before = workers.count
     x = np.random.default_rng(0).standard_normal(20_000).astype(np.float32)
     program = chain(x.size, 100)
     for threads in (1, 3, 2, 7, 1, 16, 2):
         config.threads = threads
         assert run(program, x).tobytes() == expected(x).tobytes()
-    assert workers.count == 15
+    assert workers.count == max(15, before)  # workers stay for the next time
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import sys
-import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,7 +16,7 @@ from insitu.array.evaluate import evaluate_nodes, history_kept, keep_history
 from insitu.array.tree import flatten, unflatten
 from insitu.array.variable import Trace, Variable, traces
 from insitu.config import config
-from insitu.errors import ArgumentError, InsituWarning, user_frame
+from insitu.errors import ArgumentError
 from insitu.graph.node import INPUT, Aval, Node, aval, leaf, placeholder, topological
 from insitu.runtime.memory import Memory
 
@@ -52,6 +51,11 @@ def _add_variables(traced: _Traced, memories: list[Memory]) -> set[int]:
     return free
 
 
+def _borrow(x: np.ndarray[Any, Any]) -> Node:
+    """A leaf on the array's own memory where its layout allows it: a call is over before the array can change."""
+    return asarray(x, copy=False if x.flags.c_contiguous and x.dtype.isnative and x.flags.aligned else None)._node
+
+
 def _existing(kind: str, at: Any, nodes: Sequence[Node | None]) -> Node:
     """The node of a result that is not computed."""
     if kind == "argument":
@@ -83,6 +87,11 @@ class _Traced:
     written: list[tuple[Variable, Source]]
     results: list[Source]
     outline: Any
+    #: whether an argument itself is a result or goes into a variable
+    keeps_arguments: bool = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        self.keeps_arguments = any(kind == "argument" for kind, _ in (*self.results, *(source for _, source in self.written)))
 
 
 class CompiledFunction:
@@ -116,7 +125,7 @@ class CompiledFunction:
                 key.append(node.aval)
                 nodes.append(node)
             elif isinstance(x, np.ndarray):
-                node = asarray(x, copy=False)._node
+                node = _borrow(x)
                 key.append(node.aval)
                 nodes.append(node)
             else:
@@ -130,6 +139,8 @@ class CompiledFunction:
         if traced is None or traced.program.target is not config.target:
             traced = self._traced[signature] = self._trace(leaves, nodes, structure, bool(kwargs))
             self._notice_retracing(signature)
+        if traced.keeps_arguments:  # what outlives the call must not share NumPy's memory
+            nodes = [asarray(x)._node if isinstance(x, np.ndarray) else n for x, n in zip(leaves, nodes, strict=True)]
         return self._run(traced, nodes)
 
     # -- tracing -----------------------------------------------------------------------------
@@ -210,14 +221,13 @@ class CompiledFunction:
         seen = self._shapes_seen.setdefault((signature[0], shapes), [])
         seen.append([s[1] for s in signature[1:] if type(s) is tuple and s[0] in (int, float)])
         if len(seen) == RETRACE_WARNING and seen[0]:
-            frame = user_frame()
-            warnings.warn_explicit(
+            from insitu.runtime.cache import warn  # late: `import insitu` does not wait for the cache
+
+            warn(
                 f"{self.__name__} was traced {len(seen)} times, each time for another Python number "
-                f"({', '.join(str(s[0]) for s in seen)}, ...): each trace compiles a program. "
-                "Pass the number as an array, si.asarray(number), so that one program serves all values. (insitu explain compile-retraced)",
-                InsituWarning,
-                frame.f_code.co_filename if frame else "<unknown>",
-                frame.f_lineno if frame else 0,
+                f"({', '.join(str(s[0]) for s in seen)}, ...): each trace compiles a program.",
+                "pass the number as an array, si.asarray(number), so that one program serves all values",
+                "compile-retraced",
             )
 
     # -- looking inside ----------------------------------------------------------------------

@@ -132,12 +132,12 @@ class Generator:
     @state.setter
     def state(self, value: dict[str, Any]) -> None:
         number = value.get("state") if isinstance(value, dict) else None
-        if value.get("bit_generator") != "Philox4x32-10" or whole(number) is None:
+        if number is None or value.get("bit_generator") != "Philox4x32-10" or whole(number) is None:
             raise ArgumentError(
                 "This is not the state of a generator.", expected='{"bit_generator": "Philox4x32-10", "state": ...}', received=repr(value)[:80],
                 fix="assign what generator.state gave", slug="random-state",
             )  # fmt: skip
-        self._cell.assign(_state_array(int(number) & _MASK64))  # type: ignore[arg-type]
+        self._cell.assign(_state_array(int(number) & _MASK64))
 
     def reseed(self, seed: Any) -> None:
         """Begin again from a seed."""

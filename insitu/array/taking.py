@@ -95,8 +95,10 @@ def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1) -> Array:
 
 def along_axis(x: Node, places: Node, axis: int) -> Node:
     """`take_along_axis` on nodes of equal rank, whose other axes broadcast."""
-    others = np.broadcast_shapes(_without(x.aval.shape, axis), _without(places.aval.shape, axis))
-    x = ops.broadcast_to(x, (*others[:axis], x.aval.shape[axis], *others[axis:]))
+    rows, others = _without(x.aval.shape, axis), _without(places.aval.shape, axis)
+    if all(m == n or 1 in (m, n) for m, n in zip(rows, others, strict=True)):  # else the operation refuses them, with both shapes
+        rows = np.broadcast_shapes(rows, others)
+        x = ops.broadcast_to(x, (*rows[:axis], x.aval.shape[axis], *rows[axis:]))
     return ops.take_along_axis(x, places, axis)
 
 

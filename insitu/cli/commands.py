@@ -84,6 +84,28 @@ def doctor(as_json: bool) -> int:
     return 0 if report["works"] else 1
 
 
+@program.command()
+@_as_json
+def bench(as_json: bool) -> None:
+    """Measure insitu on this machine beside what the machine can do."""
+    from insitu.cli.bench import run_bench, show
+
+    report = run_bench()
+    _report((show(report), report), as_json)
+
+
+@program.command("explain")
+@click.argument("slug", required=False)
+@_as_json
+def explain_page(slug: str | None, as_json: bool) -> None:
+    """Tell what a message means, with a wrong and a mended program; without SLUG, list all pages."""
+    from insitu.cli.explain import show
+
+    facts = show(slug)
+    if as_json:
+        click.echo(json.dumps(facts))
+
+
 @program.group()
 def cache() -> None:
     """Look at the kernel cache, shrink it, empty it."""

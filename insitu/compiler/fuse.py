@@ -21,17 +21,27 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
+import itertools
 import math
 from collections.abc import Callable, Sequence
 
 from insitu.codegen.nest import CHUNK, EXPENSIVE
 from insitu.compiler.align import aligned
+from insitu.compiler.storing import choose_stored
 from insitu.graph.node import Node, Shape, topological
 
-#: Most element-wise nodes in one group: bounds compile time and the depth of expressions.
+#: Most nodes in one group: bounds compile time.
 GROUP_LIMIT = 96
+#: Most nodes in one chain of a group: bounds the depth of expressions.
+DEPTH_LIMIT = 64
+#: Most nodes, counted as often as they are read, that are computed for one element of a node where it is read.
+INLINE_LIMIT = 48
+#: Most groups of its shape that a node looks at: grouping must take linear time.
+CANDIDATES = 8
 #: Views that are always computed where they are read.
-CHEAP_VIEWS = frozenset({"reshape", "permute", "broadcast_to", "slice", "pad", "concat", "constant", "iota", "take"})
+CHEAP_VIEWS = frozenset({"reshape", "permute", "broadcast_to", "slice", "pad", "concat", "constant", "iota", "take", "take_along"})
+#: Views whose positions are values.
+GATHERS = frozenset({"take", "take_along"})
 
 
 @dataclasses.dataclass(eq=False)
@@ -73,19 +83,30 @@ class _Grouping:
             if n.memory is None:
                 for i in dict.fromkeys(n.inputs):
                     self.users[i].append(n)
+        self.operands = _operands(self.order)
+        self.constant: set[Node] = set()
         self.home: dict[Node, Group] = {}
         self.level: dict[Node, int] = {}
+        self.weight: dict[Node, int] = {}
+        self.depth: dict[Node, int] = {}
         self.groups: list[Group] = []
+        self.sharing: dict[Node, dict[int, None]] = {}
+        self.open: dict[Shape, dict[int, None]] = {}
 
     def run(self) -> list[Group]:
         for n in self.order:
             if n.prim.kind == "leaf" or n.memory is not None:
                 self.level[n] = -1
+                continue
+            self.level[n] = max([self._available(i) for i in n.inputs], default=-1)
+            if self._follows_from_constants(n):
+                self.constant.add(n)
+            weight = 1 + sum([self.weight.get(i, 0) for i in n.inputs])
+            if n in self.outputs or weight > INLINE_LIMIT or not self._inlined(n):
+                self._place(n)
             else:
-                self.level[n] = max([self._available(i) for i in n.inputs], default=-1)
-                if n in self.outputs or not self._inlined(n):
-                    self._place(n)
-        self._mark_stored()
+                self.weight[n] = weight
+        choose_stored(self.groups, self.home, self.order, self.outputs, self.operands)
         return [g for g in self.groups if g.stored]
 
     def _available(self, n: Node) -> int:
@@ -95,27 +116,26 @@ class _Grouping:
     # -- inlining ----------------------------------------------------------------------------
     def _inlined(self, n: Node) -> bool:
         """Whether the node is computed where it is read, and belongs to no group."""
-        if n.prim.name == "identity" and any(u.prim.kind in ("contract", "sort") for u in self.users[n]):
+        if n in self.operands:
             return False
         if n.prim.name in CHEAP_VIEWS:
-            return n.prim.name != "take" or n.inputs[1].prim.kind != "view" or len(self.users[n]) <= 1
+            return n.prim.name not in GATHERS or n.inputs[1].prim.kind != "view" or len(self.users[n]) <= 1
         if n.prim.kind == "view":
             return len(self.users[n]) == 1 and self.users[n][0].prim.kind == "map"
         if n.prim.kind != "map":
             return False
-        if self._is_constant(n):
+        if n in self.constant:
             return True
         users = self.users[n]
         if len(users) == 1 and self._absorbs(users[0], n):
             return True
-        return n.prim.name not in EXPENSIVE and all(self._stored_leaf(i) or self._is_constant(i) for i in n.inputs) and self._cheap_again(n)
+        return n.prim.name not in EXPENSIVE and all(i in self.constant or self._stored_leaf(i) for i in n.inputs) and self._cheap_again(n)
 
-    def _is_constant(self, n: Node) -> bool:
+    def _follows_from_constants(self, n: Node) -> bool:
         """Whether the value follows from constants and the index alone, by cheap operations."""
-        return n.memory is None and (
-            n.prim.name in ("constant", "iota")
-            or (n.prim.kind in ("view", "map") and bool(n.inputs) and n.prim.name not in EXPENSIVE and all(self._is_constant(i) for i in n.inputs))
-        )
+        if n.prim.name in ("constant", "iota"):
+            return True
+        return n.prim.kind in ("view", "map") and bool(n.inputs) and n.prim.name not in EXPENSIVE and all(i in self.constant for i in n.inputs)
 
     def _stored_leaf(self, n: Node) -> bool:
         while n.prim.name in ("reshape", "broadcast_to") and n.memory is None:
@@ -124,90 +144,124 @@ class _Grouping:
 
     def _cheap_again(self, n: Node) -> bool:
         """One cheap operation on stored values: reading its inputs again costs no more than reading its result."""
-        tensors = [i for i in n.inputs if not self._is_constant(i)]
+        tensors = [i for i in n.inputs if i not in self.constant]
         return len(tensors) == 1 and tensors[0].aval.nbytes <= 4 * n.aval.nbytes and all(u.prim.kind == "map" for u in self.users[n])
 
     def _absorbs(self, user: Node, n: Node) -> bool:
         """Whether the one user reads each element of ``n`` at most once or so, so that nothing is computed twice."""
         size = n.aval.size
         seen = n
-        while user.prim.kind == "view":
-            if user.aval.size > size or len(self.users[user]) != 1 or user in self.outputs or user.prim.name == "take":
+        for _ in range(INLINE_LIMIT):
+            if user.prim.kind != "view":
+                break
+            if user.aval.size > size or len(self.users[user]) != 1 or user in self.outputs or user.prim.name in GATHERS:
                 return False
             seen, user = user, self.users[user][0]
         if seen is n and user.prim.kind == "map":
             return False
         if user.prim.kind == "map":
             return user.aval.size <= size
-        return user.prim.kind == "reduce" and not _is_row(user) or user.prim.kind == "scan" and seen is n
+        return (user.prim.kind == "reduce" and not _is_row(user)) or (user.prim.kind == "scan" and seen is n)
 
     # -- placing -----------------------------------------------------------------------------
     def _place(self, n: Node) -> None:
         kind = n.prim.kind
         target: Group | None = None
         if kind in ("map", "view"):
-            target = self._find(n, lambda g: self._takes_map(g, n))
-        elif kind == "reduce" and n.prim.how in ("sum", "prod", "max", "min", "argmax", "argmin") and _is_row(n):
-            target = self._find(n, lambda g: self._takes_row_reduce(g, n))
+            target = self._find(n, n.aval.size <= 64, self._takes_map)
+        elif kind == "reduce" and _is_row(n):
+            target = self._find(n, n.aval.size <= 64, self._takes_row_reduce)
             if target is not None and target.kind == "map":
-                target.kind, target.row = "rows", n.inputs[0].shape[len(n.shape) :]
-                target.shape = n.shape
+                self._close(target)
+                target.kind, target.shape, target.row = "rows", n.shape, n.inputs[0].shape[n.ndim :]
+                self._offer(target)
         elif kind == "reduce":
-            target = self._find(n, lambda g: g.kind == "map" and g.shape == n.shape)
+            target = self._find(n, True, lambda g, n: g.kind == "map" and g.shape == n.shape)
         if target is None:
             target = self._new(n)
         target.nodes.append(n)
         self.home[n] = target
+        self.depth[n] = self._depth_in(target, n)
+        for i in n.inputs:
+            self.sharing.setdefault(i, {})[target.number] = None
+        if len(target.nodes) == GROUP_LIMIT:
+            self._close(target)
 
     def _new(self, n: Node) -> Group:
-        kind, row = "map", ()
+        kind: str = "map"
+        row: Shape = ()
         if n.prim.kind == "contract":
             kind = "contract"
         elif n.prim.kind in ("scan", "sort", "scatter"):
             kind = "alone"
         elif n.prim.kind == "reduce" and _is_row(n):
-            kind, row = "rows", n.inputs[0].shape[len(n.shape) :]
+            kind, row = "rows", n.inputs[0].shape[n.ndim :]
         made = Group(len(self.groups), kind, n.shape, row)
         self.groups.append(made)
+        self._offer(made)
         return made
 
-    def _find(self, n: Node, takes: Callable[[Group], bool]) -> Group | None:
-        """The first group not earlier than the node's inputs that takes the node: its producer's if possible."""
-        for g in self.groups[max(self.level[n], 0) :]:
-            if len(g.nodes) < GROUP_LIMIT and takes(g) and aligned(g, n, self.home):
+    def _offer(self, g: Group) -> None:
+        """Let nodes of the group's shapes find it."""
+        for shape in dict.fromkeys((g.shape, g.shape + g.row)) if g.kind in ("map", "rows") else ():
+            self.open.setdefault(shape, {})[g.number] = None
+
+    def _close(self, g: Group) -> None:
+        for shape in (g.shape, g.shape + g.row):
+            self.open.get(shape, {}).pop(g.number, None)
+
+    def _find(self, n: Node, anywhere: bool, takes: Callable[[Group, Node], bool]) -> Group | None:
+        """The first group not earlier than the node's inputs that takes the node: its producer's if possible.
+
+        Others are asked if they read one of its inputs or, ``anywhere``, if they have its shape.
+        """
+        level = self.level[n]
+        numbers = {level} if level >= 0 else set()
+        for i in n.inputs:
+            if i.aval.size > 1:
+                numbers.update(self.sharing.get(i, ()))
+        if anywhere:
+            same = self.open.get(n.shape, {})
+            numbers.update(itertools.islice(reversed(same), CANDIDATES))
+        for number in sorted(numbers):
+            g = self.groups[number]
+            if number >= level and len(g.nodes) < GROUP_LIMIT and takes(g, n) and self._depth_in(g, n) <= DEPTH_LIMIT and aligned(g, n, self.home):
                 return g
         return None
 
+    def _depth_in(self, g: Group, n: Node) -> int:
+        """Longest chain of nodes that one expression of the group's kernel would hold, up to this node."""
+        if n.prim.kind in ("contract", "reduce"):
+            return 1
+        return 1 + max([self._depth_below(g, i) for i in n.inputs], default=0)
+
+    def _depth_below(self, g: Group, i: Node) -> int:
+        if i in self.weight:
+            return 1 + max([self._depth_below(g, j) for j in i.inputs], default=0)
+        return self.depth[i] if self.home.get(i) is g else 0
+
     def _takes_map(self, g: Group, n: Node) -> bool:
         if g.kind == "rows":
-            fits = n.shape == g.shape + g.row or (n.shape == g.shape and g.number == self.level[n])
-        else:
-            fits = g.kind in ("map", "contract") and n.shape == g.shape
-        return fits and (g.number == self.level[n] or self._shares_input(g, n)) and (g.kind != "contract" or g.number == self.level[n])
-
-    def _shares_input(self, g: Group, n: Node) -> bool:
-        mine = {i for i in n.inputs if i.aval.size > 1}
-        return n.aval.size <= 64 or any(i in mine for m in g.nodes for i in m.inputs)
+            return n.shape == g.shape + g.row or (n.shape == g.shape and g.number == self.level[n])
+        return n.shape == g.shape and (g.kind == "map" or (g.kind == "contract" and g.number == self.level[n]))
 
     def _takes_row_reduce(self, g: Group, n: Node) -> bool:
         full = n.inputs[0].shape
         if g.kind == "rows":
-            return g.shape == n.shape and g.shape + g.row == full and (g.number == self.level[n] or self._shares_input(g, n))
-        return g.kind == "map" and g.shape == full and g.number == self.level[n] and all(m.prim.kind == "map" for m in g.nodes)
+            return g.shape == n.shape and g.shape + g.row == full
+        return g.kind == "map" and g.shape == full and g.number == self.level[n] and all(m.prim.kind in ("map", "view") for m in g.nodes)
 
-    # -- storing -----------------------------------------------------------------------------
-    def _mark_stored(self) -> None:
-        """A member is stored if it is a result, or is read (directly or through inlined nodes) by another group."""
-        readers: dict[Node, set[int]] = {}
-        for n in reversed(self.order):
-            inside = self.home.get(n)
-            where = {inside.number} if inside is not None else readers.get(n, set())
-            for i in n.inputs if n.memory is None else ():
-                readers.setdefault(i, set()).update(where)
-        for g in self.groups:
-            for n in g.nodes:
-                if n in self.outputs or readers.get(n, set()) - {g.number}:
-                    g.stored.append(n)
+
+def _operands(order: Sequence[Node]) -> set[Node]:
+    """Values that a contraction or a sort reads, maybe through views: they must lie in memory."""
+    found: set[Node] = set()
+    for n in order:
+        if n.memory is None and n.prim.kind in ("contract", "sort"):
+            for i in n.inputs:
+                while i.memory is None and i.prim.kind == "view" and i.inputs:
+                    i = i.inputs[0]
+                found.add(i)
+    return found
 
 
 def _is_row(n: Node) -> bool:

@@ -289,7 +289,7 @@ class _Rows:
     def _needed_again(self, n: Node) -> list[Node]:
         """Expensive values of the row that this reduction computes and a later loop reads again."""
         at = self.group.nodes.index(n)
-        later = self._reach([i for m in self.group.nodes[at + 1 :] if m.prim.kind == "reduce" for i in m.inputs] + [m for m in self.group.stored])
+        later = self._reach([i for m in self.group.nodes[at + 1 :] if m.prim.kind == "reduce" for i in m.inputs] + self.group.stored)
         return [m for m in self._reach(n.inputs) if m.prim.name in nest.EXPENSIVE and m.shape == self.full and m in later]
 
     def _reach(self, start: Iterable[Node]) -> dict[Node, None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from insitu import dtypes as dt
 from insitu.codegen import nest
 from insitu.codegen.nest import Axis
 from insitu.compiler.fuse import Group
@@ -117,7 +118,7 @@ def _scan(node: Node, group: Group, stored: set[Node]) -> Lowered:
     axis = node.attrs[0]
     outer, length, inner = node.shape[:axis], node.shape[axis], node.shape[axis + 1 :]
     along = Axis("k", length)
-    units = math.prod(outer) if inner else math.prod(outer)
+    units = math.prod(outer)
     r, j = nest.axis("r", units), nest.axis("j", math.prod(inner))
     index = (*unravel(r, outer), along.at, *unravel(j, inner))
     value = accumulate(node.prim.how, low.value(node.inputs[0], index))
@@ -137,7 +138,8 @@ def _sort(node: Node, group: Group, stored: set[Node]) -> Lowered:
     outer, length, inner = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
     step = math.prod(inner)
     r = nest.axis("r", math.prod(outer) * step)
-    base = nest.op("add", nest.op("mul", nest.op("floordiv", r, nest.index(max(step, 1))), nest.index(length * step)), nest.op("mod", r, nest.index(max(step, 1))))
+    column = nest.index(max(step, 1))
+    base = nest.op("add", nest.op("mul", nest.op("floordiv", r, column), nest.index(length * step)), nest.op("mod", r, column))
     source = low.buffer(x)
     low.outputs[node] = "y0"
     sort = nest.ArgSort(source, base, step, "y0", base, step, length, x.dtype, descending)
@@ -158,11 +160,11 @@ def _copy(node: Node, group: Group, stored: set[Node]) -> Lowered:
 def _scatter(node: Node, group: Group, stored: set[Node]) -> Lowered:
     """Updates one after another, in lanes over the columns: a fixed order without atomics."""
     low = Lowerer(stored, group.nodes)
-    x, at, updates = node.inputs
+    _, at, updates = node.inputs
     how, inner, rows = node.attrs[0], node.shape[1:], node.shape[0]
     column = nest.axis("i", math.prod(inner))
     along = Axis("k", at.shape[0])
-    place = nest.cast(low.value(at, (along.at,)), nest.dt.int64)
+    place = nest.cast(low.value(at, (along.at,)), dt.int64)
     zero, count = nest.index(0), nest.index(rows)
     place = nest.op("select", nest.op("lt", place, zero), nest.op("add", place, count), place)
     place = nest.op("min", nest.op("max", place, zero), nest.index(max(rows - 1, 0)))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
+import heapq
 from collections.abc import Sequence
 
 from insitu.codegen import nest
@@ -12,6 +14,8 @@ from insitu.graph.node import Node
 #: Values in the arena start at multiples of this many bytes, large ones of a page: streams that are some
 #: bytes apart within their pages disturb each other in the caches.
 ALIGNMENT, LARGE_ALIGNMENT = 64, 4096
+#: So many values, the largest ones, are laid out with care; the rest in the order in which they are made.
+MANY = 384
 
 
 @dataclasses.dataclass
@@ -43,9 +47,20 @@ def make_plan(kernels: Sequence[Lowered], outputs: Sequence[Node], inputs: Seque
 
     ``wishes`` are the results that would like to overwrite an input (a variable's new value its old one).
     """
-    pairs = {o: i for o, i in wishes.items() if outputs[o].aval is inputs[i].aval}
+    pairs: dict[int, int] = {}
+    taken: set[int] = set()
+    for o, i in wishes.items():
+        if outputs[o].aval is inputs[i].aval and i not in taken:
+            pairs[o] = i
+            taken.add(i)
     order = _ordered(kernels, [(outputs[o], inputs[i]) for o, i in pairs.items()])
-    donated = {o: i for o, i in pairs.items() if _may_overwrite(order, outputs[o], inputs[i])}
+    writer = {n: k for k, low in reversed(list(enumerate(order))) for n in writes(low)}
+    last_reader = {n: k for k, low in enumerate(order) for n in reads(low)}
+    donated = {}
+    for o, i in pairs.items():
+        at = writer.get(outputs[o])
+        if at is not None and last_reader.get(inputs[i], at) <= at and _may_overwrite(order[at], outputs[o], inputs[i]):
+            donated[o] = i
     overwritten = {outputs[o]: inputs[i] for o, i in donated.items()}
     rounds = _rounds(order, overwritten)
     offsets, arena = _arena(order, rounds, set(outputs))
@@ -63,33 +78,53 @@ def writes(k: Lowered) -> set[Node]:
 
 
 def _ordered(kernels: Sequence[Lowered], pairs: Sequence[tuple[Node, Node]]) -> list[Lowered]:
-    """Readers of an old value before the kernel that overwrites it, where no cycle forbids it."""
-    count = len(kernels)
-    hard: list[set[int]] = [set() for _ in range(count)]
+    """Readers of an old value before the kernel that overwrites it, where no cycle forbids it.
+
+    Otherwise the order stays: the first kernel of which everything is there goes next.
+    """
     written: dict[Node, int] = {}
+    read_by: dict[Node, list[int]] = {}
+    must: list[set[int]] = []
     for k, low in enumerate(kernels):
-        hard[k] = {written[n] for n in reads(low) | writes(low) if n in written}
-        written.update(dict.fromkeys(writes(low), k))
-    soft: list[set[int]] = [set() for _ in range(count)]
+        own = writes(low)
+        must.append({written[n] for n in reads(low) | own if n in written})
+        written.update(dict.fromkeys(own, k))
+        for n in reads(low):
+            read_by.setdefault(n, []).append(k)
+    should: list[set[int]] = [set() for _ in kernels]
     for new, old in pairs:
         if new in written:
-            soft[written[new]] |= {k for k, low in enumerate(kernels) if old in reads(low) and k != written[new]}
-    done: list[int] = []
-    left = list(range(count))
-    while left:
-        ready = [k for k in left if hard[k] <= set(done)]
-        chosen = next((k for k in ready if soft[k] <= set(done)), ready[0])
-        done.append(chosen)
-        left.remove(chosen)
-    return [kernels[k] for k in done]
+            should[written[new]].update(k for k in read_by.get(old, ()) if k != written[new])
+    after: list[list[int]] = [[] for _ in kernels]
+    for k in range(len(kernels)):
+        for earlier in must[k] | should[k]:
+            after[earlier].append(k)
+    ready: list[int] = []  # nothing speaks against these
+    possible: list[int] = []  # these would overwrite what is still to be read
+    done: set[int] = set()
+    order: list[int] = []
+
+    def offer(k: int) -> None:
+        if k not in done and not must[k]:
+            heapq.heappush(possible if should[k] else ready, k)
+
+    for k in range(len(kernels)):
+        offer(k)
+    while ready or possible:
+        k = heapq.heappop(ready or possible)
+        if k in done:
+            continue
+        done.add(k)
+        order.append(k)
+        for later in after[k]:
+            must[later].discard(k)
+            should[later].discard(k)
+            offer(later)
+    return [kernels[k] for k in order]
 
 
-def _may_overwrite(order: Sequence[Lowered], new: Node, old: Node) -> bool:
-    """Whether nobody reads the old value after, or elsewhere than, its element is replaced."""
-    writer = next((k for k, low in enumerate(order) if new in writes(low)), None)
-    if writer is None or any(old in reads(low) for low in order[writer + 1 :]):
-        return False
-    low = order[writer]
+def _may_overwrite(low: Lowered, new: Node, old: Node) -> bool:
+    """Whether the last kernel that reads the old value reads each element only where it replaces it."""
     if low.group.kind not in ("map", "contract"):
         return False
     if old not in reads(low):
@@ -147,20 +182,34 @@ def _rounds(order: Sequence[Lowered], overwritten: dict[Node, Node]) -> list[int
 
 
 def _arena(order: Sequence[Lowered], rounds: Sequence[int], outputs: set[Node]) -> tuple[dict[Node, int], int]:
-    """First fit by lifetime: a value's bytes are free again after the round of its last reader."""
+    """Bytes for every value from the round that makes it to the round of its last reader; then they are free again."""
     born: dict[Node, int] = {}
     dies: dict[Node, int] = {}
     for low, when in zip(order, rounds, strict=True):
         for n in writes(low):
             if n not in outputs:
                 born.setdefault(n, when)
-                dies[n] = max(dies.get(n, when), when)
+                dies[n] = when
         for n in reads(low):
             if n in born:
-                dies[n] = max(dies[n], when)
+                dies[n] = when
+    by_size = sorted(born, key=lambda n: -n.aval.nbytes)  # the large ones first: they stay aligned
+    offsets, top = _first_fit(by_size[:MANY], born, dies)
+    space = _Space(top)
+    births, deaths = _by_round(by_size[MANY:], born), _by_round(by_size[MANY:], dies)
+    for when in sorted({*births, *[w + 1 for w in deaths]}):
+        for n in deaths.get(when - 1, ()):
+            space.release(offsets[n], _room(n))
+        for n in births.get(when, ()):
+            offsets[n] = space.take(_room(n), _step(n))
+    return offsets, space.top
+
+
+def _first_fit(values: Sequence[Node], born: dict[Node, int], dies: dict[Node, int]) -> tuple[dict[Node, int], int]:
+    """Each value at the lowest place that is free in all its rounds; the work grows with the square of their number."""
     offsets: dict[Node, int] = {}
     total = 0
-    for n in sorted(born, key=lambda n: -n.aval.nbytes):  # the large ones first: they stay aligned
+    for n in values:
         size = _room(n)
         busy = sorted((offsets[m], offsets[m] + _room(m)) for m in offsets if born[m] <= dies[n] and born[n] <= dies[m])
         at = 0
@@ -173,6 +222,49 @@ def _arena(order: Sequence[Lowered], rounds: Sequence[int], outputs: set[Node]) 
     return offsets, total
 
 
+def _by_round(values: Sequence[Node], rounds: dict[Node, int]) -> dict[int, list[Node]]:
+    out: dict[int, list[Node]] = {}
+    for n in values:
+        out.setdefault(rounds[n], []).append(n)
+    return out
+
+
+class _Space:
+    """Bytes from ``top`` up, with holes (start, stop) in order; each piece goes into the smallest hole that it fits."""
+
+    def __init__(self, top: int) -> None:
+        self.top = top
+        self.holes: list[tuple[int, int]] = []
+
+    def take(self, size: int, step: int) -> int:
+        best: tuple[int, int] | None = None
+        for k, (start, stop) in enumerate(self.holes):
+            if -(-start // step) * step + size <= stop and (best is None or stop - start < best[0]):
+                best = stop - start, k
+        if best is not None:
+            start, stop = self.holes.pop(best[1])
+        else:
+            start = self.holes.pop()[0] if self.holes and self.holes[-1][1] == self.top else self.top
+            stop = self.top = -(-start // step) * step + size
+        at = -(-start // step) * step
+        for hole in ((start, at), (at + size, stop)):
+            if hole[0] < hole[1]:
+                bisect.insort(self.holes, hole)
+        return at
+
+    def release(self, start: int, size: int) -> None:
+        stop = start + size
+        k = bisect.bisect(self.holes, (start, stop))
+        if k < len(self.holes) and self.holes[k][0] == stop:
+            stop = self.holes.pop(k)[1]
+        if k and self.holes[k - 1][1] == start:
+            start = self.holes.pop(k - 1)[0]
+        bisect.insort(self.holes, (start, stop))
+
+
+def _step(n: Node) -> int:
+    return LARGE_ALIGNMENT if n.aval.nbytes >= LARGE_ALIGNMENT else ALIGNMENT
+
+
 def _room(n: Node) -> int:
-    step = LARGE_ALIGNMENT if n.aval.nbytes >= LARGE_ALIGNMENT else ALIGNMENT
-    return -(-max(n.aval.nbytes, 1) // step) * step
+    return -(-max(n.aval.nbytes, 1) // _step(n)) * _step(n)

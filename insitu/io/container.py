@@ -58,7 +58,13 @@ def write(path: PathLike, tensors: Mapping[str, np.ndarray[Any, Any]], metadata:
     arrays = {name: _storable(a) for name, a in tensors.items()}
     texts = {"format": FORMAT, "version": str(VERSION), **metadata}
     texts["checksum"] = _checksum(texts, arrays)
-    _replace(Path(path), _in_order(safetensors.numpy.save(arrays, texts)))
+    try:
+        raw = safetensors.numpy.save(arrays, texts)
+    except safetensors.SafetensorError as error:
+        if "header too large" not in str(error):
+            raise
+        raise _too_long("more") from error  # newer versions of the library refuse to write what none of them reads
+    _replace(Path(path), _in_order(raw))
 
 
 def read(path: PathLike) -> Content:
@@ -85,8 +91,8 @@ def read(path: PathLike) -> Content:
 def _check(path: Path, texts: dict[str, str], tensors: Tensors) -> None:
     """Check version and checksum, and take the checksum out."""
     version = texts.get("version", "")
-    if version.isdecimal() and int(version) > VERSION:
-        made = f"version {version}, written by insitu {texts.get('insitu', '(unknown)')}"
+    if version.isdecimal() and int(version[:9]) > VERSION:
+        made = f"version {version[:9]}, written by insitu {texts.get('insitu', '(unknown)')}"
         newer = "install a newer insitu: pip install --upgrade insitu"
         raise _refuse(path, "has a newer format than this insitu reads", f"version up to {VERSION}", made, "file-newer-version", newer)
     given, found = texts.pop("checksum", "none"), _checksum(texts, tensors)
@@ -133,14 +139,18 @@ def _in_order(raw: bytes) -> list[bytes | memoryview]:
     table["__metadata__"] = dict(sorted(table["__metadata__"].items()))
     ordered = json.dumps(table, ensure_ascii=False, separators=(",", ":")).encode().ljust(len(header))
     if len(ordered) > _LONGEST_HEADER:
-        raise ArgumentError(
-            "save: the names and plain Python values are too long for one file.",
-            expected=f"at most {_LONGEST_HEADER} bytes of text",
-            received=f"{len(ordered)} bytes",
-            fix="turn long lists of numbers into arrays: si.asarray(values)",
-            slug="save-too-long",
-        )
+        raise _too_long(f"{len(ordered)} bytes")
     return [len(ordered).to_bytes(8, "little"), ordered, memoryview(raw)[8 + len(header) :]]
+
+
+def _too_long(received: str) -> ArgumentError:
+    return ArgumentError(
+        "save: the names and plain Python values are too long for one file.",
+        expected=f"at most {_LONGEST_HEADER} bytes of text",
+        received=received,
+        fix="turn long lists of numbers into arrays: si.asarray(values)",
+        slug="save-too-long",
+    )
 
 
 def _replace(path: Path, parts: list[bytes | memoryview]) -> None:
@@ -168,12 +178,15 @@ def _replace(path: Path, parts: list[bytes | memoryview]) -> None:
 def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except FileNotFoundError as error:
-        why, slug, cause = "does not exist", "file-not-found", error
     except OSError as error:
-        why, slug, cause = "cannot be read", "file-not-readable", error
-    fix = "check the path; relative ones start at " + os.getcwd()
-    raise _refuse(path, why, "a file that save wrote", cause.strerror or str(cause), slug, fix) from cause
+        missing = isinstance(error, FileNotFoundError)
+        raise FileFormatError(
+            f'load: there is no file "{path}".' if missing else f'load: "{path}" cannot be read.',
+            expected="a file that save wrote",
+            received=error.strerror or str(error),
+            fix="check the path; relative ones start at " + os.getcwd(),
+            slug="file-not-found" if missing else "file-not-readable",
+        ) from error
 
 
 def _refuse(path: Path, why: str, expected: str, received: str, slug: str, fix: str = _AGAIN) -> FileFormatError:

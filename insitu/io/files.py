@@ -75,6 +75,8 @@ def load(path: PathLike) -> Any:
     ------
     FileFormatError
         If there is no such file, or it is cut short, damaged, of another format or of a newer version.
+    ArgumentError
+        If ``path`` is no path.
 
     Examples
     --------
@@ -84,6 +86,14 @@ def load(path: PathLike) -> Any:
     >>> si.load(path)
     Array([1., 2.], dtype=float32)
     """
+    if not isinstance(path, str | os.PathLike):
+        raise ArgumentError(
+            "load: the argument is the path of the file.",
+            expected="load(path) with a str or a path",
+            received=type(path).__name__,
+            fix="pass the file's name",
+            slug="load-path",
+        )
     content = read(path)
     if content.metadata.get("format") != "insitu":
         return {name: si.asarray(a) for name, a in content.tensors.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from insitu.errors import ArgumentError, ShapeError
@@ -94,7 +94,7 @@ class Sequential(Model):
                 fix="model.add(si.nn.Dense(10))",
                 slug="sequential-empty",
             )
-        shape = tuple(input_shape)
+        shape = tuple(input_shape) if isinstance(input_shape, Iterable) else ()
         if not shape or not all(n is None or isinstance(n, int) for n in shape):
             raise ShapeError(
                 f'Sequential "{self.name}": build needs the shape of a batch.',

@@ -34,6 +34,7 @@ class Driver:
             counts = [b.sub(words["columns"], self._c(k * self.v.lanes)) for k in range(self.v.vectors)]
             self.masks = tuple(below(b, b.max(count, self._c(0)), self.v.lanes) for count in counts)
         self.row_offsets = self._row_offsets()
+        self.lane_steps = pack.steps(b, words["lane_leading"], dtype, self.v.lanes) if self.lane_side.along_k else []
 
     def _c(self, value: int) -> Value:
         return self.b.const(value, i64)
@@ -193,10 +194,10 @@ class Driver:
             with loop(b, 0, v.columns, v.lanes) as vector:
                 start = b.add(column, vector.index)
                 first = b.offset(lane_at, b.mul(start, leading), side.dtype)
-                steps = [self._at(leading, r) if r else 0 for r in range(v.lanes)]
+                steps = self.lane_steps
                 if v.narrow:
                     left = b.sub(b.sub(self.w["columns"], self._c(1)), start)  # negative for a vector past the end
-                    steps = [b.mul(b.min(self._c(r), left), leading) for r in range(v.lanes)]
+                    steps = [(0, b.mul(b.min(self._c(r), left), leading)) for r in range(v.lanes)]
                 pack.turn_columns(b, first, steps, b.offset(target, vector.index, self.dtype), v.columns, length, side.dtype, self.dtype)
 
     # -- finished tiles ------------------------------------------------------------------------

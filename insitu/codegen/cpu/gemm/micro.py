@@ -6,7 +6,7 @@ import dataclasses
 
 from insitu import dtypes as dt
 from insitu.codegen.cpu.emitter import Emitter, Value
-from insitu.codegen.cpu.gemm.control import loop
+from insitu.codegen.cpu.gemm.control import loop, opaque
 from insitu.codegen.cpu.gemm.schedule import Variant
 from insitu.errors import InternalError
 
@@ -52,7 +52,7 @@ def tile(b: Emitter, variant: Variant, dtype: DType, rows: Rows, lanes: Lanes, l
 
 
 def _turns(b: Emitter, variant: Variant, dtype: DType, rows: Rows, lanes: Lanes, values: list[Value], turns: int) -> list[Value]:
-    row_at, lane_at, sums = values[0], values[1], list(values[2:])
+    row_at, lane_at, sums = opaque(b, values[0]), opaque(b, values[1]), list(values[2:])
     for turn in range(turns):
         if turn:
             # loads stay in their turn: the scheduler would hoist those of all turns and spill accumulators

@@ -82,21 +82,38 @@ def copy_row(b: Emitter, source: Value, target: Value, length: Value, dtype: DTy
             b.store(read(b, b.offset(source, turn.index, dtype), dtype, to), b.offset(target, turn.index, to))
 
 
-def turn_columns(b: Emitter, start: Value, steps: Sequence[Value | int], target: Value, pitch: int, length: Value, dtype: DType, to: DType) -> None:
-    """Write column c of some rows as a vector to ``target + c*pitch``; row r starts at ``start + steps[r]`` and has ``length`` elements."""
-    lanes = len(steps)
+#: Where a row starts: two distances to be added, so that rows share pointers and registers.
+Step = tuple[Value | int, Value | int]
+
+
+def steps(b: Emitter, leading: Value, dtype: DType, lanes: int) -> list[Step]:
+    """Where each of ``lanes`` rows starts that are ``leading`` elements apart: few pointers for the rows of a group, few distances of groups."""
+    width = group(dtype, lanes)
+    near, far = ([b.mul(leading, b.const(r, i64)) if r else 0 for r in some] for some in (range(width), range(0, lanes, width)))
+    return [(near[r % width], far[r // width]) for r in range(lanes)]
+
+
+def rows(b: Emitter, line: Value, apart: Sequence[Step], dtype: DType) -> list[Value]:
+    """Pointers into the rows whose first one is at ``line``."""
+    pointers = {str(near): b.offset(line, near, dtype) for near in dict(apart)}
+    return [b.offset(pointers[str(near)], far, dtype) for near, far in apart]
+
+
+def turn_columns(b: Emitter, start: Value, apart: Sequence[Step], target: Value, pitch: int, length: Value, dtype: DType, to: DType) -> None:
+    """Write column c of some rows as a vector to ``target + c*pitch``; the first row is at ``start``, and each has ``length`` elements."""
+    lanes = len(apart)
     width = group(to, lanes)
     with either(b, b.cmp("ge", length, b.const(width, i64))) as otherwise:
         last = b.sub(length, b.const(width, i64))
         with loop(b, 0, length, width) as turn:
             at = b.min(turn.index, last)
-            line = b.offset(start, at, dtype)
-            vectors = transpose(b, lambda r: read(b, b.offset(line, steps[r], dtype), dtype, to, width), to, lanes)
+            places = rows(b, b.offset(start, at, dtype), apart, dtype)
+            vectors = transpose(b, lambda r: read(b, places[r], dtype, to, width), to, lanes)
             place = b.offset(target, b.mul(at, b.const(pitch, i64)), to)
             for c, vector in enumerate(vectors):
                 b.store(vector, b.offset(place, c * pitch, to))
         otherwise()
         with loop(b, 0, length, 1) as turn:
-            line, place = b.offset(start, turn.index, dtype), b.offset(target, b.mul(turn.index, b.const(pitch, i64)), to)
-            for r, step in enumerate(steps):
-                b.store(read(b, b.offset(line, step, dtype), dtype, to), b.offset(place, r, to))
+            place = b.offset(target, b.mul(turn.index, b.const(pitch, i64)), to)
+            for r, line in enumerate(rows(b, b.offset(start, turn.index, dtype), apart, dtype)):
+                b.store(read(b, line, dtype, to), b.offset(place, r, to))

@@ -56,12 +56,16 @@ def make_plan(kernels: Sequence[Lowered], outputs: Sequence[Node], inputs: Seque
     order = _ordered(kernels, [(outputs[o], inputs[i]) for o, i in pairs.items()])
     writer = {n: k for k, low in reversed(list(enumerate(order))) for n in writes(low)}
     last_reader = {n: k for k, low in enumerate(order) for n in reads(low)}
-    donated = {}
+    wanted: dict[int, dict[Node, Node]] = {}
     for o, i in pairs.items():
         at = writer.get(outputs[o])
         if at is not None and last_reader.get(inputs[i], at) <= at and _may_overwrite(order[at], outputs[o], inputs[i]):
-            donated[o] = i
-    overwritten = {outputs[o]: inputs[i] for o, i in donated.items()}
+            wanted.setdefault(at, {})[outputs[o]] = inputs[i]
+    overwritten: dict[Node, Node] = {}
+    for at, olds in wanted.items():
+        order[at] = _reading_first(order[at], olds)
+        overwritten |= olds
+    donated = {o: i for o, i in pairs.items() if outputs[o] in overwritten}
     rounds = _rounds(order, overwritten)
     offsets, arena = _arena(order, rounds, set(outputs))
     return Plan(order, rounds, offsets, arena, donated)
@@ -132,6 +136,50 @@ def _may_overwrite(low: Lowered, new: Node, old: Node) -> bool:
     names = {n: b.name for b, n in zip(low.kernel.buffers, low.arguments, strict=False)}
     spots = set(_places(low.kernel.body, names[new], names[old]))
     return len(spots) == 1
+
+
+def _reading_first(low: Lowered, olds: dict[Node, Node]) -> Lowered:
+    """The kernel with its stores in such an order that each old value is read before it is overwritten.
+
+    For a variable ``m`` and a result that needs the old ``m``, too::
+
+        y0[i] = x0[i] + x1[i]              y1[i] = x0[i] * 2
+        y1[i] = x0[i] * 2                  y0[i] = x0[i] + x1[i]         (y0 is the memory of x0)
+
+    Wishes for which there is no such order are taken out of ``olds``.
+    """
+    names = {n: b.name for b, n in zip(low.kernel.buffers, low.arguments, strict=False)}
+    left = [s for s in _statements(low.kernel) if isinstance(s, nest.Store)]
+    old_of = {names[new]: names[old] for new, old in olds.items() if old in names}
+    readers = {old: {s.buffer for s in left if _loads(s.value, old)} for old in old_of.values()}
+    made: list[nest.Stmt] = []
+    while left:
+        remaining = {s.buffer for s in left}
+        free = [s for s in left if not (readers.get(old_of.get(s.buffer, ""), set()) & remaining) - {s.buffer}]
+        chosen = free or left[:1]
+        if not free:
+            gone = old_of.pop(chosen[0].buffer)
+            for new in [new for new, old in olds.items() if names.get(old) == gone]:
+                del olds[new]
+        made += chosen
+        left = [s for s in left if s not in chosen]
+    first = [s for s in _statements(low.kernel) if not isinstance(s, nest.Store)]
+    return dataclasses.replace(low, kernel=_replaced(low.kernel, (*first, *made)))
+
+
+def _statements(kernel: nest.Kernel) -> tuple[nest.Stmt, ...]:
+    """The statements of a kernel's innermost body: of its one loop over lanes, of a contraction's epilogue, or its own."""
+    last = kernel.body[-1] if kernel.body else None
+    return last.epilogue if isinstance(last, nest.Contract) else last.body if isinstance(last, nest.Loop) else kernel.body
+
+
+def _replaced(kernel: nest.Kernel, statements: tuple[nest.Stmt, ...]) -> nest.Kernel:
+    last = kernel.body[-1]
+    if isinstance(last, nest.Contract):
+        return dataclasses.replace(kernel, body=(dataclasses.replace(last, epilogue=statements),))
+    if isinstance(last, nest.Loop):
+        return dataclasses.replace(kernel, body=(*kernel.body[:-1], dataclasses.replace(last, body=statements)))
+    return dataclasses.replace(kernel, body=statements)
 
 
 def _places(body: Sequence[nest.Stmt], new: str, old: str) -> list[object]:

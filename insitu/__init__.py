@@ -18,7 +18,7 @@ import importlib
 import math as _math
 from typing import TYPE_CHECKING, Any
 
-from insitu import errors
+from insitu import errors, tracebacks
 from insitu.array import contraction as _contraction
 from insitu.array import creation as _creation
 from insitu.array import elementwise as _elementwise
@@ -69,6 +69,8 @@ if TYPE_CHECKING:
     from insitu import data, io, nn, optim
     from insitu.array.compile import compile
     from insitu.pages import explain
+
+tracebacks.install()
 
 __array_api_version__ = "2024.12"
 

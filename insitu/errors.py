@@ -79,10 +79,15 @@ class InsituWarning(UserWarning):
     """Something that works, but surely not as meant."""
 
 
+def is_inside(file: str) -> bool:
+    """Whether a source file belongs to insitu."""
+    return file.startswith(_HERE)
+
+
 def user_frame() -> FrameType | None:
     """The innermost frame that does not belong to insitu (None at the interpreter's top)."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_HERE):
+    while frame is not None and is_inside(frame.f_code.co_filename):
         frame = frame.f_back
     return frame
 

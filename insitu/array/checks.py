@@ -93,6 +93,21 @@ def shape_argument(function: str, shape: Any) -> tuple[int, ...]:
     )  # fmt: skip
 
 
+def function_argument(caller: str, function: Any) -> None:
+    """Refuse what cannot be called.
+
+    Raises
+    ------
+    ArgumentError
+        If it is no function.
+    """
+    if not callable(function):
+        raise ArgumentError(
+            f"{caller} takes a function of arrays.", expected="a function, such as lambda x: si.sum(x * x)", received=repr(function),
+            fix=f"pass the function itself, not its result: si.{caller}(f)", slug="not-a-function",
+        )  # fmt: skip
+
+
 def floating(node: Node) -> Node:
     """The node itself if it is floating, else converted to float32."""
     return node if node.aval.dtype.is_float else ops.cast(node, dt.float32)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from insitu.array.array import Array
+from insitu.array.checks import function_argument
 from insitu.array.creation import asarray
 from insitu.array.evaluate import evaluate_nodes, history_kept, keep_history
 from insitu.array.tree import flatten, unflatten
@@ -308,4 +309,5 @@ def compile(function: Callable[..., Any]) -> CompiledFunction:
     >>> f(si.asarray([3.0, 4.0]))
     Array(25., dtype=float32)
     """
+    function_argument("compile", function)
     return CompiledFunction(function)

@@ -37,8 +37,12 @@ def full(shape: int | Sequence[int], fill_value: Any, *, dtype: Any = None, devi
     Array([[7., 7.],
            [7., 7.]], dtype=float32)
     """
-    check_device("full", device)
-    dims = shape_argument("full", shape)
+    return _filled("full", shape, fill_value, dtype, device)
+
+
+def _filled(function: str, shape: Any, fill_value: Any, dtype: Any, device: Any) -> Array:
+    check_device(function, device)
+    dims = shape_argument(function, shape)
     if not scalars.is_scalar(fill_value):
         node = node_of(fill_value)
         return Array(ops.broadcast_to(node if dtype is None else ops.cast(node, as_dtype(dtype)), dims))
@@ -55,17 +59,17 @@ def zeros(shape: int | Sequence[int], *, dtype: Any = dt.float32, device: Any = 
     >>> si.zeros(3)
     Array([0., 0., 0.], dtype=float32)
     """
-    return full(shape, 0, dtype=dt.float32 if dtype is None else dtype, device=device)
+    return _filled("zeros", shape, 0, dt.float32 if dtype is None else dtype, device)
 
 
 def ones(shape: int | Sequence[int], *, dtype: Any = dt.float32, device: Any = None) -> Array:
     """An array of ones, float32 by default."""
-    return full(shape, 1, dtype=dt.float32 if dtype is None else dtype, device=device)
+    return _filled("ones", shape, 1, dt.float32 if dtype is None else dtype, device)
 
 
 def empty(shape: int | Sequence[int], *, dtype: Any = dt.float32, device: Any = None) -> Array:
     """An array of zeros: results never depend on what was in memory before."""
-    return zeros(shape, dtype=dtype, device=device)
+    return _filled("empty", shape, 0, dt.float32 if dtype is None else dtype, device)
 
 
 def full_like(x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 from insitu import dtypes as dt
 from insitu import ops
 from insitu.array.array import Array
-from insitu.array.checks import whole
+from insitu.array.checks import function_argument, whole
 from insitu.array.convert import asarray
 from insitu.array.evaluate import keep_history
 from insitu.array.tree import Structure, describe, flatten, unflatten
@@ -56,6 +56,7 @@ def grad(function: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = Fal
     >>> si.grad(si.grad(lambda x: x ** 3))(2.0)
     Array(12., dtype=float32)
     """
+    function_argument("grad", function)
     both = value_and_grad(function, argnums, has_aux)
 
     @functools.wraps(function)
@@ -81,6 +82,8 @@ def value_and_grad(function: Callable[..., Any], argnums: ArgNums = 0, has_aux: 
     (Array(5., dtype=float32), Array([2., 4.], dtype=float32))
     """
     name = getattr(function, "__name__", "function")
+
+    function_argument("value_and_grad", function)
 
     @functools.wraps(function)
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:

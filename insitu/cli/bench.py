@@ -58,7 +58,8 @@ def _best(function: Callable[..., Any], arguments: tuple[si.Array, ...], seconds
 
 def show(report: dict[str, Any]) -> str:
     """The figures as text."""
-    lines = [f"This machine on {report['threads']} threads: {report['peak_gflops']:.0f} GFLOP/s (float32), {report['memory_gbs']:.0f} GB/s from memory."]
+    can = f"{report['peak_gflops']:.0f} GFLOP/s (float32), {report['memory_gbs']:.0f} GB/s from memory"
+    lines = [f"This machine on {report['threads']} threads: {can}."]
     for name, found in report["products"].items():
         lines.append(f"  product {name:<12} {found['gflops']:>6.0f} GFLOP/s  {found['share_of_peak']:.0%} of the peak")
     for name, found in report["kernels"].items():

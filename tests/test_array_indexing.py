@@ -203,3 +203,35 @@ def test_gradients_pass_through_indexing_and_updates() -> None:
         np.testing.assert_array_equal(g, expected)
         g = si.grad(lambda u, place=place: (x.at[place].add(u) * 3).sum())(si.asarray(1.0, dtype="float64"))
         assert g == 3 * x[place].size
+
+
+def test_a_slice_in_one_stretch_shares_memory_and_needs_no_program() -> None:
+    from insitu.array import evaluate
+
+    a = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    x = si.asarray(a)
+    programs = len(evaluate._programs)
+    for key in (0, slice(1, 2), (1, 2), (1, slice(1, 3)), (0, 1, slice(2, 4)), (1, 2, 3), (Ellipsis,), (0, None), slice(0, 2)):
+        np.testing.assert_array_equal(np.asarray(x[key]), a[key])
+    assert len(evaluate._programs) == programs
+    start = np.asarray(x).ctypes.data
+    assert np.asarray(x[1, 1:]).ctypes.data == start + 4 * (12 + 4)
+    for key in ((slice(None), 1), (slice(None), slice(0, 2)), (0, slice(None), 1), slice(None, None, -1)):
+        np.testing.assert_array_equal(np.asarray(x[key]), a[key])
+
+
+def test_a_shared_slice_outlives_its_array_and_is_differentiable() -> None:
+    part = (si.asarray(np.arange(10_000, dtype=np.float32)) * 1)[5000:5002]
+    assert np.asarray(part).tolist() == [5000.0, 5001.0]
+    x = si.asarray([[1.0, 2.0], [3.0, 4.0]])
+    assert np.asarray(si.grad(lambda v: si.sum(v[1] ** 2))(x)).tolist() == [[0, 0], [6, 8]]
+    v = si.Variable(np.zeros((3, 2), np.float32))
+
+    @si.compile
+    def step():
+        v.assign(v.value + 1)
+
+    step()
+    row = v.value[1]
+    step()
+    assert np.asarray(row).tolist() == [1, 1] and np.asarray(v.value).tolist() == [[2, 2]] * 3

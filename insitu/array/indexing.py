@@ -15,7 +15,7 @@ from insitu.array.array import Array, owned
 from insitu.array.checks import whole
 from insitu.array.convert import asarray
 from insitu.errors import IndexingError, TraceError, UserError
-from insitu.graph.node import INPUT, Node, topological
+from insitu.graph.node import INPUT, Node, aval, leaf, topological
 
 Host = np.ndarray[Any, Any]
 
@@ -98,7 +98,28 @@ def _basic(x: Node, key: tuple[Any, ...]) -> Node | None:
         stops.append(stop)
         steps.append(step)
         axis += 1
+    if x.memory is not None and x.prim is INPUT:
+        first = _stretch(x.aval.shape, starts, stops, steps)
+        if first is not None:
+            av = aval(tuple(out), x.aval.dtype)
+            return leaf(av, x.memory.part(first * av.dtype.itemsize, av.nbytes))
     return _reshaped(ops.slice_(x, starts, stops, steps), tuple(out))
+
+
+def _stretch(shape: tuple[int, ...], starts: list[int], stops: list[int], steps: list[int]) -> int | None:
+    """The first element of a slice that lies in one stretch of memory; None for any other slice.
+
+    The slice of a known value then shares its memory, and a loop over ``x[i : i + 100]`` needs no program per position.
+    """
+    first, stride, whole = 0, 1, True
+    for n, start, stop, step in zip(reversed(shape), reversed(starts), reversed(stops), reversed(steps), strict=True):
+        count = stop - start
+        if step != 1 or count <= 0 or (count > 1 and not whole):
+            return None
+        whole = whole and count == n
+        first += start * stride
+        stride *= n
+    return first
 
 
 # -- reading the key ------------------------------------------------------------------------------------

@@ -175,7 +175,9 @@ def register(cls: type[Primitive]) -> Primitive:
     return made
 
 
+#: Results of shape rules; emptied when it has grown this large, as slices at ever new places make it grow.
 _inferred: dict[tuple[Any, ...], Aval] = {}
+_INFERRED_LIMIT = 1 << 16
 
 
 def apply(prim: Primitive, inputs: tuple[Node, ...], attrs: Attrs = ()) -> Node:
@@ -189,6 +191,8 @@ def apply(prim: Primitive, inputs: tuple[Node, ...], attrs: Attrs = ()) -> Node:
     key = (prim, attrs, *[n.aval for n in inputs])
     found = _inferred.get(key)
     if found is None:
+        if len(_inferred) >= _INFERRED_LIMIT:
+            _inferred.clear()
         found = _inferred[key] = prim.infer(attrs, *[n.aval for n in inputs])
     return Node(prim, inputs, attrs, found)
 

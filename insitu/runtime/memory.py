@@ -58,6 +58,18 @@ class Memory:
     def __repr__(self) -> str:
         return f"Memory({self.nbytes} bytes at {self.ptr:#x})"
 
+    def part(self, offset: int, nbytes: int) -> Memory:
+        """A stretch of the block, which it keeps alive.
+
+        Raises
+        ------
+        InternalError
+            If the stretch is not inside the block.
+        """
+        if offset < 0 or offset + nbytes > self.nbytes:
+            raise InternalError(f"bytes {offset} to {offset + nbytes} are not inside {self!r}")
+        return Memory(self.ptr + offset, nbytes, nbytes, None, self)
+
     def view(self, shape: Sequence[int], dtype: Any, writable: bool = False) -> np.ndarray[Any, Any]:
         """The block as a C-contiguous NumPy array that shares it and keeps it alive.
 

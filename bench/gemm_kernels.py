@@ -32,7 +32,8 @@ NETS = [
     (100, 10, 25, "nt"), (256, 784, 1024, "nn"), (784, 256, 1024, "tn"), (256, 1024, 1024, "nn"), (1024, 256, 1024, "tn"),
     (256, 1024, 1024, "nt"), (256, 1024, 10, "nn"), (1024, 256, 10, "tn"), (256, 10, 1024, "nt"),
     (1, 1024, 1024, "nn"), (1, 1024, 1024, "nt"), (1024, 1024, 1, "nn"), (4, 1024, 1024, "nn"),
-    (4, 4096, 4096, "nn"), (1, 4096, 4096, "nn"), (1, 4096, 4096, "nt"),
+    (4, 4096, 4096, "nn"), (1, 4096, 4096, "nn"), (1, 4096, 4096, "nt"), (2, 1024, 1024, "nt"), (4, 1024, 1024, "nt"), (8, 1024, 1024, "nt"),
+    (10, 1024, 1024, "nt"), (1024, 1000, 1, "nn"), (1024, 1000, 3, "nn"),
 ]  # fmt: skip
 _alive: list[Any] = []
 
@@ -128,7 +129,8 @@ def measure(m: int, k: int, n: int, case: str, dtype: dt.DType, target: Target, 
     error = float(np.abs(c - other).max() / np.abs(other).max())
     v = gemm.choose(kernel(m, k, n, case, dtype).body[0], target).variant  # type: ignore[arg-type]
     ours, numpy_rate, top = gflop / best[0], gflop / best[1], burnt / best[2]
-    tile = f"{'m' if v.swap else 'n'} {v.rows}x{v.vectors} {'P' if v.pack_rows else '-'}{'P' if v.pack_lanes else '-'}{'M' if v.narrow else '-'}"
+    how = "M" if v.narrow else "S" if v.stream else "T" if v.turn else "-"
+    tile = f"{'m' if v.swap else 'n'} {v.rows}x{v.vectors} {'P' if v.pack_rows else '-'}{'P' if v.pack_lanes else '-'}{how}"
     speed = f"{best[0] * 1e6:9.1f} us {ours:7.1f} GFLOP/s {100 * ours / top:6.1f} % of {top:5.1f}   numpy x{ours / numpy_rate:5.2f}"
     return f"{m:5d} {k:5d} {n:5d} {case}  {speed}   {tile:14s} emit {emit:4.1f} llvm {took:4.0f} ms  err {error:.0e}"
 

@@ -121,6 +121,8 @@ class Graph:
         pair = [x, self.mate(x)]
         self.rng.shuffle(pair)
         name = self.rng.choice((*BINARY, "pow", "copysign", "atan2", "mod"))
+        if name == "copysign":  # the sign of NaN is the CPU's business
+            pair[1] = ops.where(ops.isnan(pair[1]), ops.constant(1, x.dtype), pair[1])
         self.keep(getattr(ops, name)(*pair))
 
     def chain(self) -> None:
@@ -146,6 +148,7 @@ class Graph:
     def convert(self) -> None:
         x = self.pick()
         if self.rng.random() < 0.15 and x.dtype in (dt.float32, dt.int32, dt.uint32):
+            x = ops.where(ops.isnan(x), ops.constant(1, x.dtype), x) if x.dtype.is_float else x  # so are its other bits
             self.keep(ops.bitcast(x, self.rng.choice((dt.float32, dt.int32, dt.uint32))))
         else:
             self.keep(ops.cast(x, self.rng.choice((*FLOATS, *INTEGERS, dt.bool_))))
@@ -295,8 +298,9 @@ class Graph:
         if not x.shape[axis]:
             return
         if self.rng.random() < 0.5:
-            at = self._indices(tuple((n if self.rng.random() < 0.7 else 1) if k != axis else self.rng.choice((1, 2, 5)) for k, n in enumerate(x.shape)))
-            self.keep(ops.take_along_axis(x, at, axis))
+            rows = [n if self.rng.random() < 0.7 else 1 for n in x.shape]
+            rows[axis] = self.rng.choice((1, 2, 5))
+            self.keep(ops.take_along_axis(x, self._indices(tuple(rows)), axis))
         else:
             self.keep(ops.take(x, self._indices(self.shape(self.rng.randint(0, 2))), axis))
 

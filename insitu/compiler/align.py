@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from insitu.codegen import nest
@@ -29,6 +30,8 @@ def aligned(group: Group, node: Node, home: dict[Node, Group]) -> bool:
     it at another position, for example transposed, must wait until it is stored. An element-wise value
     could be computed once more at the other position; that is done only where it costs next to nothing.
     """
+    if node.prim.kind == "map" and all(_plain(i, node, group, home) for i in node.inputs):
+        return True
     outer = _symbols("o", group.shape)
     row = outer + _symbols("w", group.row)
     probe = _Probe(group, home, outer, row)
@@ -39,8 +42,14 @@ def aligned(group: Group, node: Node, home: dict[Node, Group]) -> bool:
             probe.read_inputs(node, row if node.shape == group.shape + group.row else outer)
     except _Misaligned:
         return False
-    few = node.aval.size * AGAIN <= group.nodes[0].aval.size  # only some elements are needed again
+    few = node.aval.size * AGAIN <= math.prod(group.shape + group.row)  # only some elements are needed again
     return probe.again <= (_EXPENSIVE_COST if few else 1) * AGAIN
+
+
+def _plain(x: Node, user: Node, group: Group, home: dict[Node, Group]) -> bool:
+    """Whether an input is a member of the user's shape, or lies in memory."""
+    where = home.get(x)
+    return x.shape == user.shape if where is group else where is not None or x.memory is not None or x.prim.kind == "leaf"
 
 
 def _reduced(group: Group, node: Node, outer: Index) -> Index:

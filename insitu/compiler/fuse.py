@@ -14,7 +14,8 @@ alone    one node                      scans, sorts, scatters, positions of extr
 ======== ============================= =========================================================
 
 A node may join a group that is not earlier than every group its inputs live in; so groups can run
-in the order in which they were made, and no cycle can arise.
+in the order in which they were made, and no cycle can arise. An element-wise node that follows from leaves alone
+waits for its first user and joins that one's group.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ INLINE_LIMIT = 48
 CANDIDATES = 8
 #: Views that are always computed where they are read.
 CHEAP_VIEWS = frozenset({"reshape", "permute", "broadcast_to", "slice", "pad", "concat", "constant", "iota", "take", "take_along"})
+_PLAIN = frozenset({"map", "view", "reduce"})
 #: Views whose positions are values.
 GATHERS = frozenset({"take", "take_along"})
 
@@ -87,7 +89,8 @@ class _Grouping:
         self.constant: set[Node] = set()
         self.home: dict[Node, Group] = {}
         self.level: dict[Node, int] = {}
-        self.weight: dict[Node, int] = {}
+        self.weight: dict[Node, int] = {}  # nodes without a home: of how many such nodes they consist, each counted as often as read
+        self.waiting: dict[Node, None] = {}
         self.depth: dict[Node, int] = {}
         self.groups: list[Group] = []
         self.sharing: dict[Node, dict[int, None]] = {}
@@ -96,22 +99,24 @@ class _Grouping:
     def run(self) -> list[Group]:
         for n in self.order:
             if n.prim.kind == "leaf" or n.memory is not None:
-                self.level[n] = -1
                 continue
-            self.level[n] = max([self._available(i) for i in n.inputs], default=-1)
             if self._follows_from_constants(n):
                 self.constant.add(n)
-            weight = 1 + sum([self.weight.get(i, 0) for i in n.inputs])
-            if n in self.outputs or weight > INLINE_LIMIT or not self._inlined(n):
+            self.weight[n] = 1 + sum([self.weight.get(i, 0) for i in n.inputs])
+            if n in self.outputs or self.weight[n] > INLINE_LIMIT or not self._inlined(n):
                 self._place(n)
-            else:
-                self.weight[n] = weight
         choose_stored(self.groups, self.home, self.order, self.outputs, self.operands)
-        return [g for g in self.groups if g.stored]
+        return [_without_unneeded(g) for g in self.groups if g.stored]
+
+    def _inputs_available(self, n: Node) -> int:
+        return max([self._available(i) for i in n.inputs], default=-1)
 
     def _available(self, n: Node) -> int:
+        """The number of the last group that the node's value needs."""
         home = self.home.get(n)
-        return home.number if home is not None else self.level[n]
+        if home is not None:
+            return home.number
+        return self._inputs_available(n) if n in self.weight else -1
 
     # -- inlining ----------------------------------------------------------------------------
     def _inlined(self, n: Node) -> bool:
@@ -138,14 +143,14 @@ class _Grouping:
         return n.prim.kind in ("view", "map") and bool(n.inputs) and n.prim.name not in EXPENSIVE and all(i in self.constant for i in n.inputs)
 
     def _stored_leaf(self, n: Node) -> bool:
-        while n.prim.name in ("reshape", "broadcast_to") and n.memory is None:
-            n = n.inputs[0]
+        while n.memory is None and (n.prim.name in ("reshape", "broadcast_to") or (n.prim.name in GATHERS and n.inputs[0] in self.constant)):
+            n = n.inputs[-1]  # of a gather from constants that is the position
         return n.memory is not None or n.prim.kind in ("leaf", "contract")
 
     def _cheap_again(self, n: Node) -> bool:
         """One cheap operation on stored values: reading its inputs again costs no more than reading its result."""
         tensors = [i for i in n.inputs if i not in self.constant]
-        return len(tensors) == 1 and tensors[0].aval.nbytes <= 4 * n.aval.nbytes and all(u.prim.kind == "map" for u in self.users[n])
+        return len(tensors) == 1 and tensors[0].aval.nbytes <= 4 * n.aval.nbytes and all(u.prim.kind in _PLAIN for u in self.users[n])
 
     def _absorbs(self, user: Node, n: Node) -> bool:
         """Whether the one user reads each element of ``n`` at most once or so, so that nothing is computed twice."""
@@ -164,30 +169,57 @@ class _Grouping:
         return (user.prim.kind == "reduce" and not _is_row(user)) or (user.prim.kind == "scan" and seen is n)
 
     # -- placing -----------------------------------------------------------------------------
-    def _place(self, n: Node) -> None:
-        kind = n.prim.kind
-        target: Group | None = None
-        if kind in ("map", "view"):
-            target = self._find(n, n.aval.size <= 64, self._takes_map)
-        elif kind == "reduce" and _is_row(n):
-            target = self._find(n, n.aval.size <= 64, self._takes_row_reduce)
-            if target is not None and target.kind == "map":
-                self._close(target)
-                target.kind, target.shape, target.row = "rows", n.shape, n.inputs[0].shape[n.ndim :]
-                self._offer(target)
-        elif kind == "reduce":
-            target = self._find(n, True, lambda g, n: g.kind == "map" and g.shape == n.shape)
+    def _place(self, n: Node, waits: bool = True) -> None:
+        """Put the node into a group: one that fits, or else a new one.
+
+        An element-wise node that follows from leaves alone could go anywhere: it waits, to be computed
+        together with its first user.
+        """
+        self.level[n] = self._inputs_available(n)
+        target = self._target(n)
+        if target is None and waits and self._may_wait(n):
+            self.waiting[n] = None
+            return
+        before = self._waiting_below(n)
+        if before:
+            group = target or self._fresh(n)
+            if self._admit(before, n, group):
+                if target is None:
+                    target = self._register(group)
+            else:
+                for m in before:
+                    if m in self.waiting:
+                        self._place(m, waits=False)
+                self.level[n] = self._inputs_available(n)
+                target = self._target(n)
         if target is None:
-            target = self._new(n)
-        target.nodes.append(n)
-        self.home[n] = target
-        self.depth[n] = self._depth_in(target, n)
-        for i in n.inputs:
-            self.sharing.setdefault(i, {})[target.number] = None
-        if len(target.nodes) == GROUP_LIMIT:
+            target = self._register(self._fresh(n))
+        if target.kind == "map" and n.prim.kind == "reduce" and _is_row(n):
+            self._close(target)
+            target.kind, target.shape, target.row = "rows", n.shape, n.inputs[0].shape[n.ndim :]
+            self._offer(target)
+        self._enter(n, target)
+        self._settled(n)
+        if len(target.nodes) >= GROUP_LIMIT:
             self._close(target)
 
-    def _new(self, n: Node) -> Group:
+    def _enter(self, n: Node, target: Group) -> None:
+        target.nodes.append(n)
+        self.depth[n] = self._depth_in(target, n)
+        self.home[n] = target
+
+    def _target(self, n: Node) -> Group | None:
+        """The group that takes the node as things stand."""
+        if n.prim.kind in ("map", "view"):
+            return self._find(n, n.aval.size <= 64, self._takes_map)
+        if n.prim.kind != "reduce":
+            return None
+        if _is_row(n):
+            return self._find(n, n.aval.size <= 64, self._takes_row_reduce)
+        return self._find(n, True, lambda g, n: g.kind == "map" and g.shape == n.shape)
+
+    def _fresh(self, n: Node) -> Group:
+        """A group for the node, not among the others yet."""
         kind: str = "map"
         row: Shape = ()
         if n.prim.kind == "contract":
@@ -196,10 +228,50 @@ class _Grouping:
             kind = "alone"
         elif n.prim.kind == "reduce" and _is_row(n):
             kind, row = "rows", n.inputs[0].shape[n.ndim :]
-        made = Group(len(self.groups), kind, n.shape, row)
+        return Group(len(self.groups), kind, n.shape, row)
+
+    def _register(self, made: Group) -> Group:
         self.groups.append(made)
         self._offer(made)
         return made
+
+    # -- waiting -----------------------------------------------------------------------------
+    def _may_wait(self, n: Node) -> bool:
+        free = self.level[n] < 0 and n.prim.kind in ("map", "view") and n not in self.outputs and n not in self.operands
+        return free and self.weight[n] <= INLINE_LIMIT
+
+    def _waiting_below(self, n: Node) -> list[Node]:
+        """Nodes that have waited for this one, in order."""
+        if not self.waiting:
+            return []
+        return [m for m in topological([n], lambda m: m in self.home or m.memory is not None) if m in self.waiting and m is not n]
+
+    def _admit(self, before: Sequence[Node], n: Node, target: Group) -> bool:
+        """Let the nodes that have waited for ``n`` enter its group; False, and nothing done, if one does not fit."""
+        count = len(target.nodes)
+        shapes = {target.shape + target.row} | ({target.shape} if target.kind == "rows" else set())
+        fits = target.kind != "alone" and count + len(before) < GROUP_LIMIT
+        for m in before:
+            fits = fits and m.shape in shapes and self._available(m) <= target.number and self._depth_in(target, m) <= DEPTH_LIMIT
+            if not fits or not aligned(target, m, self.home):
+                fits = False
+                break
+            self._enter(m, target)
+        if not fits or self._depth_in(target, n) > DEPTH_LIMIT or not aligned(target, n, self.home):
+            for m in target.nodes[count:]:
+                del self.home[m], self.depth[m]
+            del target.nodes[count:]
+            return False
+        for m in before:
+            self._settled(m)
+        return True
+
+    def _settled(self, n: Node) -> None:
+        """The node's group is final."""
+        del self.weight[n]
+        self.waiting.pop(n, None)
+        for i in n.inputs:
+            self.sharing.setdefault(i, {})[self.home[n].number] = None
 
     def _offer(self, g: Group) -> None:
         """Let nodes of the group's shapes find it."""
@@ -250,6 +322,22 @@ class _Grouping:
         if g.kind == "rows":
             return g.shape == n.shape and g.shape + g.row == full
         return g.kind == "map" and g.shape == full and g.number == self.level[n] and all(m.prim.kind in ("map", "view") for m in g.nodes)
+
+
+def _without_unneeded(g: Group) -> Group:
+    """The group without members of which nothing is stored: their readers compute them."""
+    needed: set[Node] = set()
+    inlined: set[Node] = set()
+    members = set(g.nodes)
+    stack = list(g.stored)
+    while stack:
+        n = stack.pop()
+        if n not in needed and n not in inlined:
+            (needed if n in members else inlined).add(n)
+            if n.memory is None:
+                stack.extend(n.inputs)
+    g.nodes = [n for n in g.nodes if n in needed]
+    return g
 
 
 def _operands(order: Sequence[Node]) -> set[Node]:

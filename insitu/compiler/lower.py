@@ -82,7 +82,7 @@ class Lowerer:
         if (node, index) in self.kept:
             return self.kept[node, index]
         if node.memory is not None or node.prim.kind == "leaf" or (node in self.stored and node not in self.own):
-            return nest.load(self.buffer(node), ravel(index, node.shape), node.dtype, guard)
+            return self.load(node, index, guard)
         if node.prim.kind == "view":
             return node.prim.element(node, index, lambda i, at, g=None: self.value(node.inputs[i], tuple(at), g), guard)
         if node.prim.kind != "map":
@@ -90,6 +90,10 @@ class Lowerer:
         args = [self.value(i, _broadcast(index, node.shape, i.shape), guard) for i in node.inputs]
         args = [nest.cast(a, a.dtype.compute) for a in args]
         return nest.cast(node.prim.scalar(node.attrs, node.dtype, *args), node.dtype)
+
+    def load(self, node: Node, index: Index, guard: Expr | None) -> Expr:
+        """The element of a value that lies in memory."""
+        return nest.load(self.buffer(node), ravel(index, node.shape), node.dtype, guard)
 
     def buffer(self, node: Node) -> str:
         """The name of the buffer that the node is read from."""

@@ -21,6 +21,9 @@ def strided(node: Node, stored: set[Node]) -> nest.Operand | None:
     """
     low = Lowerer(stored, ())
     batch = node.shape[:-2]
+    if (node in stored or node.memory is not None or node.prim.kind == "leaf") and min(node.shape) > 1:
+        rows, columns = node.shape[-2:]
+        return nest.Operand(low.buffer(node), node.dtype, rows * columns if math.prod(batch) > 1 else 0, columns, 1)
     b, i, j = (nest.axis(n, e) for n, e in zip("bij", (math.prod(batch), *node.shape[-2:]), strict=True))
     try:
         x = low.value(node, (*unravel(b, batch), i, j))

@@ -280,6 +280,7 @@ RULES: Mapping[str, Sequence[Rule]] = {
     "pad": (pad_again,),
     "concat": (concat_less,),
     "take": (take_same,),
+    "take_along": (take_same,),
     "iota": (first_position,),
     "bitcast": (bits_again,),
 }

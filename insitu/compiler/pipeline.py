@@ -12,6 +12,7 @@ from insitu.compiler.canonical import chunk_reductions
 from insitu.compiler.fuse import Group, group
 from insitu.compiler.lower import Lowered, lower_map, lower_rows
 from insitu.compiler.lower_special import lower_alone, lower_contract
+from insitu.compiler.lower_tiles import lower_turned
 from insitu.compiler.operands import store_operands
 from insitu.compiler.plan import Plan, make_plan
 from insitu.compiler.report import report
@@ -98,8 +99,13 @@ def compile_graph(outputs: Sequence[Node], inputs: Sequence[Node], target: Targe
 
 def _passes(outputs: Sequence[Node]) -> list[Node]:
     graph = list(outputs)
+    simplified: list[Node] = []
     for one in PASSES:
+        if one is simplify and graph == simplified:
+            continue  # nothing has changed since
         graph = one(graph)
+        if one is simplify:
+            simplified = graph
         if config.verify:
             verify(graph)
     return graph
@@ -111,8 +117,10 @@ def _lower(groups: Sequence[Group]) -> list[Lowered]:
     for g in groups:
         if g.kind == "alone":
             out += lower_alone(g, stored)
+        elif g.kind == "map":
+            out.append(lower_turned(g, stored) or lower_map(g, stored))
         else:
-            out.append({"map": lower_map, "rows": lower_rows, "contract": lower_contract}[g.kind](g, stored))
+            out.append({"rows": lower_rows, "contract": lower_contract}[g.kind](g, stored))
     return out
 
 
@@ -124,5 +132,5 @@ def _launches(plan: Plan, generated: Sequence[Generated], outputs: Sequence[Node
     for low, made, when in zip(plan.order, generated, plan.rounds, strict=True):
         if made.units:
             args = tuple([slots[n] for n in low.arguments])
-            out.append(Launch(made.code, args, made.words, made.units, made.grain, made.scratch_bytes, when))
+            out.append(Launch(made.code, args, made.words, made.units, made.grain, made.scratch_bytes, when, made.shared))
     return out

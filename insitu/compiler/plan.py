@@ -131,6 +131,8 @@ def _may_overwrite(low: Lowered, new: Node, old: Node) -> bool:
     """Whether the last kernel that reads the old value reads each element only where it replaces it."""
     if low.group.kind not in ("map", "contract"):
         return False
+    if not any(isinstance(s, nest.Store) for s in _statements(low.kernel)):
+        return False  # tiles: an element is read in another loop than the one that writes it
     if old not in reads(low):
         return True
     names = {n: b.name for b, n in zip(low.kernel.buffers, low.arguments, strict=False)}

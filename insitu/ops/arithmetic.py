@@ -9,6 +9,8 @@ import numpy as np
 
 from insitu import dtypes as dt
 from insitu import ops
+from insitu.codegen import nest
+from insitu.dtypes import DType
 from insitu.graph.node import REGISTRY, Attrs, Node, apply, register
 from insitu.ops.elementwise import Binary, Sample, Unary, Values, binary, draw, in_double, number, unbroadcast
 
@@ -293,6 +295,18 @@ class Pow(Binary):
         slope = ops.where(ops.eq(b, zero), zero, ops.mul(b, ops.pow(a, ops.sub(b, one))))
         growth = ops.mul(ops.log(ops.where(ops.eq(a, zero), one, a)), node)
         return unbroadcast(node, ops.mul(ct, slope), ops.mul(ct, growth))
+
+    def scalar(self, attrs: Attrs, dtype: DType, *args: nest.Expr) -> nest.Expr:
+        """The powers that a constant exponent turns into products and a quotient are these for any exponent, too."""
+        x, y = args
+        out = nest.op("pow", x, y)
+        known = y.args[0] if y.op == "cast" else y
+        if not dtype.is_float or (known.op == "const" and known.attr not in (2, 3, -1)):
+            return out
+        square = nest.op("mul", x, x)
+        for value, simple in ((2, square), (3, nest.op("mul", square, x)), (-1, nest.op("div", nest.const(1, x.dtype), x))):
+            out = nest.op("select", nest.op("eq", y, nest.const(value, y.dtype)), simple, out)
+        return out
 
     def reference(self, attrs: Attrs, *arrays: Values) -> Values:
         return in_double(_power, *arrays)

@@ -206,6 +206,81 @@ def scatter(x: Node, indices: Node, updates: Node, how: str = "add") -> Node:
     return apply(_SCATTER, (x, indices, updates), (how,))
 
 
+@register
+class TakeAlong(Primitive):
+    """``out[a, i, b] = x[a, indices[a, i, b], b]`` for positions a before the axis, b after it; extents of 1 of the indices stretch."""
+
+    name = "take_along"
+    meaning = "elements along an axis at positions that each row has for itself; positions as in take"
+    attributes = ("axis",)
+    arity = 2
+    kind = "view"
+
+    def infer(self, attrs: Attrs, *avals: Aval) -> Aval:
+        x, indices = avals
+        axis = attrs[0]
+        _check_indices("take_along_axis", indices)
+        shape = tuple(indices.shape[k] if k == axis else n for k, n in enumerate(x.shape)) if indices.ndim == x.ndim else ()
+        if indices.ndim != x.ndim or any(n not in (1, m) for n, m in zip(indices.shape, shape, strict=True)):
+            raise ShapeError(
+                f"take_along_axis: indices of shape {indices.shape} do not fit an array of shape {x.shape} along axis {axis}.",
+                expected="the same extents on every other axis",
+                received=f"x: {describe(x)}, indices: {describe(indices)}, axis={axis}",
+                fix="for one list of positions for all rows, use si.take(x, indices, axis=axis)",
+                slug="take-along-axis-shapes",
+            )
+        if x.shape[axis] == 0 and size_of(shape):
+            raise IndexingError(
+                f"take_along_axis: axis {axis} has no elements to take from.",
+                expected=f"at least one element on axis {axis}",
+                received=f"x: {describe(x)}, indices: {describe(indices)}",
+                fix="check why the array is empty",
+                slug="take-empty",
+            )
+        return aval(shape, x.dtype)
+
+    def vjp(self, node: Node, ct: Node) -> Sequence[Node | None]:
+        """For one position in a row a choice, which fuses with what is around it; for several an addition in order."""
+        x, indices = node.inputs
+        axis = node.attrs[0]
+        if not ct.aval.size:
+            return (ops.full(x.shape, 0, ct.dtype), None)
+        line = ops.iota(x.shape, axis, dt.int32 if x.shape[axis] < 1 << 31 else dt.int64)
+        at = ops.take_along_axis(line, indices, axis)  # the positions, in range
+        if indices.shape[axis] == 1:
+            return (ops.where(ops.eq(line, at), ct, ops.constant(0, ct.dtype)), None)
+        places = ops.reshape(_flat_places(ops.cast(at, dt.int64), x.shape, axis), (ct.aval.size,))
+        zeros = ops.full((x.aval.size,), 0, ct.dtype)
+        return (ops.reshape(ops.scatter(zeros, places, ops.reshape(ct, (ct.aval.size,)), "add"), x.shape), None)
+
+    def reference(self, attrs: Attrs, *arrays: Values) -> Values:
+        x, indices = arrays
+        axis = attrs[0]
+        shape = tuple(indices.shape[k] if k == axis else n for k, n in enumerate(x.shape))
+        if x.shape[axis] == 0 or not size_of(shape):
+            return np.zeros(shape, x.dtype)
+        return np.take_along_axis(x, np.broadcast_to(_positions(indices, x.shape[axis]), shape), axis)
+
+    def element(self, node: Node, index: tuple[nest.Expr, ...], load: Load, guard: nest.Expr | None) -> nest.Expr:
+        axis, (x, indices) = node.attrs[0], node.inputs
+        place = tuple(nest.index(0) if n == 1 else at for n, at in zip(indices.shape, index, strict=True))
+        at = position(load(1, place, guard), x.shape[axis])
+        return load(0, (*index[:axis], at, *index[axis + 1 :]), guard)
+
+    def samples(self, rng: np.random.Generator) -> Iterable[Sample]:
+        yield (1,), (draw(rng, (3, 4), dt.float64), np.array([[1], [-1], [9]]))
+        yield (0,), (draw(rng, (3, 4), dt.float64), np.array([[2, 0, 1, -3]], np.int32))
+        yield (1,), (draw(rng, (3, 4, 2), dt.float64), rng.integers(-4, 4, (3, 5, 1), dtype=np.int8))
+        yield (1,), (draw(rng, (2, 3), dt.float32), np.array([[2, 2, 0, -9]], np.int64))
+        yield (0,), (draw(rng, (5,), dt.float64), np.array([1, 1, 4, 1], np.uint8))
+        yield (0,), (draw(rng, (5,), dt.bfloat16), np.array([3]))
+        yield (1,), (draw(rng, (0, 3), dt.float32), np.zeros((0, 1), np.int64))
+        yield (0,), (draw(rng, (0, 3), dt.float32), np.zeros((0, 3), np.int64))
+
+
+_TAKE_ALONG = REGISTRY["take_along"]
+
+
 def take_along_axis(x: Node, indices: Node, axis: int = -1) -> Node:
     """``out[.., i, ..] = x[.., indices[.., i, ..], ..]``: positions for each row by itself.
 
@@ -219,31 +294,24 @@ def take_along_axis(x: Node, indices: Node, axis: int = -1) -> Node:
     ------
     ShapeError
         If the shapes differ elsewhere.
+    DTypeError
+        If the indices are not integers.
+    IndexingError
+        If the axis is empty.
     """
-    axis = normal_axis("take_along_axis", axis, x.aval)
-    shape = tuple(indices.shape[k] if k == axis else n for k, n in enumerate(x.shape)) if indices.ndim == x.ndim else ()
-    if indices.ndim != x.ndim or any(n not in (1, m) for n, m in zip(indices.shape, shape, strict=True)):
-        raise ShapeError(
-            f"take_along_axis: indices of shape {indices.shape} do not fit an array of shape {x.shape} along axis {axis}.",
-            expected="the same extents on every other axis",
-            received=f"x: {describe(x.aval)}, indices: {describe(indices.aval)}, axis={axis}",
-            fix="for one list of positions for all rows, use si.take(x, indices, axis=axis)",
-            slug="take-along-axis-shapes",
-        )
-    _check_indices("take_along_axis", indices.aval)
-    extent = x.shape[axis]
-    at = ops.cast(indices, dt.int64)
-    n = ops.constant(extent, dt.int64)
-    zero = ops.constant(0, dt.int64)
-    at = ops.where(ops.lt(at, zero), ops.add(at, n), at)
-    at = ops.min_(ops.max_(at, zero), ops.constant(max(0, extent - 1), dt.int64))
-    stride = 1
-    flat: Node | None = None
-    for k in range(x.ndim - 1, -1, -1):
-        part = at if k == axis else ops.iota(tuple(m if j == k else 1 for j, m in enumerate(x.shape)), k)
-        part = part if stride == 1 else ops.mul(part, ops.constant(stride, dt.int64))
-        if x.shape[k] != 1 or k == axis:
-            flat = part if flat is None else ops.add(part, flat)
-        stride *= x.shape[k]
-    places = ops.broadcast_to(at if flat is None else flat, shape)
-    return take(ops.reshape(x, (x.aval.size,)), places, 0)
+    return apply(_TAKE_ALONG, (x, indices), (normal_axis("take_along_axis", axis, x.aval),))
+
+
+def _flat_places(at: Node, shape: Sequence[int], axis: int) -> Node:
+    """Positions in the flattened array of that shape."""
+    strides = [size_of(shape[k + 1 :]) for k in range(len(shape))]
+    flat = _times(at, strides[axis])
+    for k, n in enumerate(shape):
+        if k != axis and n != 1:
+            line = ops.iota(tuple(n if j == k else 1 for j in range(len(shape))), k)
+            flat = ops.add(flat, _times(line, strides[k]))
+    return flat
+
+
+def _times(x: Node, factor: int) -> Node:
+    return x if factor == 1 else ops.mul(x, ops.constant(factor, dt.int64))

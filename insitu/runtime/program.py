@@ -24,6 +24,8 @@ from insitu.runtime.threads import native, workers
 
 #: Chunks that each thread gets: a few, so that a thread which is held up leaves some to the others.
 CHUNKS_PER_THREAD = 4
+#: The same where each chunk begins with preparation that its units share.
+SHARED_CHUNKS_PER_THREAD = 2
 _RANGE_BYTES = 128
 _WORD = (1 << 64) - 1
 
@@ -57,6 +59,8 @@ class Launch:
     group : int
         Neighbouring launches with the same number are independent and may run at the same time;
         between groups every thread waits for the others.
+    shared : bool
+        Whether units share preparation that every chunk repeats: they are cut evenly into few chunks, not at multiples of the grain.
     """
 
     code: Code
@@ -66,6 +70,7 @@ class Launch:
     grain: int
     scratch_bytes: int
     group: int
+    shared: bool = False
 
 
 class Program:
@@ -201,10 +206,13 @@ def threads_for(launches: Sequence[Launch], most: int) -> int:
 
 
 def chunk_units(launch: Launch, threads: int) -> int:
-    """Units that a thread takes at a time: a multiple of the grain."""
+    """Units that a thread takes at a time: a multiple of the grain, or an even share where units share preparation."""
     if threads == 1:
         return launch.units
     grains = -(-launch.units // launch.grain)
+    if launch.shared:
+        pieces = min(SHARED_CHUNKS_PER_THREAD * threads, grains // threads * threads) or grains
+        return -(-launch.units // pieces)
     return -(-grains // (threads * CHUNKS_PER_THREAD)) * launch.grain
 
 

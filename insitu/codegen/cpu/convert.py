@@ -97,7 +97,7 @@ def _narrow_float16(b: Emitter, a: Value) -> Value:
     """Three ranges: beyond the largest half, denormal halves (rounded by an addition), the rest."""
     if b.target.f16c:
         kind = _half(a.lanes)
-        number = b.emit(f"fptrunc {a!r} to {kind}", dt.float16, a.lanes)
+        number = b.emit(f"fptrunc {_fence(b, a)!r} to {kind}", dt.float16, a.lanes)
         return b.emit(f"bitcast {kind} {number.text} to {llvm_type(dt.float16, a.lanes)}", dt.float16, a.lanes)
     bits = b.bitcast(a, dt.uint32)
     sign = b.and_(bits, _word(b, a, 0x80000000))
@@ -112,6 +112,18 @@ def _narrow_float16(b: Emitter, a: Value) -> Value:
     out = b.select(b.cmp("lt", size, _word(b, a, 113 << 23)), small, b.shr(rounded, 13))
     out = b.select(b.cmp("ge", size, _word(b, a, (127 + 16) << 23)), huge, out)
     return b.bitcast(b.cast(b.or_(out, b.shr(sign, 16)), dt.uint16), dt.float16)
+
+
+def _fence(b: Emitter, a: Value) -> Value:
+    """The value, kept apart from what made it.
+
+    LLVM joins a rounding from float64 to float32 with the next one to float16 where it can prove the first
+    exact, and then calls ``__truncdfhf2``, which nothing in generated code could resolve.
+    """
+    kind = llvm_type(dt.float32, a.lanes)
+    name = "llvm.arithmetic.fence." + ("f32" if a.lanes == 1 else f"v{a.lanes}f32")
+    b.declared.setdefault(name, f"declare {kind} @{name}({kind})")
+    return b.emit(f"call {kind} @{name}({a!r})", dt.float32, a.lanes)
 
 
 def _to_odd(b: Emitter, a: Value) -> Value:

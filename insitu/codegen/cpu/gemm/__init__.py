@@ -23,7 +23,7 @@ from insitu.errors import InternalError
 __all__ = ["choose", "generate"]
 
 #: Changes whenever the generated code does.
-VERSION = 1
+VERSION = 2
 
 
 def generate(kernel: Kernel, target: Target, schedule: Schedule | None = None) -> Generated:
@@ -56,4 +56,4 @@ def generate(kernel: Kernel, target: Target, schedule: Schedule | None = None) -
     symbol = f"gemm_{key[:16]}"
     code = Code(key, symbol, lambda: module(kernel, made, epilogue, contract.dtype, target, symbol), target)
     values = (*(words[name] for name in WORDS), *epilogue.words)
-    return Generated(code, values, made.units, made.grain, scratch_bytes)
+    return Generated(code, values, made.units, made.grain, scratch_bytes, made.variant.pack_lanes)

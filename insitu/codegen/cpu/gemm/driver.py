@@ -83,11 +83,15 @@ class Driver:
                     before = b.mul(b.sub(sliver.index, slivers[0]), w["panels_per_block"])
                     with loop(b, *panels) as panel:
                         local = b.sub(panel.index, panels[0])
-                        sums = micro.tile(b, self.v, self.dtype, rows, self._lanes(lane_at, panel.index, local), length)
+                        sums = self._tile(rows, lane_at, panel.index, local, length)
                         tile_at = b.offset(self.sums, b.mul(b.add(before, local), w["tile_step"]), self.dtype)
                         micro.store_tile(b, self.v, sums, tile_at, first)
                         with b.when(last):
                             self._finish(tile_at, batch, sliver.index, panel.index)
+
+    def _tile(self, rows: micro.Rows, lane_at: Value, panel: Value, local: Value, length: Value) -> list[Value]:
+        """The sums of one tile over one block of k; ``local`` is the panel's number in the packed block."""
+        return micro.tile(self.b, self.v, self.dtype, rows, self._lanes(lane_at, panel, local), length)
 
     def _from_k(self, start: Value, side: Side, k: Value, leading: Value) -> Value:
         return self.b.offset(start, k if side.along_k else self.b.mul(k, leading), side.dtype)

@@ -9,6 +9,7 @@ from insitu.codegen.cpu.gemm.epilogue import Epilogue, EpilogueWriter
 from insitu.codegen.cpu.gemm.layout import WORDS
 from insitu.codegen.cpu.gemm.schedule import Schedule
 from insitu.codegen.cpu.gemm.stream import Stream
+from insitu.codegen.cpu.gemm.turned import Turned
 from insitu.codegen.nest import Kernel
 from insitu.codegen.target import Target
 
@@ -23,6 +24,6 @@ def module(kernel: Kernel, schedule: Schedule, epilogue: Epilogue, dtype: dt.DTy
         buffers = {name: b.emit(f"load ptr, {b.offset(args, k, i64)!r}, align 8", None) for k, name in enumerate(names)}
         words = [b.load(b.offset(args, len(names) + k, i64), i64) for k in range(len(WORDS) + len(epilogue.words))]
         writer = EpilogueWriter(b, epilogue, dtype, schedule.variant.lanes, buffers, words[len(WORDS) :])
-        kind = Stream if schedule.variant.stream else Driver
+        kind = Stream if schedule.variant.stream else Turned if schedule.variant.turn else Driver
         kind(b, schedule, dtype, dict(zip(WORDS, words, strict=False)), buffers, scratch, writer).units(begin, end)
     return b.module()

@@ -57,7 +57,7 @@ def _turns(b: Emitter, variant: Variant, dtype: DType, rows: Rows, lanes: Lanes,
         if turn:
             # loads stay in their turn: the scheduler would hoist those of all turns and spill accumulators
             b.void('call void asm sideeffect "", "~{memory}"()')
-        row_here, lane_here = _advance(b, row_at, rows.step, turn, dtype), _advance(b, lane_at, lanes.step, turn, dtype)
+        row_here, lane_here = advance(b, row_at, rows.step, turn, dtype), advance(b, lane_at, lanes.step, turn, dtype)
         vectors = [
             b.load(b.offset(lane_here, v * variant.lanes, dtype), dtype, variant.lanes, lanes.masks[v] if lanes.masks else None)
             for v in range(variant.vectors)
@@ -67,7 +67,7 @@ def _turns(b: Emitter, variant: Variant, dtype: DType, rows: Rows, lanes: Lanes,
             for v in range(variant.vectors):
                 at = r * variant.vectors + v
                 sums[at] = multiply_add(b, x, vectors[v], sums[at])
-    return [_advance(b, row_at, rows.step, turns, dtype), _advance(b, lane_at, lanes.step, turns, dtype), *sums]
+    return [advance(b, row_at, rows.step, turns, dtype), advance(b, lane_at, lanes.step, turns, dtype), *sums]
 
 
 def multiply_add(b: Emitter, x: Value, y: Value, z: Value) -> Value:
@@ -75,7 +75,7 @@ def multiply_add(b: Emitter, x: Value, y: Value, z: Value) -> Value:
     return b.fma(x, y, z) if z.kind == "f" else b.add(b.mul(x, y), z)
 
 
-def _advance(b: Emitter, pointer: Value, step: int | Value, turns: int, dtype: DType) -> Value:
+def advance(b: Emitter, pointer: Value, step: int | Value, turns: int, dtype: DType) -> Value:
     """The pointer ``turns`` steps on."""
     if isinstance(step, int):
         return b.offset(pointer, step * turns, dtype)

@@ -31,11 +31,11 @@ def transpose(b: Emitter, load: Callable[[int], Value | None], dtype: DType, lan
     shuffles inside 128 bits remain. ``load`` gives a row, or None for one whose value does not matter.
     """
     width = group(dtype, lanes)
-    joined = [_join(b, [load(g * width + w) for g in range(lanes // width)], dtype, width) for w in range(width)]
-    return _turned(b, joined, lanes, width)
+    joined = [join(b, [load(g * width + w) for g in range(lanes // width)], dtype, width) for w in range(width)]
+    return turned(b, joined, lanes, width)
 
 
-def _turned(b: Emitter, joined: Sequence[Value], lanes: int, width: int) -> list[Value]:
+def turned(b: Emitter, joined: Sequence[Value], lanes: int, width: int) -> list[Value]:
     """Transpose inside each 128 bits."""
     if width == 1:
         return list(joined)
@@ -45,7 +45,7 @@ def _turned(b: Emitter, joined: Sequence[Value], lanes: int, width: int) -> list
     return [b.shuffle(x, y, _mix_pairs(lanes, half)) for x, y in (low, high) for half in (0, 1)]
 
 
-def _join(b: Emitter, parts: Sequence[Value | None], dtype: DType, width: int) -> Value:
+def join(b: Emitter, parts: Sequence[Value | None], dtype: DType, width: int) -> Value:
     """The parts side by side as one vector (their number is a power of two)."""
     values = [Value("poison", dtype, width) if p is None else p for p in parts]
     while len(values) > 1:

@@ -75,6 +75,8 @@ class Variant:
     stream : int
         If not 0, the few rows' sums are kept in memory while the lane side is read in the order in which it
         lies there, this many rows of it at a time (`vectors` is 1).
+    turn : bool
+        Few rows, and a lane side whose neighbours in memory differ in k: it is turned in registers.
     """
 
     swap: bool
@@ -85,6 +87,7 @@ class Variant:
     pack_lanes: bool
     narrow: bool
     stream: int = 0
+    turn: bool = False
 
     @property
     def columns(self) -> int:
@@ -152,7 +155,7 @@ def arrange(c: Contract, variant: Variant, *, panels_per_block: int = 0, run: in
     """
     m, n = (c.n, c.m) if variant.swap else (c.m, c.n)
     row_side, lane_side = sides(c, variant.swap)
-    if variant.rows > max(1, m) or (variant.columns > n) != variant.narrow or (lane_side.along_k and not variant.pack_lanes):
+    if variant.rows > max(1, m) or (variant.columns > n) != variant.narrow or (lane_side.along_k and not (variant.pack_lanes or variant.turn)):
         raise InternalError(f"a contraction of {c.m}x{c.k} by {c.k}x{c.n} cannot run as {variant}")
     panels, slivers = max(1, -(-n // variant.columns)), max(1, -(-m // variant.rows))
     if variant.stream:
@@ -167,11 +170,13 @@ def arrange(c: Contract, variant: Variant, *, panels_per_block: int = 0, run: in
 def sides(c: Contract, swap: bool) -> tuple[Side, Side]:
     """The row side and the lane side."""
 
-    def side(o: Operand, outer: int, k: int) -> Side:
+    def side(o: Operand, extent: int, outer: int, k: int) -> Side:
+        if extent == 1 and k == 1:
+            outer = max(outer, c.k, 2)  # a vector: neighbours differ in k, whatever its other stride says
         return Side(o.buffer, o.dtype, o.batch_stride, outer, k)
 
-    a = side(c.a, c.a.row_stride, c.a.col_stride)
-    b = side(c.b, c.b.col_stride, c.b.row_stride)
+    a = side(c.a, c.m, c.a.row_stride, c.a.col_stride)
+    b = side(c.b, c.n, c.b.col_stride, c.b.row_stride)
     return (b, a) if swap else (a, b)
 
 
@@ -201,7 +206,7 @@ class _Machine:
 
 
 _WIDE_TILES = ((13, 2), (8, 2), (10, 2), (12, 2), (16, 1), (10, 1), (13, 1), (20, 1), (25, 1), (8, 3), (9, 3), (6, 4))
-_WIDEST = _Machine(_WIDE_TILES, 24, (25, 12, 9, 6), (1.0, 1.0, 1.0, 1.0), 1.0)
+_WIDEST = _Machine(_WIDE_TILES, 24, (25, 12, 9, 6), (1.0, 1.0, 1.03, 1.003), 1.0)
 _MANY = _Machine(((5, 4), (6, 4), (4, 4), (8, 3), (9, 3), (8, 2), (10, 2), (10, 1), (16, 1)), 24, (16, 8, 6, 6), (1.2, 1.22, 1.08, 1.0), 0.5)
 _NARROW = _Machine(((6, 2), (5, 2), (4, 2), (4, 3), (8, 1), (10, 1)), 12, (8, 4, 4, 2), (1.2, 1.0, 1.02, 1.5), 0.5)
 
@@ -224,6 +229,10 @@ def _candidates(c: Contract, target: Target) -> Iterator[Variant]:
         if _streams(c, swap, few, n, lanes):
             yield Variant(swap, few, 1, lanes, False, False, False, _stream_rows(few, n * c.k * c.dtype.itemsize, target))
             continue
+        turned = _turned_vectors(c, swap, few, n, lanes, target)
+        if turned:
+            yield Variant(swap, few, turned, lanes, False, False, False, turn=True)
+            continue
         for rows, vectors in sorted(tiles):
             yield _packed(c, target, swap, rows, vectors, lanes)
 
@@ -233,6 +242,23 @@ def _streams(c: Contract, swap: bool, rows: int, columns: int, lanes: int) -> bo
     row_side, lane_side = sides(c, swap)
     fits = row_side.dtype is lane_side.dtype is c.dtype and not lane_side.along_k and columns >= lanes
     return fits and rows <= 4 and columns * c.k * c.dtype.itemsize > _IN_PLACE_BYTES
+
+
+def _turned_vectors(c: Contract, swap: bool, rows: int, columns: int, lanes: int, target: Target) -> int:
+    """Vectors of a tile of few rows whose lane side is turned in registers; 0 where packing is better.
+
+    Enough chains have to run side by side, but rows whose distance is a power of two must not be
+    more than the ways of the nearest cache where only a part of a line is read at a time.
+    """
+    row_side, lane_side = sides(c, swap)
+    whole_lines = target.registers >= 32 and lanes * c.dtype.itemsize == _LINE
+    fits = row_side.dtype is lane_side.dtype is c.dtype and c.dtype.bits >= 32 and lane_side.along_k and c.k >= 32
+    if not fits or not target.fma or target.vector_bits < 256 or rows > (10 if whole_lines else 2):
+        return 0
+    wanted = max(1, _LINE // c.dtype.itemsize // lanes)
+    if lane_side.leading * c.dtype.itemsize % 2048 == 0:
+        wanted = min(wanted, max(1, 8 // lanes))
+    return min(wanted, columns // lanes)
 
 
 def _stream_rows(rows: int, size: int, target: Target) -> int:
@@ -281,6 +307,8 @@ def _cost(c: Contract, v: Variant, target: Target) -> float:
     total = tile * panels * slivers
     if v.stream:
         return k * v.rows * panels * (1 + 2 / v.stream)
+    if v.turn:
+        return k * v.vectors * panels * max(4.2, v.rows * machine.rate) + panels * 100
     if v.pack_lanes:
         total += k * (0.2 * n if lane_side.along_k else 1.5 * panels * v.vectors)
     if v.pack_rows:

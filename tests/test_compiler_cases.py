@@ -1,0 +1,265 @@
+"""Graphs that are hard on grouping, planning or lowering; each found a mistake once, or guards what makes it impossible."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from test_compiler_random import NATIVE, arrays, run
+
+from insitu import dtypes as dt
+from insitu import ops
+from insitu.codegen.target import named
+from insitu.compiler import compile_graph
+from insitu.compiler.pipeline import Compiled
+from insitu.dtypes import DType
+from insitu.graph.node import Node, aval, placeholder
+from insitu.graph.reference import evaluate
+from insitu.runtime.memory import from_numpy
+from insitu.transform.autodiff import backward
+
+f32 = dt.float32
+
+
+def leaf(*shape: int, dtype: DType = f32) -> Node:
+    return placeholder(aval(shape, dtype))
+
+
+def number(value: float, dtype: DType = f32) -> Node:
+    return ops.constant(value, dtype)
+
+
+def feeds(*inputs: Node, seed: int = 0) -> dict[Node, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {x: (rng.standard_normal(x.shape) if x.dtype.is_float else rng.integers(0, 3, x.shape)).astype(x.dtype.numpy) for x in inputs}
+
+
+def check(outputs: Sequence[Node], inputs: Sequence[Node], rtol: float = 1e-5) -> Compiled:
+    """Compiled values are the reference's; returns the program."""
+    values = feeds(*inputs)
+    for got, expected in zip(run(outputs, values), evaluate(outputs, values), strict=True):
+        np.testing.assert_allclose(got.astype(np.float64), expected.astype(np.float64), rtol=rtol, atol=rtol)
+    return compile_graph(outputs, inputs, NATIVE)
+
+
+# -- operands of products and sorts --------------------------------------------------------------
+def test_computed_constants_are_operands_of_products_and_sorts() -> None:
+    x = leaf(3, 4)
+    line = ops.mul(ops.iota((4, 2), 0, f32), ops.iota((4, 2), 1, f32))
+    check([ops.matmul(x, line), ops.matmul(x, ops.permute(ops.add(ops.iota((2, 4), 1, f32), number(1)), (1, 0)))], [x])
+    check([ops.argsort(ops.mul(ops.iota((5,), 0, f32), number(-2)), 0)], [])
+
+
+# -- in place ------------------------------------------------------------------------------------
+def in_place(outputs: Sequence[Node], inputs: Sequence[Node], wishes: dict[int, int]) -> Compiled:
+    """Values are the same with results written over inputs."""
+    values = feeds(*inputs)
+    expected = run(outputs, values)
+    compiled = compile_graph(outputs, inputs, NATIVE, wishes)
+    given = [from_numpy(np.array(a)) for a in values.values()]
+    for got, want in zip(arrays(outputs, compiled.run(given, set(compiled.donated.values()))), expected, strict=True):
+        np.testing.assert_array_equal(got, want)
+    return compiled
+
+
+def test_an_old_value_is_read_before_the_result_that_replaces_it_is_stored() -> None:
+    a, b, old = leaf(3, 3), leaf(3, 1), leaf(3, 1)
+    product = ops.matmul(a, b)
+    compiled = in_place([product, ops.add(product, old)], [a, b, old], {0: 2})
+    assert compiled.donated == {0: 2}
+
+
+def test_moments_and_weights_are_updated_in_place_together() -> None:
+    w, m, v, g = (leaf(40, 30) for _ in range(4))
+    m2 = ops.add(ops.mul(m, number(0.9)), g)
+    v2 = ops.add(ops.mul(v, number(0.99)), ops.mul(g, g))
+    w2 = ops.sub(w, ops.div(m2, ops.add(ops.sqrt(ops.abs(v2)), number(0.1))))
+    assert in_place([m2, v2, w2], [w, m, v, g], {0: 1, 1: 2, 2: 0}).donated == {0: 1, 1: 2, 2: 0}
+
+
+def test_two_variables_that_change_places_keep_both_values() -> None:
+    a, b = leaf(20), leaf(20)
+    compiled = in_place([ops.mul(b, number(2)), ops.mul(a, number(3))], [a, b], {0: 0, 1: 1})
+    assert len(compiled.donated) == 1
+
+
+def test_two_results_do_not_get_one_memory() -> None:
+    a = leaf(20)
+    compiled = in_place([ops.mul(a, number(2)), ops.exp(a)], [a], {0: 0, 1: 0})
+    assert len(compiled.donated) == 1
+
+
+def test_a_transposed_update_is_not_made_in_place() -> None:
+    a, b = leaf(32, 32), leaf(32, 32)
+    assert in_place([ops.add(a, ops.permute(a, (1, 0)))], [a], {0: 0}).donated == {}
+    in_place([ops.add(a, ops.permute(b, (1, 0)))], [a, b], {0: 0})
+
+
+# -- bits ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("exponent", [2, 3, -1, 0, 1, 0.5])
+@pytest.mark.parametrize("dtype", [dt.float16, dt.float32, dt.float64])
+def test_a_power_has_the_same_bits_for_a_constant_exponent_and_for_an_array(exponent: float, dtype: DType) -> None:
+    x, y = leaf(4000, dtype=dtype), leaf(4000, dtype=dtype)
+    a = np.abs(np.random.default_rng(1).standard_normal(4000)).astype(dtype.numpy)
+    (known,) = run([ops.pow(x, number(exponent, dtype))], {x: a})
+    (given,) = run([ops.pow(x, y)], {x: a, y: np.full(4000, exponent, dtype.numpy)})
+    assert known.tobytes() == given.tobytes()
+
+
+@pytest.mark.parametrize("bits", [128, 256, 512])
+def test_functions_of_halves_that_are_computed_in_double_need_no_library(bits: int) -> None:
+    x, at = leaf(5, 17, dtype=dt.float16), leaf(5, 17, dtype=dt.int64)
+    taken = ops.take_along_axis(x, at, 0)
+    turned = ops.atan2(taken, ops.sigmoid(taken))
+    outputs = [turned, ops.erf(turned)]
+    values = feeds(x, at)
+    for got, expected in zip(run(outputs, values, named("native", bits)), evaluate(outputs, values), strict=True):
+        np.testing.assert_allclose(got.astype(np.float64), expected.astype(np.float64), rtol=2e-3)
+
+
+# -- size ----------------------------------------------------------------------------------------
+def _doubled(y: Node, times: int) -> Node:
+    for _ in range(times):
+        y = ops.mul(ops.add(y, y), number(0.5))
+    return y
+
+
+def test_shared_subexpressions_are_followed_once() -> None:
+    x = leaf(8, 80)
+    check([_doubled(ops.matmul(x, ops.swap_last(x)), 60)], [x], 1e-4)
+    check([_doubled(ops.sub(x, ops.reshape(ops.reduce_max(x, (1,)), (8, 1))), 60)], [x])
+    row = leaf(6)
+    check([ops.mul(_doubled(ops.iota((6,), 0, f32), 60), row)], [row])
+
+
+def test_values_read_at_shifted_positions_are_stored_on_the_way() -> None:
+    x = leaf(64)
+    y = x
+    for k in range(30):
+        y = ops.add(y, ops.concat([ops.slice_(y, (k + 1,), (64,)), ops.slice_(y, (0,), (k + 1,))], 0))
+        y = ops.mul(y, number(0.5))
+    check([y], [x])
+
+
+def test_long_chains() -> None:
+    x = leaf(50, 7)
+    y = x
+    for k in range(2000):
+        y = ops.sub(y, number(0.001 * (k % 7)))
+    check([y], [x], 1e-3)
+    z = leaf(6, 4, 5)
+    views = z
+    for _ in range(300):
+        views = ops.permute(ops.reshape(views, (4, 5, 6)), (2, 0, 1))
+    check([views], [z])
+    between = z
+    for _ in range(100):
+        between = ops.tanh(ops.flip(ops.permute(ops.reshape(between, (4, 5, 6)), (2, 0, 1)), (1,)))
+    check([between], [z])
+
+
+def test_wide_graphs() -> None:
+    xs = [leaf(10, 10) for _ in range(30)]
+    outputs = [ops.mul(ops.add(xs[k % 30], number(k)), xs[(k * 7 + 1) % 30]) for k in range(600)]
+    check(outputs, xs)
+    scalars = [leaf() for _ in range(30)]
+    check([ops.add(scalars[k % 30], ops.mul(scalars[(k * 7 + 1) % 30], number(k))) for k in range(600)], scalars)
+    many = [leaf(70 + k % 10) for k in range(500)]
+    compiled = compile_graph([ops.reduce_sum(ops.exp(x), (0,)) for x in many], many, NATIVE)
+    assert len(compiled.plan.order) == 500
+
+
+# -- corners -------------------------------------------------------------------------------------
+def test_results_that_need_no_computation() -> None:
+    x = leaf(3, 2)
+    y = ops.exp(x)
+    check([ops.full((2, 3), 7, f32), number(4), ops.iota((3,)), x, x, y, y, ops.reshape(y, (6,)), ops.reduce_sum(x, ())], [x])
+
+
+def test_an_input_may_be_given_twice() -> None:
+    x = leaf(3)
+    a = np.array([1, 2, 3], np.float32)
+    (got,) = compile_graph([ops.neg(x)], [x, x], NATIVE).run([from_numpy(a), from_numpy(a)])
+    np.testing.assert_array_equal(got.view((3,), np.dtype(np.float32)), -a)
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0), (2, 0, 4)])
+def test_arrays_without_elements(shape: tuple[int, ...]) -> None:
+    x = leaf(*shape)
+    last = len(shape) - 1
+    outputs = [ops.exp(x), ops.reduce_sum(x, (last,)), ops.reduce_sum(x), ops.permute(x, range(len(shape))[::-1]), ops.cumsum(x, last)]
+    outputs += [ops.argsort(x, last), ops.concat([x, x], 0), ops.add(x, ops.reshape(ops.reduce_prod(x, (last,)), (*shape[:-1], 1)))]
+    if len(shape) > 1:
+        outputs.append(ops.matmul(x, ops.swap_last(x)))
+    check(outputs, [x])
+
+
+def test_a_reduction_is_not_read_at_another_position_by_its_own_kernel() -> None:
+    x = leaf(9, 9)
+    total = ops.reduce_sum(x, (1,))
+    column = ops.reduce_sum(x, (0,))
+    product = ops.matmul(x, x)
+    outputs = [ops.sub(x, total), ops.mul(total, ops.flip(total, (0,))), ops.add(ops.reshape(column, (9, 1)), x)]
+    outputs += [ops.add(product, ops.permute(product, (1, 0))), ops.add(product, ops.slice_(product, (0, 0), (1, 9)))]
+    check(outputs, [x])
+
+
+# -- fewer stores, fewer kernels -------------------------------------------------------------------
+def test_a_slope_that_follows_from_a_stored_value_is_not_stored() -> None:
+    x, w, v = leaf(20, 16), leaf(16, 24), leaf(24, 8)
+    h = ops.sigmoid(ops.matmul(x, w))
+    out = ops.matmul(h, v)
+    grads = backward([out], [ops.ones_like(out)], [w])
+    compiled = check([out, *[g for g in grads if g is not None]], [x, w, v], 1e-4)
+    assert [n.prim.name for n in compiled.groups[0].stored] == ["sigmoid"]
+
+
+def _cross_entropy(z: Node, y: Node) -> Node:
+    rows = z.shape[0]
+    z = ops.sub(z, ops.reshape(ops.reduce_max(z, (1,)), (rows, 1)))
+    picked = ops.take_along_axis(z, ops.reshape(y, (rows, 1)), 1)
+    return ops.reduce_sum(ops.sub(ops.log(ops.reduce_sum(ops.exp(z), (1,))), ops.reshape(picked, (rows,))))
+
+
+@pytest.mark.parametrize("labels", [dt.int64, dt.int32, dt.uint8])
+def test_the_gradient_of_a_picked_element_is_part_of_the_row_kernel(labels: DType) -> None:
+    x, w, y = leaf(20, 16), leaf(16, 10), leaf(20, dtype=labels)
+    loss = _cross_entropy(ops.matmul(x, w), y)
+    (grad,) = backward([loss], [number(1)], [w])
+    assert grad is not None
+    compiled = check([loss, grad], [x, w, y], 1e-4)
+    assert sorted(g.kind for g in compiled.groups) == ["contract", "contract", "rows", "rows"]
+
+
+# -- transposed reading ----------------------------------------------------------------------------
+TURNS: Sequence[tuple[tuple[int, ...], Callable[[Node], Node]]] = [
+    ((40, 64), lambda x: ops.permute(x, (1, 0))),
+    ((37, 101), lambda x: ops.permute(x, (1, 0))),
+    ((101, 37), lambda x: ops.neg(ops.permute(x, (1, 0)))),
+    ((3, 50, 40), lambda x: ops.permute(x, (0, 2, 1))),
+    ((6, 5, 70), lambda x: ops.permute(x, (2, 1, 0))),
+    ((6, 5, 70), lambda x: ops.permute(x, (1, 2, 0))),
+    ((64, 64), lambda x: ops.add(x, ops.permute(x, (1, 0)))),
+    ((64, 64), lambda x: ops.mul(ops.exp(ops.permute(x, (1, 0))), ops.reshape(ops.slice_(x, (0, 0), (64, 1)), (64,)))),
+    ((30, 20), lambda x: ops.pad(ops.permute(x, (1, 0)), ((1, 3), (2, 5)), 1.5)),
+    ((30, 20), lambda x: ops.concat([ops.permute(x, (1, 0)), ops.reshape(x, (20, 30))], 1)),
+    ((66, 35), lambda x: ops.permute(ops.flip(x, (0,)), (1, 0))),
+    ((66, 35), lambda x: ops.permute(ops.slice_(x, (0, 0), (66, 35), (2, 1)), (1, 0))),
+]
+
+
+@pytest.mark.parametrize("number_", range(len(TURNS)))
+@pytest.mark.parametrize("dtype", [dt.float32, dt.float16, dt.int64, dt.uint8])
+def test_transposed_reading(number_: int, dtype: DType) -> None:
+    shape, build = TURNS[number_]
+    x = leaf(*shape, dtype=dtype)
+    if number_ in (2, 7, 8) and not dtype.is_float:
+        x = leaf(*shape)
+    check([build(x)], [x], 2e-3 if dtype is dt.float16 else 1e-5)
+
+
+def test_a_transposed_copy_goes_by_tiles() -> None:
+    x = leaf(256, 192)
+    compiled = compile_graph([ops.permute(x, (1, 0))], [x], NATIVE)
+    assert [b.role for b in compiled.plan.order[0].kernel.buffers] == ["in", "out", "scratch"]

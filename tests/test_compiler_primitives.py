@@ -8,8 +8,8 @@ import pytest
 from insitu import ops
 from insitu.codegen import target
 from insitu.compiler import compile_graph
-from insitu.graph.node import REGISTRY, Node, apply, aval, placeholder
 from insitu.dtypes import as_dtype
+from insitu.graph.node import REGISTRY, Node, apply, aval, placeholder
 from insitu.runtime.memory import from_numpy
 
 COMPUTED = sorted(name for name, p in REGISTRY.items() if p.kind != "leaf")

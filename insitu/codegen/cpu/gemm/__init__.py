@@ -23,7 +23,7 @@ from insitu.errors import InternalError
 __all__ = ["choose", "generate"]
 
 #: Changes whenever the generated code does.
-VERSION = 2
+VERSION = 3
 
 
 def generate(kernel: Kernel, target: Target, schedule: Schedule | None = None) -> Generated:

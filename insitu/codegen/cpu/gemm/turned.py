@@ -32,18 +32,22 @@ class Turned(Driver):
         step = max(self._piece, _LINE // self.dtype.itemsize if b.target.registers >= 32 else 0)
         zero = Value("zeroinitializer", self.dtype, v.lanes) if v.lanes > 1 else b.const(0, self.dtype)
         near = [b.offset(start, self._at(self.w["lane_leading"], r) if r else 0, side.dtype) for r in range(width)]
-        carried, first = [rows.start, *near] + [zero] * (v.rows * v.vectors), self._c(0)
-        for turns in (0, *sorted({1, width, step}, reverse=True)):
-            if turns:
-                last = b.add(first, b.and_(b.sub(length, first), self._c(-turns)))
-            elif step > self._piece:
-                last, turns = b.min(self._to_line(start, width), b.and_(length, self._c(-width))), width
-            else:
-                continue
-            with loop(b, first, last, turns, carried) as turn:
-                turn.next = self._turns(rows, turn.values, turns, width)
-            first, carried = last, turn.results
+        carried = [rows.start, *near] + [zero] * (v.rows * v.vectors)
+        done = self._c(0)
+        if step > self._piece:
+            done = b.min(self._to_line(start, width), b.and_(length, self._c(-width)))
+            carried = self._loop(self._c(0), done, width, rows, carried)
+        for turns in sorted({1, width, step}, reverse=True):
+            stop = b.add(done, b.and_(b.sub(length, done), self._c(-turns)))
+            carried = self._loop(done, stop, turns, rows, carried)
+            done = stop
         return carried[1 + width :]
+
+    def _loop(self, first: Value, last: Value, turns: int, rows: micro.Rows, carried: list[Value]) -> list[Value]:
+        """Run over k from ``first`` to ``last``, ``turns`` at a time."""
+        with loop(self.b, first, last, turns, carried) as turn:
+            turn.next = self._turns(rows, turn.values, turns)
+        return turn.results
 
     def _to_line(self, start: Value, width: int) -> Value:
         """Elements, a multiple of ``width``, to the next line of the cache; where that matters it is the same for every row."""
@@ -56,9 +60,9 @@ class Turned(Driver):
         """Elements of a row that are loaded at once: what fills a vector, or half of it where it has more than two parts of 128 bits."""
         return min(self.v.lanes, 2 * pack.group(self.dtype, self.v.lanes))
 
-    def _turns(self, rows: micro.Rows, values: list[Value], turns: int, width: int) -> list[Value]:
-        """Add ``turns`` products to each sum; the values are a pointer to the row side, ``width`` pointers to the lane side, and the sums."""
-        b, v, d = self.b, self.v, self.dtype
+    def _turns(self, rows: micro.Rows, values: list[Value], turns: int) -> list[Value]:
+        """Add ``turns`` products to each sum; the values are a pointer to the row side, some to the lane side, and the sums."""
+        b, v, d, width = self.b, self.v, self.dtype, pack.group(self.dtype, self.v.lanes)
         row_at, *near = (opaque(b, p) for p in values[: 1 + width])
         sums = values[1 + width :]
         points = [row_at]

@@ -18,7 +18,7 @@ from insitu.array.tree import flatten, unflatten
 from insitu.array.variable import Trace, Variable, traces
 from insitu.config import config
 from insitu.errors import ArgumentError
-from insitu.graph.node import INPUT, Aval, Node, aval, leaf, placeholder, topological
+from insitu.graph.node import INPUT, Aval, Node, leaf, placeholder, topological
 from insitu.runtime.memory import Memory
 
 if TYPE_CHECKING:
@@ -28,27 +28,30 @@ if TYPE_CHECKING:
 RETRACE_WARNING = 5
 
 
-def _probe_references() -> tuple[int, int]:
-    """What `sys.getrefcount` gives for a node and a memory held as a `Variable` holds them, and by nobody else."""
-    node = leaf(aval((), asarray(0.0)._node.dtype), object())
-    variable = Variable.__new__(Variable)
-    variable.node = node
-    del node
-    return _references(variable)
+def _add_variables(variables: Sequence[Variable], memories: list[Memory]) -> set[int]:
+    """Append the variables' memories; returns the numbers of the inputs that nobody else holds.
 
-
-def _add_variables(traced: _Traced, memories: list[Memory]) -> set[int]:
-    """Append the variables' memories; returns the numbers of the inputs that nobody else holds."""
+    Whoever took the array of a variable, or a NumPy view of it, holds its node or its memory and shows in the
+    reference counts. What they are for a variable that is alone is measured once, by this same code.
+    """
     global _ALONE
     if _ALONE is None:
-        _ALONE = _probe_references()
+        _ALONE = (0, 0)
+        _add_variables([Variable(0.0)], [])
+    count = sys.getrefcount
     free: set[int] = set()
-    for v in traced.variables:
-        if v.node.memory is None:
-            evaluate_nodes([v.node])
-        if _references(v) == _ALONE:
+    counts = _ALONE
+    for v in variables:
+        node = v.node
+        if node.memory is None:
+            evaluate_nodes([node])
+        memory = node.memory
+        counts = (count(node), count(memory))
+        if counts == _ALONE:
             free.add(len(memories))
-        memories.append(v.node.memory)
+        memories.append(memory)
+    if _ALONE == (0, 0):
+        _ALONE = counts
     return free
 
 
@@ -62,11 +65,6 @@ def _existing(kind: str, at: Any, nodes: Sequence[Node | None]) -> Node:
     if kind == "argument":
         return cast(Node, nodes[at])
     return cast(Node, at.node if kind == "variable" else at)
-
-
-def _references(variable: Variable) -> tuple[int, int]:
-    node = variable.node
-    return sys.getrefcount(node), sys.getrefcount(node.memory)
 
 
 _ALONE: tuple[int, int] | None = None
@@ -198,7 +196,7 @@ class CompiledFunction:
 
     def _run(self, traced: _Traced, nodes: Sequence[Node | None]) -> Any:
         memories = [nodes[i].memory for i in traced.arguments]  # type: ignore[union-attr]
-        free = _add_variables(traced, memories) if traced.variables else None
+        free = _add_variables(traced.variables, memories) if traced.variables else None
         memories += traced.captured
         outs = traced.program.run(memories, free or frozenset())
         results = []

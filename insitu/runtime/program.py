@@ -211,9 +211,18 @@ def chunk_units(launch: Launch, threads: int) -> int:
         return launch.units
     grains = -(-launch.units // launch.grain)
     if launch.shared:
-        pieces = min(SHARED_CHUNKS_PER_THREAD * threads, grains // threads * threads) or grains
-        return -(-launch.units // pieces)
+        most = max(1, min(SHARED_CHUNKS_PER_THREAD, grains // threads))
+        return min(
+            (-(-launch.units // min(threads * k, grains)) for k in range(1, most + 1)),
+            key=lambda chunk: (_longest(launch.units, chunk, threads), chunk),
+        )
     return -(-grains // (threads * CHUNKS_PER_THREAD)) * launch.grain
+
+
+def _longest(units: int, chunk: int, threads: int) -> int:
+    """Units of the thread that gets most, in chunks of that size."""
+    chunks = -(-units // chunk)
+    return -(-chunks // threads) * chunk
 
 
 def _check(launch: Launch, n_inputs: int, n_outputs: int, arena_bytes: int) -> None:

@@ -85,6 +85,18 @@ def test_softmax_is_one_row_kernel() -> None:
     np.testing.assert_allclose(run([softmax(x)], [x], [a])[0], e / e.sum(1, keepdims=True), rtol=3e-7)
 
 
+def test_layer_norm_is_one_row_kernel() -> None:
+    x = placeholder(aval((7, 33), as_dtype("float32")))
+    d = ops.sub(x, ops.reshape(ops.mul(ops.reduce_sum(x, (1,)), ops.constant(1 / 33, x.dtype)), (7, 1)))
+    var = ops.mul(ops.reshape(ops.reduce_sum(ops.mul(d, d), (1,)), (7, 1)), ops.constant(1 / 33, x.dtype))
+    y = ops.mul(d, ops.rsqrt(ops.add(var, ops.constant(1e-5, x.dtype))))
+    compiled = compile_graph([y], [x], target.named("native"))
+    assert [g.kind for g in compiled.groups] == ["rows"]
+    a = np.random.default_rng(0).standard_normal((7, 33)).astype(np.float32)
+    e = a - a.mean(1, keepdims=True, dtype=np.float64)
+    np.testing.assert_allclose(run([y], [x], [a])[0], e / np.sqrt((e * e).mean(1, keepdims=True) + 1e-5), rtol=1e-4, atol=1e-6)
+
+
 def test_transposed_reader_of_a_row_result_waits_for_it() -> None:
     x = placeholder(aval((9, 9), as_dtype("float32")))
     total = ops.reduce_sum(x, (1,))

@@ -28,6 +28,12 @@ def number(value: float, dtype: dt.DType = f32) -> Node:
 CASES: Sequence[tuple[str, Builder, Sequence[tuple[tuple[int, ...], dt.DType]], Builder]] = [
     ("x * 1", lambda x: ops.mul(x, number(1)), [((3,), f32)], lambda x: x),
     ("1 * x", lambda x: ops.mul(number(1), x), [((3,), f32)], lambda x: x),
+    (
+        "axes of 1 come last",
+        lambda x, y: ops.mul(ops.exp(ops.reshape(x, (3, 1))), ops.reshape(y, (3, 1))),
+        [((3,), f32), ((3,), f32)],
+        lambda x, y: ops.reshape(ops.mul(ops.exp(x), y), (3, 1)),
+    ),
     ("x * 1 stretched", lambda x: ops.mul(x, ops.full((2, 3), 1, f32)), [((3,), f32)], lambda x: ops.broadcast_to(x, (2, 3))),
     ("x / 1", lambda x: ops.div(x, number(1)), [((3,), f32)], lambda x: x),
     ("x / 8", lambda x: ops.div(x, number(8)), [((3,), f32)], lambda x: ops.mul(x, number(0.125))),

@@ -122,6 +122,28 @@ def broadcast_last(node: Node) -> Node | None:
     return ops.broadcast_to(Node(node.prim, inputs, node.attrs, aval(shape, node.dtype)), node.shape)
 
 
+def reshape_last(node: Node) -> Node | None:
+    """Element-wise work is done before axes of extent 1 are put in: the mean of a row stays one number of the row.
+
+    ::
+
+        %2 = reshape(%1, shape=(3, 1)): float32[3, 1]
+        %3 = mul(%2, %0): float32[3, 1]
+
+        %2 = mul(%1, %0): float32[3]
+        %3 = reshape(%2, shape=(3, 1)): float32[3, 1]
+    """
+    arrays = [x for x in node.inputs if x.ndim]
+    sources = {x.inputs[0].shape for x in arrays if _is(x, "reshape") and x.shape == node.shape}
+    if len(sources) != 1 or not all(_is(x, "reshape") and x.shape == node.shape for x in arrays):
+        return None
+    shape = sources.pop()
+    if len(shape) >= node.ndim or [n for n in shape if n != 1] != [n for n in node.shape if n != 1]:
+        return None
+    inputs = tuple([x.inputs[0] if x.ndim else x for x in node.inputs])
+    return ops.reshape(Node(node.prim, inputs, node.attrs, aval(shape, node.dtype)), node.shape)
+
+
 def slice_again(node: Node) -> Node | None:
     """A part of a part; the whole is no part.
 

@@ -114,6 +114,7 @@ def _rules(node: Node) -> Iterable[Rule]:
     yield from movement.RULES.get(node.prim.name, ())
     if node.prim.kind == "map":
         yield movement.broadcast_last
+        yield movement.reshape_last
     if node.prim.kind in ("reduce", "scan"):
         yield from folding.REDUCE
 

@@ -279,3 +279,11 @@ def test_an_argument_that_is_kept_does_not_share_numpys_memory() -> None:
     a[:] = 7
     add()
     assert np.asarray(kept).tolist() == [1] * 4 and np.asarray(v.value).tolist() == [2] * 4 and a.tolist() == [7] * 4
+
+
+def test_a_number_whose_value_was_looked_at_is_still_a_constant_of_programs() -> None:
+    from insitu.array import scalars
+    from insitu.array.evaluate import evaluate_nodes
+
+    evaluate_nodes([scalars.constant(0.0, si.float32)])  # as INSITU_EAGER does
+    assert "constant(value=0.0" in si.compile(lambda x: si.maximum(x, 0.0)).inspect(si.ones(3), stage="graph")

@@ -82,6 +82,8 @@ def check_range(number: int, dtype: DType) -> None:
 
 def _remembered(key: tuple[Any, DType], number: Scalar) -> Node:
     found = _constants.get(key)
+    if found is not None and found.memory is not None:
+        found = None  # somebody looked at its value: it is a leaf now, and programs would take it as an input
     if found is None:
         if len(_constants) >= _LIMIT:
             _constants.clear()

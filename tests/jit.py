@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import hashlib
 from collections.abc import Callable, Sequence
-from typing import Any
 
-import llvmlite.binding as llvm
 import numpy as np
 
 from insitu import dtypes as dt
-from insitu.codegen.cpu.assemble import assembly, object_code
+from insitu.codegen.cpu.assemble import assembly
 from insitu.codegen.cpu.emitter import Emitter, Value
+from insitu.codegen.generated import Code
 from insitu.codegen.target import Target
+from insitu.runtime.loader import load
 
 Emit = Callable[..., Value]
-
-_engines: list[Any] = []
 
 
 def module(emit: Emit, dtypes: Sequence[str], target: Target, lanes: int) -> str:
@@ -38,14 +37,10 @@ def module(emit: Emit, dtypes: Sequence[str], target: Target, lanes: int) -> str
 
 @functools.cache
 def _compiled(emit: Emit, dtypes: tuple[str, ...], target: Target, lanes: int) -> Callable[..., None]:
-    code = object_code(module(emit, dtypes, target, lanes), target)
-    backing = llvm.parse_assembly(f'target triple = "{target.triple}"\n')
-    engine = llvm.create_mcjit_compiler(backing, llvm.Target.from_triple(target.triple).create_target_machine(codemodel="jitdefault"))
-    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-    engine.finalize_object()
-    _engines.append(engine)
+    text = module(emit, dtypes, target, lanes)
+    code = Code(hashlib.sha256(f"{target.isa}\n{text}".encode()).hexdigest(), "f", lambda: text, target)
     kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (len(dtypes) + 1), ctypes.c_int64)
-    return kind(engine.get_function_address("f"))
+    return kind(load([code])[0])
 
 
 def listing(emit: Emit, dtypes: Sequence[str], target: Target, lanes: int) -> str:

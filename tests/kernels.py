@@ -7,35 +7,24 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-import llvmlite.binding as llvm
 import numpy as np
 
 from insitu.codegen.cpu import generate
-from insitu.codegen.cpu.assemble import object_code
 from insitu.codegen.generated import Code, Generated
 from insitu.codegen.nest import Kernel
 from insitu.codegen.target import Target, named
+from insitu.runtime.loader import load
 
 #: Widths of vectors with FMA, which must agree bit for bit, and one target without.
 WITH_FMA = (named("native"), named("native", 256), named("native", 128), named("haswell"))
 TARGETS = (*WITH_FMA, named("x86-64"))
 
-_loaded: dict[str, Any] = {}
-_engines: list[Any] = []
 
-
+@functools.cache
 def entry(code: Code) -> Any:
-    """The code's function, callable through ctypes."""
-    if code.key not in _loaded:
-        code_bytes = object_code(code.ir(), code.target)
-        machine = llvm.Target.from_triple(code.target.triple).create_target_machine(codemodel="jitdefault")
-        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(f'target triple = "{code.target.triple}"\n'), machine)
-        engine.add_object_file(llvm.ObjectFileRef.from_data(code_bytes))
-        engine.finalize_object()
-        _engines.append(engine)
-        kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
-        _loaded[code.key] = kind(engine.get_function_address(code.symbol))
-    return _loaded[code.key]
+    """The code's function, callable through ctypes; linked as programs link theirs."""
+    kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
+    return kind(load([code])[0])
 
 
 def scratch(generated: Generated) -> tuple[np.ndarray, int]:

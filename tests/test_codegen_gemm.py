@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
-import functools
 import itertools
 from typing import Any
 
@@ -13,10 +12,11 @@ import pytest
 
 from insitu import dtypes as dt
 from insitu.codegen import nest
-from insitu.codegen.cpu import assemble, gemm
+from insitu.codegen.cpu import gemm
 from insitu.codegen.cpu.gemm.schedule import Variant, arrange
-from insitu.codegen.generated import Code, Generated
+from insitu.codegen.generated import Generated
 from insitu.codegen.target import Target, named
+from insitu.runtime.loader import load
 
 NATIVE = named("native")
 
@@ -32,23 +32,9 @@ PLAIN = runnable(NATIVE, named("haswell"), named("x86-64-v2"), named("x86-64"))
 """One of each kind: with masks, with FMA, without FMA, without instructions for rounding."""
 
 
-@functools.cache
-def _engine(key: str, code: Code) -> tuple[Any, Any]:
-    import llvmlite.binding as llvm
-
-    target = code.target
-    machine_code = assemble.object_code(code.ir(), target)
-    options = {"cpu": target.cpu, "features": target.features, "reloc": "pic", "codemodel": "small"}
-    made = llvm.Target.from_triple(target.triple).create_target_machine(opt=3, **options)
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), made)
-    engine.add_object_file(llvm.ObjectFileRef.from_data(machine_code))
-    engine.finalize_object()
-    return engine, ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 4)(engine.get_function_address(code.symbol))
-
-
 def run(made: Generated, arrays: list[np.ndarray], cuts: int = 1) -> None:
     """Run the code over its units in ``cuts`` pieces."""
-    _, function = _engine(made.code.key, made.code)
+    function = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 4)(load([made.code])[0])
     args = np.array([a.ctypes.data for a in arrays] + list(made.words), np.int64)
     scratch = np.full(made.scratch_bytes + 64, 0xAB, np.uint8)
     start = (scratch.ctypes.data + 63) & ~63

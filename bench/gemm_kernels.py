@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import hashlib
 import os
 import time
 from collections.abc import Callable
@@ -24,7 +25,9 @@ from insitu import dtypes as dt
 from insitu.codegen import nest
 from insitu.codegen.cpu import assemble, gemm
 from insitu.codegen.cpu.emitter import Emitter
+from insitu.codegen.generated import Code
 from insitu.codegen.target import Target, named
+from insitu.runtime.loader import load
 
 SQUARE = [(n, n, n) for n in (64, 128, 256, 512, 1000, 1023, 1024, 1025, 2048)]
 NETS = [
@@ -35,24 +38,16 @@ NETS = [
     (4, 4096, 4096, "nn"), (1, 4096, 4096, "nn"), (1, 4096, 4096, "nt"), (2, 1024, 1024, "nt"), (4, 1024, 1024, "nt"), (8, 1024, 1024, "nt"),
     (10, 1024, 1024, "nt"), (1024, 1000, 1, "nn"), (1024, 1000, 3, "nn"),
 ]  # fmt: skip
-_alive: list[Any] = []
 
 
 def compile_function(ir: str, symbol: str, target: Target, arguments: int) -> tuple[Any, float]:
     """A callable of the machine code, and LLVM's time in milliseconds."""
-    import llvmlite.binding as llvm
-
     start = time.perf_counter()
-    machine_code = assemble.object_code(ir, target)
+    assemble.object_code(ir, target)
     took = (time.perf_counter() - start) * 1e3
-    options = {"cpu": target.cpu, "features": target.features, "reloc": "pic", "codemodel": "small"}
-    machine = llvm.Target.from_triple(target.triple).create_target_machine(opt=3, **options)
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
-    engine.add_object_file(llvm.ObjectFileRef.from_data(machine_code))
-    engine.finalize_object()
-    _alive.append(engine)
-    function = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * arguments)(engine.get_function_address(symbol))
-    function.address = engine.get_function_address(symbol)
+    address = load([Code(hashlib.sha256(f"{target.isa}\n{ir}".encode()).hexdigest(), symbol, lambda: ir, target)])[0]
+    function = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * arguments)(address)
+    function.address = address
     return function, took
 
 
@@ -70,7 +65,7 @@ def peak(target: Target, dtype: dt.DType) -> tuple[Callable[[], None], float]:
             b.store(value, b.offset(p, (k + 2) * lanes, dtype))
     function, _ = compile_function(b.module(), "peak", target, 2)
     data = np.zeros(1024, dtype.numpy)
-    _alive.append(data)
+    function.data = data  # type: ignore[attr-defined]
     turns, at = 20_000, data.ctypes.data
     return (lambda: function(at, turns)), turns * 4 * chains * lanes * 2 * 1e-9
 

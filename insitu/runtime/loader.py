@@ -110,7 +110,8 @@ class Loader:
         if self._jit is None:
             llvm.initialize_native_target()
             llvm.initialize_native_asmprinter()
-            self._jit = immortal(llvm.create_lljit_compiler())
+            # JITLink puts the sections of a kernel side by side; the older linker places them anywhere, at times out of reach of each other
+            self._jit = immortal(llvm.create_lljit_compiler(use_jit_link=True))
         builder = llvm.JITLibraryBuilder()
         for image, symbols in objects:
             builder.add_object_img(image)

@@ -21,11 +21,9 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from insitu.codegen.generated import CODE_VERSION
 from insitu.errors import InsituWarning, user_frame
 from insitu.runtime import system
-
-#: Raised by hand when kernels change in a way that the sources of the code generator do not show.
-CODE_VERSION = 1
 
 _MAGIC = b"INSITUK\x00"
 _FORMAT = 1

@@ -5,12 +5,15 @@ Each takes an array of any shape and floating dtype and returns one of the same 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import insitu as si
 from insitu import ops
 from insitu.array.array import Array
+from insitu.graph.node import Node
 from insitu.nn import registry
 
 Activation = Callable[[Array], Array]
@@ -18,6 +21,36 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 #: Every activation by name.
 TABLE: dict[str, Activation] = {}
+
+
+#: While set: the node of each softmax or sigmoid made so far -> what it was made from, and its name.
+_logits: contextvars.ContextVar[dict[Node, tuple[Array, str]] | None] = contextvars.ContextVar("logits", default=None)
+
+
+@contextlib.contextmanager
+def remember_logits() -> Iterator[None]:
+    """While inside, `logits_of` knows what each softmax and sigmoid was computed from."""
+    token = _logits.set({})
+    try:
+        yield
+    finally:
+        _logits.reset(token)
+
+
+def logits_of(probabilities: Array) -> tuple[Array, str] | None:
+    """The logits that ``softmax`` or ``sigmoid`` took to make these probabilities, with that name; None where it is not known.
+
+    Losses compute from the logits where they can, which is more exact than from probabilities and saves work.
+    """
+    known = _logits.get()
+    return None if known is None else known.get(probabilities._node)
+
+
+def _remembered(result: Array, logits: Array, name: str) -> Array:
+    known = _logits.get()
+    if known is not None:
+        known[result._node] = (logits, name)
+    return result
 
 
 def _register(function: F) -> F:
@@ -64,7 +97,7 @@ def selu(x: Array) -> Array:
 @_register
 def sigmoid(x: Array) -> Array:
     """``1 / (1 + exp(-x))``."""
-    return Array(ops.sigmoid(x._node))
+    return _remembered(Array(ops.sigmoid(x._node)), x, "sigmoid")
 
 
 @_register
@@ -133,7 +166,8 @@ def hard_silu(x: Array) -> Array:
 def softmax(x: Array, axis: int = -1) -> Array:
     """``exp(x) / sum(exp(x))`` along the axis, computed from the differences to the largest value."""
     e = si.exp(x - si.stop_gradient(si.max(x, axis=axis, keepdims=True)))
-    return e / si.sum(e, axis=axis, keepdims=True)
+    result = e / si.sum(e, axis=axis, keepdims=True)
+    return _remembered(result, x, "softmax") if axis in (-1, x.ndim - 1) else result
 
 
 @_register

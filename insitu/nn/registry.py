@@ -9,6 +9,89 @@ from typing import Any, TypeVar
 from insitu.errors import ArgumentError
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: Functions that files may name: registered name -> function.
+FUNCTIONS: dict[str, Callable[..., Any]] = {}
+
+
+def register(target: F | str) -> Any:
+    """Let files find a function of the user by name: an activation, a loss, a metric, or what a Lambda layer computes.
+
+    Classes of layers, losses, metrics, optimizers and the like need no registration: defining a subclass is enough.
+
+    Parameters
+    ----------
+    target : function or str
+        The function, which is registered under its own name; or a name, as in ``@register("my_package.swish")``.
+
+    Returns
+    -------
+    function
+        The function itself, or a decorator.
+
+    Raises
+    ------
+    ArgumentError
+        If another function has that name.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> @si.nn.register
+    ... def halved(x):
+    ...     return x / 2
+    >>> si.nn.registry.find_function("halved") is halved
+    True
+    """
+    if isinstance(target, str):
+        name = target
+
+        def decorate(function: F) -> F:
+            _enter(name, function)
+            return function
+
+        return decorate
+    _enter(target.__name__, target)
+    return target
+
+
+def _enter(name: str, function: Callable[..., Any]) -> None:
+    have = FUNCTIONS.get(name)
+    # the same function, defined again in a notebook or by a module that is loaded anew, replaces the old one
+    if have is not None and (have.__module__, have.__qualname__) != (function.__module__, function.__qualname__):
+        raise ArgumentError(
+            f"register: the name {name!r} is taken.",
+            expected="a name for each function",
+            received=f"{name!r}, which is {have.__module__}.{have.__qualname__}",
+            fix=f'choose another: @si.nn.register("my_{name}")',
+            slug="register-name",
+        )
+    FUNCTIONS[name] = function
+
+
+def registered_name(function: Callable[..., Any]) -> str | None:
+    """The name under which a function was registered; None if it was not."""
+    return next((name for name, f in FUNCTIONS.items() if f is function), None)
+
+
+def find_function(name: str) -> Callable[..., Any]:
+    """The function that was registered under a name.
+
+    Raises
+    ------
+    ArgumentError
+        If there is none.
+    """
+    if name not in FUNCTIONS:
+        raise ArgumentError(
+            f"No function is registered as {name!r}.",
+            expected="one of " + (", ".join(sorted(FUNCTIONS)) or "(none is registered)"),
+            received=repr(name),
+            fix="import the module that registers it with @si.nn.register before loading",
+            slug="function-unregistered",
+        )
+    return FUNCTIONS[name]
 
 
 def words(name: str) -> str:

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from insitu.data.digits import digits
 from insitu.data.idx import read_idx
+from insitu.data.mnist_files import fashion_mnist, mnist
 
-__all__ = ["digits", "read_idx"]
+__all__ = ["digits", "fashion_mnist", "mnist", "read_idx"]

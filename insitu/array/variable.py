@@ -40,6 +40,10 @@ class _Traces(threading.local):
 traces = _Traces()
 
 
+#: What pickling keeps of a variable beside its value.
+_KEPT = ("name", "trainable", "constraint", "regularizer")
+
+
 class Variable:
     """A cell with an array of fixed shape and dtype.
 
@@ -66,11 +70,14 @@ class Variable:
     Array([2., 4.], dtype=float32)
     """
 
-    __slots__ = ("__weakref__", "name", "node", "trainable")
+    __slots__ = ("__weakref__", "constraint", "name", "node", "regularizer", "trainable")
 
     def __init__(self, value: Any, dtype: Any = None, name: str = "variable", trainable: bool = True) -> None:
         self.node: Node = asarray(value, dtype=dtype)._node
         self.name, self.trainable = name, trainable
+        #: what optimizers apply to a new value, and what training adds to the loss: functions of an array, or None
+        self.constraint: Any = None
+        self.regularizer: Any = None
 
     @property
     def value(self) -> Array:
@@ -140,8 +147,9 @@ class Variable:
 
     def __getstate__(self) -> dict[str, Any]:
         evaluate_nodes([self.node])
-        return {"value": self.numpy(), "name": self.name, "trainable": self.trainable}
+        return {"value": self.numpy(), **{name: getattr(self, name) for name in _KEPT}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.node = asarray(state["value"])._node
-        self.name, self.trainable = state["name"], state["trainable"]
+        for name in _KEPT:
+            setattr(self, name, state[name])

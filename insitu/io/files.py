@@ -54,7 +54,24 @@ def save(path: PathLike, value: Any) -> None:
     else:
         tensors = {}
         metadata = {"kind": "arrays", "outline": json.dumps(_outline(value, "", tensors))}
+    save_content(path, tensors, metadata)
+
+
+def save_content(path: PathLike, tensors: Tensors, metadata: dict[str, str]) -> None:
+    """Write tensors and the text beside them, with the version of insitu."""
+    if not isinstance(path, str | os.PathLike):
+        raise _no_path(path)
     write(path, tensors, {**metadata, "insitu": _version()})
+
+
+def _no_path(path: Any) -> ArgumentError:
+    return ArgumentError(
+        "save: the path of the file is missing.",
+        expected="a str or a path",
+        received=type(path).__name__,
+        fix='pass the file\'s name: save("model.insitu")',
+        slug="save-path",
+    )
 
 
 def load(path: PathLike) -> Any:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from insitu.nn import activations, initializers, losses, metrics
-from insitu.nn.history import History
+from insitu.nn.functional import Input, Symbol
 from insitu.nn.layer import Layer
 from insitu.nn.layers import Dense, Flatten
-from insitu.nn.model import Model
+from insitu.nn.model import Functional, Model
+from insitu.nn.registry import register
 from insitu.nn.sequential import Sequential
 
-__all__ = ["Dense", "Flatten", "History", "Layer", "Model", "Sequential", "activations", "initializers", "losses", "metrics"]
+__all__ = ["Dense", "Flatten", "Functional", "Input", "Layer", "Model", "Sequential", "Symbol", "activations", "initializers", "losses", "metrics",
+           "register"]  # fmt: skip

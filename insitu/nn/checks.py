@@ -2,98 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import insitu as si
+from insitu.data.feed import no_targets
 from insitu.errors import ArgumentError, DTypeError, ShapeError
 from insitu.nn import losses
-from insitu.nn.layer import Shape
+from insitu.nn.functional import Symbol
+from insitu.nn.layer import Layer
+from insitu.nn.objectives import target_leaves
+from insitu.nn.shapes import Shape
+
+if TYPE_CHECKING:
+    from insitu.nn.model import Model
 
 Examples = np.ndarray[Any, Any]
 
 
-def examples(value: Any, function: str, argument: str) -> Examples:
-    """The data as a C-contiguous NumPy array, without a copy where possible.
+class Rows:
+    """The shape of a batch of targets; a leaf of trees."""
 
-    Raises
-    ------
-    DTypeError
-        If it holds something else than numbers.
-    ShapeError
-        If it has no axis of examples, or rows of unequal length.
-    ArgumentError
-        If it is empty.
-    """
-    try:
-        array = np.ascontiguousarray(value) if np.ndim(value) else np.asarray(value)
-    except ValueError as error:
-        raise ShapeError(
-            f"{function}: the rows of {argument} have unequal lengths.",
-            expected="examples of one shape",
-            received=str(error),
-            fix="make all examples equal in shape",
-            slug="data-ragged",
-            argument=f"{argument}=",
-        ) from error
-    if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
-        raise DTypeError(
-            f"{function}: {argument} must hold numbers.",
-            expected="an array of a floating, integer or boolean type",
-            received=f"{array.shape} {array.dtype}",
-            fix="give each text a number first: np.unique(y, return_inverse=True)[1]" if array.dtype.kind in "US" else "convert it with astype",
-            slug="data-dtype",
-            argument=f"{argument}=",
-        )
-    if not array.ndim:
-        raise ShapeError(
-            f"{function}: {argument} must have an axis of examples.",
-            expected="(examples, ...)",
-            received="a single number",
-            fix=f"pass a list or an array: {argument}=[...]",
-            slug="data-rank",
-            argument=f"{argument}=",
-        )
-    if not len(array):
-        raise ArgumentError(
-            f"{function}: {argument} holds no examples.",
-            expected="at least one example",
-            received=f"{array.shape} {array.dtype}",
-            fix="check how the data were read or split",
-            slug=f"{function}-empty-data",
-            argument=f"{argument}=",
-        )
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    __slots__ = ("shape",)
 
-
-def pair(x: Any, y: Any, function: str, names: tuple[str, str] = ("x", "y")) -> tuple[Examples, Examples]:
-    """Inputs and targets, equal in number.
-
-    Raises
-    ------
-    UserError
-        As `examples`; `ShapeError` if their lengths differ; `ArgumentError` without targets.
-    """
-    if y is None:
-        raise ArgumentError(
-            f"{function}: there are no targets.",
-            expected="the true values, one per example",
-            received=f"{names[1]}=None",
-            fix=f"pass them: model.{function}(x, y)",
-            slug=f"{function}-no-targets",
-        )
-    inputs, targets = examples(x, function, names[0]), examples(y, function, names[1])
-    if len(inputs) != len(targets):
-        raise ShapeError(
-            f"{function}: {names[0]} and {names[1]} hold different numbers of examples.",
-            expected="one target per example",
-            received=f"{names[0]}: {inputs.shape} {inputs.dtype}, {names[1]}: {targets.shape} {targets.dtype}",
-            fix=f"take both from the same {min(len(inputs), len(targets))} examples",
-            slug=f"{function}-lengths-differ",
-            argument=f"{names[1]}=",
-        )
-    return inputs, targets
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
 
 
 def whole_number(value: Any, function: str, argument: str, least: int) -> int:
@@ -102,7 +36,7 @@ def whole_number(value: Any, function: str, argument: str, least: int) -> int:
     Raises
     ------
     ArgumentError
-        If it is none; the slug is the argument's name, as in ``batch-size``.
+        If it is none.
     """
     if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < least:
         raise ArgumentError(
@@ -110,92 +44,95 @@ def whole_number(value: Any, function: str, argument: str, least: int) -> int:
             expected=f"an int from {least} on",
             received=repr(value),
             fix=f"pass {argument}={'32' if argument == 'batch_size' else '10'}",
-            slug=argument.replace("_", "-"),
+            slug="batch-size" if argument == "batch_size" else "epochs" if argument == "epochs" else "fit-count",
             argument=f"{argument}=",
         )
     return int(value.__index__())
 
 
-def targets(y: Examples, output: Shape, loss: losses.Loss, function: str, argument: str = "y") -> Examples:
-    """The targets in a form the loss takes: shapes checked, labels in range.
+def optional_number(value: Any, function: str, argument: str) -> int | None:
+    """As `whole_number`, with None for no limit."""
+    return None if value is None else whole_number(value, function, argument, 1)
+
+
+def targets(y: Any, outputs: Sequence[Shape], model: Model, function: str) -> None:
+    """Check the labels of sparse losses in one look at them.
 
     Raises
     ------
-    ShapeError
-        If targets and output do not fit the loss.
     DTypeError, ArgumentError
-        For sparse labels that are not whole numbers, or out of range.
+        For labels that are not whole numbers, or out of range.
     """
-    loss.check_shapes((None, *y.shape[1:]), output)
-    if not isinstance(loss, losses.SparseCategoricalCrossentropy):
-        return y
-    classes = output[-1]
-    if y.dtype.kind == "f":
-        if not np.array_equal(y, np.rint(y)):
-            raise DTypeError(
-                f"{function}: the loss {loss.name} needs class numbers, but {argument} holds fractions.",
-                expected="whole numbers",
-                received=f"{y.dtype} values such as {y[y != np.rint(y)].flat[0]}",
-                fix='use a loss for real values such as loss="mean_squared_error", or round the labels',
-                slug="labels-dtype",
-                argument=f"{argument}=",
-            )
-        y = y.astype(np.int32)
-    low, high = int(y.min()), int(y.max())
+    settings = model.settings
+    if y is None:
+        if settings is not None and settings.loss is not None:
+            raise no_targets(function)
+        return
+    names = model.output_names
+    loss = settings.loss if settings is not None else None
+    for i, labels in enumerate(target_leaves(y, names, function)):
+        one = loss.get(names[i]) if isinstance(loss, dict) else loss[i] if isinstance(loss, list) else loss
+        if labels is not None and isinstance(one, losses.SparseCategoricalCrossentropy):
+            one.check_shapes((None, *labels.shape[1:]), outputs[i])
+            _check_labels(labels, outputs[i][-1], one, function)
+
+
+def _check_labels(y: Examples, classes: int | None, loss: losses.SparseCategoricalCrossentropy, function: str) -> None:
+    if y.dtype.kind == "f" and not np.array_equal(y, np.rint(y)):
+        raise DTypeError(
+            f"{function}: the loss {loss.name} needs class numbers, but y holds fractions.",
+            expected="whole numbers",
+            received=f"{y.dtype} values such as {y[y != np.rint(y)].flat[0]}",
+            fix='use a loss for real values such as loss="mean_squared_error", or round the labels',
+            slug="labels-dtype",
+            argument="y=",
+        )
+    counted = y if getattr(loss, "ignore_class", None) is None else y[y != loss.ignore_class]
+    low, high = (int(counted.min()), int(counted.max())) if counted.size else (0, 0)
     if classes is not None and (low < 0 or high >= classes):
         raise ArgumentError(
-            f"{function}: {argument} holds class numbers that the model's output does not have.",
+            f"{function}: y holds class numbers that the model's output does not have.",
             expected=f"whole numbers from 0 to {classes - 1} (the output has {classes} classes)",
             received=f"values from {low} to {high}",
             fix=f"give the last layer {high + 1} units" if low >= 0 else "number the classes from 0",
             slug="labels-out-of-range",
-            argument=f"{argument}=",
+            argument="y=",
         )
-    return y
 
 
-def split(x: Examples, y: Examples, fraction: Any) -> tuple[tuple[Examples, Examples], tuple[Examples, Examples]]:
-    """The first part for training, the last ``fraction`` for validation.
-
-    Raises
-    ------
-    ArgumentError
-        If one part would be empty.
-    """
-    good = isinstance(fraction, int | float) and 0 < fraction < 1
-    at = int(len(x) * (1 - fraction)) if good else 0
-    if not 0 < at < len(x):
-        raise ArgumentError(
-            "fit: validation_split must leave examples for training and for validation.",
-            expected="a number between 0 and 1",
-            received=f"{fraction!r} of {len(x)} examples",
-            fix="pass validation_split=0.1",
-            slug="validation-split",
-            argument="validation_split=",
-        )
-    return (x[:at], y[:at]), (x[at:], y[at:])
+def names_differ(layers: Sequence[Layer], model: str) -> None:
+    """Raise `ArgumentError` if two layers have one name."""
+    seen: dict[str, Layer] = {}
+    for layer in layers:
+        if seen.setdefault(layer.name, layer) is not layer:
+            raise ArgumentError(
+                f'"{model}" has a layer "{layer.name}" already.',
+                expected="layers with names of their own",
+                received=f'"{layer.name}" twice',
+                fix="make a new layer for each place, or give them names: Dense(10, name=...)",
+                slug="sequential-names",
+            )
 
 
-def validation_pair(value: Any) -> tuple[Any, Any]:
-    """The two parts of ``validation_data``.
-
-    Raises
-    ------
-    ArgumentError
-        If it is no pair.
-    """
-    if isinstance(value, tuple | list) and len(value) == 2:
-        return value[0], value[1]
-    raise ArgumentError(
-        "fit: validation_data must be a pair.",
-        expected="validation_data=(x, y)",
-        received=f"{type(value).__name__}" + (f" of {len(value)} parts" if hasattr(value, "__len__") else ""),
-        fix="pass validation_data=(x_test, y_test)",
-        slug="validation-data",
-        argument="validation_data=",
-    )
+def inputs_fit(shapes: Any, symbols: Sequence[Symbol], model: str) -> None:
+    """Raise `ShapeError` if the inputs of a functional model have other shapes than its symbols."""
+    found = [shapes] if len(symbols) == 1 and isinstance(shapes, tuple) and (not shapes or not isinstance(shapes[0], tuple)) else _leaves(shapes)
+    for symbol, shape in zip(symbols, found, strict=True):
+        fits = len(shape) == len(symbol.shape) and all(m is None or n is None or m == n for m, n in zip(symbol.shape, shape, strict=True))
+        if not fits:
+            wanted = str(symbol.shape).replace("None", "batch", 1)
+            raise ShapeError(
+                f'The input "{symbol.name}" of the model "{model}" has another shape.',
+                expected=wanted,
+                received=str(shape).replace("None", "batch", 1),
+                fix="add the missing axis, or reshape the examples" if len(shape) != len(symbol.shape) else "pass examples of that shape",
+                slug="model-input-shape",
+            )
 
 
-def as_array(data: Examples) -> si.Array:
-    """An array on the same memory."""
-    return si.asarray(data, copy=False)
+def _leaves(shapes: Any) -> list[Shape]:
+    if isinstance(shapes, dict):
+        return [s for k in sorted(shapes) for s in _leaves(shapes[k])]
+    if isinstance(shapes, tuple) and all(n is None or isinstance(n, int) for n in shapes):
+        return [shapes]
+    return [s for inner in shapes for s in _leaves(inner)]

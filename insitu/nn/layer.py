@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
@@ -11,32 +9,18 @@ from typing import Any, ClassVar
 import numpy as np
 
 import insitu as si
+from insitu.array.tree import flatten, map_leaves
 from insitu.dtypes import as_dtype
 from insitu.errors import ArgumentError, ShapeError
-from insitu.nn import initializers, registry
-
-Shape = tuple[int | None, ...]
+from insitu.nn import context, functional, initializers, registry
+from insitu.nn.shapes import Shape, batch_shape, infer, map_shapes
 
 _counts: dict[str, int] = {}
 
 
-#: While set, new weights hold zeros instead of initial values: they are about to be read from a file.
-_blank: contextvars.ContextVar[bool] = contextvars.ContextVar("blank", default=False)
-
-
-@contextlib.contextmanager
-def blank_weights() -> Iterator[None]:
-    """While inside, new weights hold zeros, and no random numbers are drawn for them."""
-    token = _blank.set(True)
-    try:
-        yield
-    finally:
-        _blank.reset(token)
-
-
 def settle(weights: Sequence[si.Variable]) -> None:
     """Compute all initial values that are still pending, in one program."""
-    pending = [w.value for w in weights if w.node.memory is None]
+    pending = [si.Array(w.node) for w in weights if w.node.memory is None]
     if pending:
         si.evaluate(*pending)
 
@@ -52,7 +36,8 @@ class Layer:
     """Base class of layers.
 
     A subclass makes its weights in ``build(input_shape)`` with `add_weight`, computes in ``call(x)`` (or
-    ``call(x, training)``) and tells its arguments in ``get_config``. Each subclass can be found by its name in files.
+    ``call(x, training)``) and tells its arguments in ``get_config``. Layers that it keeps as attributes, alone or
+    in lists and dicts, are part of it. Each subclass can be found by its name in files.
 
     Parameters
     ----------
@@ -60,6 +45,23 @@ class Layer:
         Default: the class name in Keras' spelling, numbered.
     trainable : bool
         Whether training changes its weights.
+    dtype : dtype
+        Of its weights; floating inputs are converted to it.
+    input_shape : tuple of int, optional
+        Shape of one example; the first layer of a `Sequential` is then built at once.
+    activity_regularizer : str, regularizer or callable, optional
+        Its value for the layer's output, divided by the length of the batch, is added to the loss.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> class Scale(si.nn.Layer):
+    ...     def build(self, input_shape):
+    ...         self.factor = self.add_weight(input_shape[-1:], "ones", "factor")
+    ...     def call(self, x):
+    ...         return x * self.factor.value
+    >>> Scale()(si.ones((2, 3))).shape
+    (2, 3)
     """
 
     classes: ClassVar[dict[str, type[Layer]]] = {}
@@ -70,75 +72,181 @@ class Layer:
         Layer.classes[cls.__name__] = cls
         cls._takes_training = "training" in inspect.signature(cls.call).parameters
 
-    def __init__(self, name: str | None = None, trainable: bool = True) -> None:
+    def __init__(
+        self, name: str | None = None, trainable: bool = True, dtype: Any = "float32", input_shape: Any = None, activity_regularizer: Any = None,
+        **unknown: Any,
+    ) -> None:  # fmt: skip
         self.name = name or unique_name(registry.words(type(self).__name__))
-        self.trainable = trainable
+        if unknown:
+            raise _unknown_argument(type(self), next(iter(unknown)))
+        self._trainable, self.dtype = bool(trainable), as_dtype(dtype)
         self.built = False
-        self.input_shape: Shape | None = None
+        self.input_shape: Any = None
+        #: of the batch, where the constructor was told the shape of an example
+        self.given_shape: Shape | None = None if input_shape is None else (None, *input_shape)
+        self.activity_regularizer = _regularizer(activity_regularizer)
         self._weights: list[si.Variable] = []
+        self._generators: list[si.random.Generator] = []
 
     # -- for subclasses ----------------------------------------------------------------------------
-    def build(self, input_shape: Shape) -> None:
+    def build(self, input_shape: Any) -> None:
         """Make the weights. ``input_shape`` begins with the batch axis, whose length is None."""
 
     def call(self, x: Any) -> Any:
         """The output for an input; array operations only."""
         raise NotImplementedError(f"{type(self).__name__} has no call")
 
-    def call_with_logits(self, x: Any, training: bool = False) -> tuple[Any, Any, str]:
-        """The output, and the logits of a final softmax or sigmoid with that activation's name.
-
-        A layer without one gives None and "". Losses compute from the logits where there are some, which is
-        more exact and saves work.
-        """
-        return self(x, training=training), None, ""
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """The output's shape for an input's shape."""
-        return input_shape
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The output's shape for an input's shape, found by tracing ``call``; the layer is built if it is not yet."""
+        return map_leaves(lambda spec: spec.shape, infer(self, input_shape, self.dtype))
 
     def add_weight(
-        self, shape: Sequence[int], initializer: Any = "glorot_uniform", name: str = "weight", trainable: bool = True, dtype: Any = "float32"
-    ) -> si.Variable:
-        """A new weight of this layer, a `Variable`; its initial value is computed together with the others of the model."""
-        chosen = np.zeros(tuple(shape), as_dtype(dtype).numpy) if _blank.get() else initializers.get(initializer)(tuple(shape), dtype)
-        weight = si.Variable(chosen, name=f"{self.name}/{name}", trainable=trainable)
+        self, shape: Sequence[int] = (), initializer: Any = "glorot_uniform", name: str = "weight", trainable: bool = True, dtype: Any = None,
+        regularizer: Any = None, constraint: Any = None,
+    ) -> si.Variable:  # fmt: skip
+        """A new weight of this layer.
+
+        Parameters
+        ----------
+        shape : sequence of int
+        initializer : str, initializer, array or callable
+            Its value is computed together with those of all the model's weights.
+        name : str
+        trainable : bool
+        dtype : dtype, optional
+            Default: the layer's.
+        regularizer, constraint : str or callable, optional
+            A term of the loss; what is applied to the weight after each step.
+
+        Returns
+        -------
+        Variable
+        """
+        kind = self.dtype if dtype is None else as_dtype(dtype)
+        with context.outside_traces():
+            chosen = np.zeros(tuple(shape), kind.numpy) if context.weights_are_blank() else initializers.get(initializer)(tuple(shape), kind)
+            weight = si.Variable(chosen, name=f"{self.name}/{name}", trainable=trainable)
+        weight.regularizer, weight.constraint = _regularizer(regularizer), _constraint(constraint)
         self._weights.append(weight)
         return weight
 
-    # -- use -----------------------------------------------------------------------------------------
-    def __call__(self, x: Any, training: bool = False) -> Any:
-        x = x if isinstance(x, si.Array) else si.asarray(x)
-        self.prepare((None, *x.shape[1:]))
-        self.check_input(tuple(x.shape))
-        return self.call(x, training=training) if self._takes_training else self.call(x)  # type: ignore[call-arg]
+    def add_generator(self, seed: int | None = None) -> si.random.Generator:
+        """A generator of random numbers of this layer's own, kept in files with its weights.
 
-    def prepare(self, input_shape: Shape) -> None:
-        """Build once."""
+        Parameters
+        ----------
+        seed : int, optional
+            Default: one that the default generator gives, so that `insitu.random.seed` decides.
+        """
+        with context.outside_traces():
+            made = si.random.default_rng(seed) if seed is not None else si.random.default_generator().spawn(1)[0]
+        self._generators.append(made)
+        return made
+
+    def add_loss(self, value: Any) -> None:
+        """Add a number to the loss of the step that is being traced; for use in ``call``."""
+        context.add_loss(value)
+
+    # -- use -----------------------------------------------------------------------------------------
+    def __call__(self, x: Any, *more: Any, training: bool | None = None, **options: Any) -> Any:
+        if functional.has_symbols((x, more)):
+            return functional.record(self, (x, *more), training, options)
+        inputs = map_leaves(self._as_input, x)
+        shapes = batch_shape(inputs)
+        self.prepare(shapes)
+        self.check_input(_shapes(inputs))
+        if training is None:
+            training = context.is_training()
+        if self._takes_training:
+            options["training"] = training
+        with context.training(training):
+            result = self.call(inputs, *more, **options)
+        if self.activity_regularizer is not None:
+            for y in flatten(result)[0]:
+                context.add_loss(self.activity_regularizer(y) / y.shape[0])
+        return result
+
+    def _as_input(self, x: Any) -> si.Array:
+        x = x if isinstance(x, si.Array) else si.asarray(x)
+        return x.astype(self.dtype) if x.dtype.is_float and x.dtype is not self.dtype else x
+
+    def prepare(self, input_shape: Any) -> None:
+        """Build once, for a shape (or a list or dict of shapes) whose batch axis is None."""
         if not self.built:
             self.check_input(input_shape)
-            self.build(input_shape)
+            with context.outside_traces():
+                self.build(input_shape)
             self.input_shape, self.built = input_shape, True
 
-    def check_input(self, shape: Shape) -> None:
+    def check_input(self, shape: Any) -> None:
         """Raise `ShapeError` if the layer cannot take an input of that shape."""
+
+    # -- parts ---------------------------------------------------------------------------------------
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers that this one keeps as attributes, in the order in which they were assigned."""
+        return list(dict.fromkeys(layer for value in vars(self).values() for layer in _layers_in(value)))
+
+    @property
+    def input(self) -> Any:
+        """What this layer was called with in a functional model."""
+        return functional.last_call(self).arguments
+
+    @property
+    def output(self) -> Any:
+        """What this layer gave in a functional model."""
+        return functional.last_call(self).result
+
+    def flattened(self) -> Iterator[Layer]:
+        """Itself and all layers inside, each once."""
+        seen: set[Layer] = set()
+
+        def walk(layer: Layer) -> Iterator[Layer]:
+            if layer not in seen:
+                seen.add(layer)
+                yield layer
+                for inner in layer.layers:
+                    yield from walk(inner)
+
+        return walk(self)
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the weights; assigning a value gives it to all layers inside, too."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        for layer in self.flattened():
+            layer._trainable = bool(value)
 
     # -- weights -------------------------------------------------------------------------------------
     @property
     def weights(self) -> list[si.Variable]:
-        """All weights, in the order they were made."""
-        return list(self._weights)
+        """All weights, in the order they were made, those of inner layers last."""
+        return list(dict.fromkeys([*self._weights, *[w for layer in self.layers for w in layer.weights]]))
 
     @property
     def trainable_weights(self) -> list[si.Variable]:
         """Weights that training changes."""
-        return [w for w in self.weights if w.trainable] if self.trainable else []
+        if not self.trainable:
+            return []
+        own = [w for w in self._weights if w.trainable]
+        return list(dict.fromkeys([*own, *[w for layer in self.layers for w in layer.trainable_weights]]))
 
     @property
     def non_trainable_weights(self) -> list[si.Variable]:
         """Weights that training leaves alone."""
         chosen = set(self.trainable_weights)
         return [w for w in self.weights if w not in chosen]
+
+    variables = weights
+    trainable_variables = trainable_weights
+
+    @property
+    def generators(self) -> list[si.random.Generator]:
+        """The generators of this layer and of those inside it."""
+        return [g for layer in self.flattened() for g in layer._generators]
 
     def count_params(self) -> int:
         """Number of values in all weights."""
@@ -170,31 +278,93 @@ class Layer:
         for variable, value in zip(have, new, strict=True):
             variable.assign(si.asarray(value.astype(variable.dtype.numpy)))
 
+    def plot(self, path: Any = None, **options: Any) -> Any:
+        """Show the weights as pictures, one for each unit; see `insitu.nn.pictures.plot`.
+
+        Parameters
+        ----------
+        path : str or path, optional
+            A PNG file to write as well.
+        **options
+            As `insitu.nn.pictures.plot` takes them.
+        """
+        from insitu.nn import pictures
+
+        return pictures.plot(self, path, **options)
+
     # -- configuration -------------------------------------------------------------------------------
     def get_config(self) -> dict[str, Any]:
         """The arguments from which `from_config` makes an equal layer, without its weights."""
-        return {"name": self.name} if self.trainable else {"name": self.name, "trainable": False}
+        config: dict[str, Any] = {"name": self.name}
+        if not self.trainable:
+            config["trainable"] = False
+        if self.dtype is not si.float32:
+            config["dtype"] = self.dtype.name
+        if self.given_shape is not None:
+            config["input_shape"] = list(self.given_shape[1:])
+        if self.activity_regularizer is not None:
+            from insitu.nn import regularizers
+
+            config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
+        return config
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Any:
         """A layer from what `get_config` returned."""
-        arguments = dict(config)
-        trainable = arguments.pop("trainable", True)
-        made = cls(**arguments)
-        made.trainable = trainable
-        return made
+        return cls(**config)
 
     def __repr__(self) -> str:
         return f'<{type(self).__name__} "{self.name}">'
 
 
+def _regularizer(identifier: Any) -> Any:
+    if identifier is None:
+        return None
+    from insitu.nn import regularizers  # late, as most layers have none
+
+    return regularizers.get(identifier)
+
+
+def _constraint(identifier: Any) -> Any:
+    if identifier is None:
+        return None
+    from insitu.nn import constraints
+
+    return constraints.get(identifier)
+
+
+def _shapes(inputs: Any) -> Any:
+    return map_leaves(lambda x: tuple(x.shape), inputs)
+
+
+def _layers_in(value: Any) -> Iterator[Layer]:
+    if isinstance(value, Layer):
+        yield value
+    elif isinstance(value, list | tuple):
+        for v in value:
+            yield from _layers_in(v)
+    elif isinstance(value, dict):
+        yield from _layers_in(list(value.values()))
+
+
+def _unknown_argument(cls: type[Layer], name: str) -> ArgumentError:
+    known: list[str] = []
+    for base in cls.__mro__:
+        if issubclass(base, Layer):
+            known += [p for p in inspect.signature(base.__init__).parameters if p not in ("self", "options", "unknown") and p not in known]
+    return registry.unknown_argument(cls.__name__, name, known)
+
+
 def serialize(layer: Layer) -> dict[str, Any]:
-    """Class name and configuration of a layer."""
-    return {"class_name": type(layer).__name__, "config": layer.get_config()}
+    """Class name and configuration of a layer, with the shape it was built for where its weights need it."""
+    found: dict[str, Any] = {"class_name": type(layer).__name__, "config": layer.get_config()}
+    if layer.built and layer.input_shape is not None:
+        found["build_shape"] = map_shapes(list, layer.input_shape)
+    return found
 
 
 def deserialize(config: Mapping[str, Any]) -> Layer:
-    """The layer that `serialize` described.
+    """The layer that `serialize` described, built if that one was.
 
     Raises
     ------
@@ -211,4 +381,7 @@ def deserialize(config: Mapping[str, Any]) -> Layer:
             fix="import the module that defines the class before loading",
             slug="layer-unknown",
         )
-    return found.from_config(config["config"])  # type: ignore[no-any-return]
+    made: Layer = found.from_config(config["config"])
+    if not made.built and config.get("build_shape") is not None:
+        made.prepare(map_shapes(tuple, config["build_shape"]))
+    return made

@@ -8,7 +8,8 @@ from typing import Any
 import insitu as si
 from insitu.errors import ArgumentError, ShapeError
 from insitu.nn import activations, initializers
-from insitu.nn.layer import Layer, Shape
+from insitu.nn.layer import Layer
+from insitu.nn.shapes import Shape
 
 
 class Dense(Layer):
@@ -52,7 +53,7 @@ class Dense(Layer):
         bias_initializer: Any = "zeros",
         name: str | None = None,
     ) -> None:
-        super().__init__(name)
+        super().__init__(name=name)
         if isinstance(units, bool) or not hasattr(units, "__index__") or int(units) < 1:
             raise ArgumentError(
                 f'Dense "{self.name}": units must be a positive whole number.',
@@ -114,15 +115,6 @@ class Dense(Layer):
 
     def call(self, x: si.Array) -> si.Array:
         return self.activation(self.linear(x))
-
-    def call_with_logits(self, x: si.Array, training: bool = False) -> tuple[Any, Any, str]:
-        kind = activations.serialize(self.activation)
-        if self.activation not in (activations.softmax, activations.sigmoid):
-            return self(x, training=training), None, ""
-        self.prepare((None, *x.shape[1:]))
-        self.check_input(tuple(x.shape))
-        logits = self.linear(x)
-        return self.activation(logits), logits, kind
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.units)

@@ -2,52 +2,86 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 import insitu as si
 from insitu import optim
+from insitu.array.tree import flatten, map_leaves
 from insitu.errors import ArgumentError
-from insitu.nn import checks, losses, metrics, progress
-from insitu.nn.history import History
-from insitu.nn.layer import Layer, Shape
-from insitu.nn.metrics import known as known_metric
-from insitu.nn.training import Steps, run_predict
+from insitu.nn import checks, functional, progress
+from insitu.nn.layer import Layer, deserialize, serialize, settle
+from insitu.nn.objectives import Objectives, Settings, target_leaves
+from insitu.nn.shapes import Shape, batch_shape, infer
+from insitu.nn.training import Logs, Steps
 
 
 class Model(Layer):
-    """Base class of models; see `Sequential`.
+    """A layer that can be trained.
+
+    Three ways lead to one: `Sequential` for layers in a row, ``Model(inputs, outputs)`` for a graph of layers
+    called on symbols, and a subclass with ``call`` for everything else.
+
+    Parameters
+    ----------
+    inputs, outputs : Symbol, or list or dict of these, optional
+        Makes a functional model.
+    name : str, optional
 
     Attributes
     ----------
     optimizer : Optimizer or None
-    loss : Loss or None
-        Both None before `compile`.
+        None before `compile`.
+    stop_training : bool
+        A callback sets it to end `fit` after the running step.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> a, b = si.nn.Input((3,)), si.nn.Input((2,))
+    >>> model = si.nn.Model([a, b], si.nn.Dense(1)(si.nn.Concatenate()([a, b])))
+    >>> model.predict([np.ones((4, 3)), np.ones((4, 2))], verbose=0).shape
+    (4, 1)
     """
 
-    def __init__(self, name: str | None = None, trainable: bool = True) -> None:
-        super().__init__(name, trainable)
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        if cls is Model and (args or "inputs" in kwargs or "outputs" in kwargs):
+            return super().__new__(Functional)
+        return super().__new__(cls)
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
         self.optimizer: optim.Optimizer | None = None
-        self.loss: losses.Loss | None = None
-        self.metric_identifiers: list[Any] = []
+        self.settings: Settings | None = None
+        self.stop_training = False
+        self.history: Any = None
+        self._names: list[str] = []
+        self._dtypes: list[Any] = []
+        #: epoch and step within it that comes next in `fit`
+        self.position = (0, 0)
+        self.now_fitting: Any = None
+        self._order: si.random.Generator | None = None
         self._steps: dict[Any, Steps] = {}
         self._forward: Any = None
 
     # -- compile -----------------------------------------------------------------------------------
-    def compile(self, optimizer: Any = "sgd", loss: Any = None, metrics: Sequence[Any] | None = None) -> None:
+    def compile(
+        self, optimizer: Any = "rmsprop", loss: Any = None, loss_weights: Any = None, metrics: Any = None, weighted_metrics: Any = None,
+    ) -> None:  # fmt: skip
         """Choose how the model is trained.
 
         Parameters
         ----------
         optimizer : str or Optimizer
             Such as ``"adam"`` or ``si.optim.SGD(0.1)``.
-        loss : str, Loss or callable
+        loss : str, Loss or callable; with several outputs a list, or a dict by the outputs' names
             Such as ``"sparse_categorical_crossentropy"``.
-        metrics : list of str, Metric or callable, optional
-            Such as ``["accuracy"]``.
+        loss_weights : list or dict of float, optional
+            What the outputs' losses are multiplied by before they are added.
+        metrics, weighted_metrics : list of str, Metric or callable, optional
+            Such as ``["accuracy"]``; with several outputs a list of lists, or a dict. The weighted ones take the sample weights.
 
         Raises
         ------
@@ -58,72 +92,130 @@ class Model(Layer):
         --------
         >>> import insitu as si
         >>> model = si.nn.Sequential([si.nn.Dense(2, activation="softmax")])
-        >>> model.compile("sgd", "sparse_categorical_crossentropy", ["accuracy"])
+        >>> model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
         """
-        chosen = [metrics] if isinstance(metrics, str) else list(metrics or [])
-        for m in chosen:
-            known_metric(m)
-        new_optimizer, new_loss = optim.get(optimizer), None if loss is None else losses.get(loss)
-        self.optimizer, self.loss, self.metric_identifiers = new_optimizer, new_loss, chosen
+        settings = Settings(loss, loss_weights, metrics, weighted_metrics)
+        self.optimizer, self.settings = optim.get(optimizer), settings
         self._steps.clear()
 
-    def _compiled(self, function: str) -> tuple[optim.Optimizer, losses.Loss]:
-        if self.optimizer is None or self.loss is None:
+    @property
+    def loss(self) -> Any:
+        """The loss that `compile` was given; None before."""
+        return None if self.settings is None else self.settings.loss
+
+    def check_compiled(self, function: str) -> None:
+        """Raise `ArgumentError` if `compile` was not called with a loss."""
+        if self.settings is None or self.settings.loss is None:
             raise ArgumentError(
                 f'{function}: the model "{self.name}" has no loss yet.',
                 expected="a model on which compile was called with a loss",
-                received="no call of compile" if self.optimizer is None else "compile without a loss",
+                received="no call of compile" if self.settings is None else "compile without a loss",
                 fix='model.compile("adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])',
                 slug="fit-not-compiled",
             )
-        return self.optimizer, self.loss
 
-    def _steps_for(self, y: checks.Examples, output: Shape, function: str) -> Steps:
-        """The compiled steps for targets of that rank (which decides what "accuracy" means)."""
-        optimizer, loss = self._compiled(function)
-        target = (None, *y.shape[1:])
-        found = self._steps.get(target)
+    @property
+    def order(self) -> si.random.Generator:
+        """The generator of the orders in which `fit` takes the examples, kept in files; made from the default one."""
+        if self._order is None:
+            self._order = si.random.default_generator().spawn(1)[0]
+        return self._order
+
+    # -- shapes --------------------------------------------------------------------------------------
+    def build(self, input_shape: Any) -> None:
+        """Make all weights for inputs of that shape, by tracing ``call`` once.
+
+        Parameters
+        ----------
+        input_shape : tuple, or list or dict of tuples
+            With the batch axis, whose length is None: ``(None, 784)``.
+        """
+        infer(self.call, input_shape, self._dtypes or self.dtype)
+        settle(self.weights)
+
+    def __call__(self, x: Any, *more: Any, training: bool | None = None, **options: Any) -> Any:
+        if not self.built and not functional.has_symbols(x):
+            self._dtypes = self._kinds(x)
+        return super().__call__(x, *more, training=training, **options)
+
+    def _kinds(self, x: Any) -> list[Any]:
+        """The dtype in which each input reaches ``call``: floating ones are converted to the model's."""
+        kinds = [a.dtype if isinstance(a, si.Array) else si.as_dtype(np.asarray(a).dtype) for a in flatten(x)[0]]
+        return [self.dtype if k.is_float else k for k in kinds]
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the outputs, for losses, metrics and targets in dicts; known once the model has seen data."""
+        return self._names
+
+    def prepared(self, x: Any) -> list[Shape]:
+        """Build for these examples and give the outputs' shapes."""
+        inputs = self.arranged(x)
+        shapes, self._dtypes = batch_shape(inputs), self._kinds(inputs)
+        self.prepare(shapes)
+        self.check_input(shapes)
+        specs = infer(self, shapes, self._dtypes)
+        leaves = flatten(specs)[0]
+        self._names = sorted(specs) if isinstance(specs, dict) else [f"output_{i + 1}" for i in range(len(leaves))]
+        return [spec.shape for spec in leaves]
+
+    def arranged(self, x: Any) -> Any:
+        """The inputs in the form that ``call`` takes."""
+        return x
+
+    def steps_for_shapes(self, y: Any, outputs: list[Shape]) -> Steps:
+        """The compiled steps for targets of these ranks (which decide what "accuracy" means)."""
+        names = self.output_names
+        targets = [None if t is None else t.shape for t in target_leaves(y, names, "fit")]
+        key = (tuple(targets), tuple(outputs), tuple(map(id, self.trainable_weights)))
+        found = self._steps.get(key)
         if found is None:
-            chosen = [metrics.get(m, target, output) for m in self.metric_identifiers]
-            found = self._steps[target] = Steps(self, loss, chosen, optimizer)
+            if self.settings is None or self.optimizer is None:
+                self.check_compiled("fit")
+                raise ArgumentError("compile was not called.", slug="fit-not-compiled")
+            found = self._steps[key] = Steps(self, Objectives(self.settings, names, targets, outputs), self.optimizer)
         return found
-
-    def _prepared(self, x: checks.Examples) -> Shape:
-        """Build for these examples and give the output's shape."""
-        shape = (None, *x.shape[1:])
-        self.prepare(shape)
-        return self.compute_output_shape(shape)
 
     # -- fit ---------------------------------------------------------------------------------------
     def fit(
-        self,
-        x: Any,
-        y: Any = None,
-        batch_size: int | None = 32,
-        epochs: int = 1,
-        verbose: Any = "auto",
-        validation_split: float = 0.0,
-        validation_data: Any = None,
-        shuffle: bool = True,
-    ) -> History:
+        self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1, verbose: Any = "auto", callbacks: Any = None,
+        validation_split: float = 0.0, validation_data: Any = None, shuffle: bool = True, class_weight: Mapping[int, float] | None = None,
+        sample_weight: Any = None, initial_epoch: int = 0, steps_per_epoch: int | None = None, validation_steps: int | None = None,
+        validation_batch_size: int | None = None, validation_freq: int = 1,
+    ) -> Any:  # fmt: skip
         """Train.
 
         Parameters
         ----------
-        x : array_like, shape (examples, ...)
-        y : array_like, shape (examples, ...)
-        batch_size : int
-            Examples per step; the last batch of an epoch may be smaller.
+        x : array_like, list or dict of these, data frame, generator, `insitu.data.Dataset`, or any iterable of batches
+            Arrays have shape (examples, ...). Batches are ``(x, y)`` or ``(x, y, sample_weight)``.
+        y : array_like, list or dict of these, optional
+            Targets, one for each example; not with batches, which bring their own.
+        batch_size : int, optional
+            Examples per step, 32 by default; the last batch of an epoch may be smaller.
         epochs : int
-            Passes over the data.
+            Number of the epoch to stop after, counted from 1.
         verbose : "auto", 0, 1 or 2
             0 shows nothing, 1 a live line (in a pipe: a line per epoch), 2 a line per epoch.
+        callbacks : list of Callback, optional
         validation_split : float
             Share of the examples, taken from the end before shuffling, that is only used for testing after each epoch.
-        validation_data : pair of array_like, optional
-            ``(x, y)`` to test on after each epoch; replaces ``validation_split``.
+        validation_data : (x, y), (x, y, sample_weight) or batches, optional
+            What to test on after each epoch; replaces ``validation_split``.
         shuffle : bool
-            Whether each epoch takes the examples in a new random order (see `insitu.random.seed`).
+            Whether each epoch takes arrays in a new random order (see `insitu.random.seed`).
+        class_weight : dict of int to float, optional
+            Factor on the loss of each class; 1 for classes it does not name.
+        sample_weight : array_like, optional
+            Factor on the loss of each example.
+        initial_epoch : int
+            Epochs done before, when training goes on.
+        steps_per_epoch, validation_steps : int, optional
+            Batches in an epoch, and in a validation; default: all.
+        validation_batch_size : int, optional
+            Default: ``batch_size``.
+        validation_freq : int
+            Validate after every so many epochs.
 
         Returns
         -------
@@ -140,52 +232,47 @@ class Model(Layer):
         >>> import insitu as si
         >>> (x, y), _ = si.data.digits()
         >>> model = si.nn.Sequential([si.nn.Flatten(), si.nn.Dense(10, activation="softmax")])
-        >>> model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+        >>> model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
         >>> history = model.fit(x, y, epochs=2, verbose=0)
         >>> history.history["loss"][0] > history.history["loss"][1]
         True
         """
-        started = time.perf_counter()
-        optimizer, loss = self._compiled("fit")
-        batch = checks.whole_number(32 if batch_size is None else batch_size, "fit", "batch_size", 1)
-        rounds = checks.whole_number(epochs, "fit", "epochs", 1)
-        shown = progress.level(verbose, "fit")
-        inputs, targets = checks.pair(x, y, "fit")
-        held_out = None
-        if validation_data is not None:
-            held_out = checks.pair(*checks.validation_pair(validation_data), "fit", ("validation x", "validation y"))
-        elif validation_split:
-            (inputs, targets), held_out = checks.split(inputs, targets, validation_split)
-        output = self._prepared(inputs)
-        targets = checks.targets(targets, output, loss, "fit")
-        if held_out is not None:
-            self.check_input((None, *held_out[0].shape[1:]))
-            held_out = (held_out[0], checks.targets(held_out[1], self.compute_output_shape((None, *held_out[0].shape[1:])), loss, "fit"))
-        steps = self._steps_for(targets, output, "fit")
-        optimizer.build(self.trainable_weights)
-        steps.first_step_at = None
-        history = History(epochs=rounds, steps=-(-len(inputs) // batch), verbose=shown)
-        with progress.Progress(shown, rounds, len(inputs), batch) as line:
-            for epoch in range(rounds):
-                line.begin(epoch)
-                logs = steps.run_epoch(inputs, targets, batch, bool(shuffle), line.look)
-                line.trained()
-                if held_out is not None:
-                    tested = self._steps_for(held_out[1], output, "fit").run_test(*held_out, batch, _nothing)
-                    logs |= {f"val_{name}": value for name, value in tested.items()}
-                history.first_step_seconds = (steps.first_step_at or started) - started
-                history.add(epoch, logs)
-                line.end(logs)
-        return history
+        from insitu.nn import fitting
 
-    def evaluate(self, x: Any, y: Any = None, batch_size: int | None = 32, verbose: Any = "auto", return_dict: bool = False) -> Any:
+        self.check_compiled("fit")
+        batch = checks.whole_number(32 if batch_size is None else batch_size, "fit", "batch_size", 1)
+        options = {
+            "batch_size": batch,
+            "epochs": checks.whole_number(epochs, "fit", "epochs", 1),
+            "initial_epoch": checks.whole_number(initial_epoch, "fit", "initial_epoch", 0),
+            "validation_freq": checks.whole_number(validation_freq, "fit", "validation_freq", 1),
+            "validation_batch_size": checks.whole_number(
+                batch if validation_batch_size is None else validation_batch_size, "fit", "validation_batch_size", 1
+            ),
+            "steps_per_epoch": checks.optional_number(steps_per_epoch, "fit", "steps_per_epoch"),
+            "validation_steps": checks.optional_number(validation_steps, "fit", "validation_steps"),
+            "verbose": progress.level(verbose, "fit"),
+            "shuffle": bool(shuffle),
+            "callbacks": list(callbacks or []) if not hasattr(callbacks, "set_model") else [callbacks],
+        }
+        data, held_out = fitting.prepare_fit(x, y, sample_weight, class_weight, validation_split, validation_data)
+        return fitting.Fit(self, data, held_out, options).run()
+
+    def evaluate(
+        self, x: Any = None, y: Any = None, batch_size: int | None = None, verbose: Any = "auto", sample_weight: Any = None,
+        steps: int | None = None, callbacks: Any = None, return_dict: bool = False,
+    ) -> Any:  # fmt: skip
         """Loss and metrics of a data set.
 
         Parameters
         ----------
-        x, y : array_like, shape (examples, ...)
-        batch_size : int
+        x, y, sample_weight
+            As for `fit`.
+        batch_size : int, optional
         verbose : "auto", 0, 1 or 2
+        steps : int, optional
+            Stop after so many batches.
+        callbacks : list of Callback, optional
         return_dict : bool
             Whether to return a dict instead of a list.
 
@@ -199,32 +286,37 @@ class Model(Layer):
         UserError
             If model, data and loss do not fit.
         """
-        _, loss = self._compiled("evaluate")
-        batch = checks.whole_number(32 if batch_size is None else batch_size, "evaluate", "batch_size", 1)
-        shown = progress.level(verbose, "evaluate")
-        inputs, targets = checks.pair(x, y, "evaluate")
-        output = self._prepared(inputs)
-        self.check_input((None, *inputs.shape[1:]))
-        targets = checks.targets(targets, output, loss, "evaluate")
-        with progress.Progress(shown, 0, len(inputs), batch) as line:
-            logs = self._steps_for(targets, output, "evaluate").run_test(inputs, targets, batch, line.look)
-            line.end(logs)
-        if return_dict:
-            return logs
-        values = list(logs.values())
-        return values if len(values) > 1 else values[0]
+        from insitu.nn import fitting
 
-    def predict(self, x: Any, batch_size: int | None = 32) -> np.ndarray[Any, Any]:
+        self.check_compiled("evaluate")
+        batch = checks.whole_number(32 if batch_size is None else batch_size, "evaluate", "batch_size", 1)
+        limit = checks.optional_number(steps, "evaluate", "steps")
+        shown = progress.level(verbose, "evaluate")
+        data = fitting.feed(x, y, sample_weight, function="evaluate")
+        compiled = fitting.steps_for(self, data, "evaluate")
+        total, examples = fitting.extent(data, batch, limit)
+        listeners = fitting.callback_list(callbacks, self, {"steps": total, "verbose": shown})
+        with progress.Progress(shown, 0, total, examples) as line:
+            logs = fitting.run_test(compiled, data, batch, limit, listeners, look=line.look)
+            line.end(logs)
+        values = list(logs.values())
+        return logs if return_dict else values if len(values) > 1 else values[0]
+
+    def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0, steps: int | None = None, callbacks: Any = None) -> Any:
         """The model's outputs. An example gives the same bits alone and in any batch.
 
         Parameters
         ----------
-        x : array_like, shape (examples, ...)
-        batch_size : int
+        x : as for `fit`, without targets
+        batch_size : int, optional
+        verbose : "auto", 0, 1 or 2
+        steps : int, optional
+            Stop after so many batches.
+        callbacks : list of Callback, optional
 
         Returns
         -------
-        numpy.ndarray
+        numpy.ndarray, or tree of these
             Shape (examples, ...).
 
         Raises
@@ -232,37 +324,123 @@ class Model(Layer):
         UserError
             If the examples do not fit the model.
         """
-        batch = checks.whole_number(32 if batch_size is None else batch_size, "predict", "batch_size", 1)
-        inputs = checks.examples(x, "predict", "x")
-        output = self._prepared(inputs)
-        self.check_input((None, *inputs.shape[1:]))
-        if self._forward is None:
-            self._forward = si.compile(self._predict_step)
-        return run_predict(self._forward, inputs, batch, output)
+        from insitu.nn import fitting
 
-    def _predict_step(self, x: si.Array) -> Any:
-        return self(x)
+        batch = checks.whole_number(32 if batch_size is None else batch_size, "predict", "batch_size", 1)
+        limit = checks.optional_number(steps, "predict", "steps")
+        shown = progress.level(verbose, "predict")
+        data = fitting.feed(x, function="predict")
+        self.prepared(fitting.parts_of(data)[0])
+        settle(self.weights)
+        total, examples = fitting.extent(data, batch, limit)
+        listeners = fitting.callback_list(callbacks, self, {"steps": total, "verbose": shown})
+        with progress.Progress(shown, 0, total, examples) as line:
+            found = fitting.run_predict(self, data, batch, limit, listeners, line.look)
+            if shown:
+                line.end({})
+        return found
+
+    def forward(self, x: Any) -> Any:
+        """The outputs of one batch, by a compiled program."""
+        if self._forward is None:
+            self._forward = si.compile(lambda x: self(x, training=False))
+        return self._forward(x)
+
+    # -- single batches ------------------------------------------------------------------------------
+    def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False) -> Any:
+        """One step on one batch; returns loss and metrics of that batch before the step, as `evaluate` does."""
+        from insitu.nn import fitting
+
+        self.check_compiled("train_on_batch")
+        data = fitting.feed(x, y, sample_weight, function="train_on_batch")
+        if class_weight is not None:
+            data = fitting.with_class_weight(data, class_weight)
+        steps = fitting.steps_for(self, data, "train_on_batch")
+        settle(self.weights)
+        if self.optimizer is not None:
+            self.optimizer.build(self.trainable_weights)
+        steps.reset()
+        batch = fitting.parts_of(data)
+        steps.train(*batch)
+        return _as_result(steps.means(fitting.length(batch)), return_dict)
+
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
+        """Loss and metrics of one batch."""
+        from insitu.nn import fitting
+
+        self.check_compiled("test_on_batch")
+        data = fitting.feed(x, y, sample_weight, function="test_on_batch")
+        steps = fitting.steps_for(self, data, "test_on_batch")
+        steps.reset()
+        batch = fitting.parts_of(data)
+        steps.test(*batch, np.asarray(0))
+        return _as_result(steps.means(fitting.length(batch)), return_dict)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """The outputs of one batch, as NumPy arrays."""
+        from insitu.nn import fitting
+
+        inputs = fitting.parts_of(fitting.feed(x, function="predict_on_batch"))[0]
+        self.prepared(inputs)
+        return map_leaves(np.array, self.forward(inputs))
 
     # -- files and tables --------------------------------------------------------------------------
-    def save(self, path: Any) -> None:
+    def save(self, path: Any, include_optimizer: bool = True) -> None:
         """Write architecture, weights and the state of training to one file; `insitu.load` reads it.
 
         Parameters
         ----------
         path : str or path
+        include_optimizer : bool
+            Whether to keep loss, metrics, optimizer and random state, so that training can go on from the file.
 
         Raises
         ------
         FileFormatError
             If the file cannot be written; an older file of that name stays intact.
         """
-        si.save(path, self)
+        from insitu.io.files import save_content
+        from insitu.nn.saving import model_to_file
+
+        save_content(path, *model_to_file(self, include_optimizer))
+
+    def save_weights(self, path: Any) -> None:
+        """Write the weights alone to a safetensors file, under their names."""
+        from insitu.nn.saving import save_weights
+
+        save_weights(self, path)
+
+    def load_weights(self, path: Any) -> None:
+        """Read weights from a file of `save_weights` or `save`, or of any program that writes safetensors with these names.
+
+        Raises
+        ------
+        ShapeError
+            If names or shapes differ; nothing is changed then.
+        FileFormatError
+            If the file cannot be read.
+        """
+        from insitu.nn.saving import load_weights
+
+        load_weights(self, path)
 
     def to_file_content(self) -> tuple[dict[str, Any], dict[str, str]]:
         """Tensors and metadata of the file that `save` writes."""
         from insitu.nn.saving import model_to_file
 
         return model_to_file(self)
+
+    def training_state(self) -> tuple[dict[str, Any], dict[str, str]]:
+        """Tensors and metadata from which `fit` can go on at this very step: see `BackupAndRestore`."""
+        from insitu.nn.saving import training_state
+
+        return training_state(self)
+
+    def set_training_state(self, tensors: Mapping[str, Any], metadata: Mapping[str, str]) -> None:
+        """Go on from what `training_state` gave; to be called in ``on_train_begin``."""
+        from insitu.nn.saving import set_training_state
+
+        set_training_state(self, tensors, metadata)
 
     def summary(self, print_fn: Any = print) -> None:
         """Show a table of the layers, their output shapes and numbers of parameters.
@@ -276,21 +454,96 @@ class Model(Layer):
 
         print_fn(table(self))
 
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """A layer by its name or its number.
+
+        Raises
+        ------
+        ArgumentError
+            If there is none.
+        """
+        from insitu.nn import registry
+
+        if index is not None and -len(self.layers) <= index < len(self.layers):
+            return self.layers[index]
+        return registry.find("layer", {layer.name: layer for layer in self.layers}, name if index is None else str(index), "see model.summary()")
+
+    def __getstate__(self) -> dict[str, Any]:
+        # compiled programs and a running fit stay behind: they are made again when they are needed
+        return {**vars(self), "_steps": {}, "_forward": None, "now_fitting": None, "history": None}
+
+
+class Functional(Model):
+    """A graph of layers, from ``Model(inputs, outputs)``.
+
+    Parameters
+    ----------
+    inputs, outputs : Symbol, or list or dict of these
+    name : str, optional
+
+    Raises
+    ------
+    ArgumentError
+        If an output does not follow from the inputs, or two layers have one name.
+    """
+
+    def __init__(self, inputs: Any, outputs: Any, **options: Any) -> None:
+        super().__init__(**options)
+        self.inputs, self.outputs = functional.check_symbols(inputs, "inputs"), functional.check_symbols(outputs, "outputs")
+        self._input_tree, self._output_tree = inputs, outputs
+        self._calls = functional.order(self.inputs, self.outputs)
+        checks.names_differ(self.layers, self.name)
+        self.input_shape, self.built = map_leaves(lambda s: s.shape, inputs), True
+        settle(self.weights)
+
     @property
     def layers(self) -> list[Layer]:
-        """The layers the model consists of."""
-        return []
+        return list(dict.fromkeys(call.layer for call in self._calls))
 
     @property
-    def weights(self) -> list[si.Variable]:
-        return [*self._weights, *[w for layer in self.layers for w in layer.weights]]
+    def output_names(self) -> list[str]:
+        if isinstance(self._output_tree, dict):
+            return sorted(self._output_tree)
+        return [s.name for s in self.outputs]
 
     @property
-    def trainable_weights(self) -> list[si.Variable]:
-        if not self.trainable:
-            return []
-        return [*[w for w in self._weights if w.trainable], *[w for layer in self.layers for w in layer.trainable_weights]]
+    def output_shape(self) -> Any:
+        """Shape of the output, or a tree of shapes."""
+        return map_leaves(lambda s: s.shape, self._output_tree)
+
+    def arranged(self, x: Any) -> Any:
+        found = functional.arrange(self._input_tree, x, self.name)
+        from insitu.array.tree import unflatten
+
+        return unflatten(flatten(self._input_tree)[1], found)
+
+    def check_input(self, shape: Any) -> None:
+        checks.inputs_fit(shape, self.inputs, self.name)
+
+    def __call__(self, x: Any, *more: Any, training: bool | None = None, **options: Any) -> Any:
+        return super().__call__(self.arranged(x), *more, training=training, **options)
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        return functional.run(self._calls, self.inputs, self._output_tree, flatten(x)[0])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **functional.to_config(self._calls, self._input_tree, self._output_tree, serialize)}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Any:
+        inputs, outputs = functional.from_config(config, deserialize)
+        graph = ("inputs", "input_tree", "layers", "calls", "output_tree")
+        return Functional(inputs, outputs, **{k: v for k, v in config.items() if k not in graph})
+
+    def __reduce__(self) -> Any:
+        # symbols and calls are told apart by identity, so pickling goes by the state and rebuilds that as a whole
+        return (_blank_functional, (), self.__getstate__())
 
 
-def _nothing(done: int, logs: dict[str, float]) -> None:
-    """Nothing to show."""
+def _blank_functional() -> Functional:
+    return object.__new__(Functional)
+
+
+def _as_result(logs: Logs, as_dict: bool) -> Any:
+    values = list(logs.values())
+    return logs if as_dict else values if len(values) > 1 else values[0]

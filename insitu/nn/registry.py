@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from insitu.errors import ArgumentError
@@ -132,3 +132,17 @@ def name_of(table: Mapping[str, Callable[..., Any]], function: Callable[..., Any
         if f is function:
             return name
     return getattr(function, "__name__", type(function).__name__)
+
+
+def unknown_argument(owner: str, name: str, known: Iterable[str]) -> ArgumentError:
+    """The error for a keyword argument that does not exist; a similar one is proposed."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, 1, 0.6)
+    return ArgumentError(
+        f"{owner} has no argument {name!r}.",
+        expected="of " + ", ".join(names),
+        received=f"{name}=",
+        fix=f"did you mean {near[0]}=?" if near else f"leave {name}= out",
+        slug="argument-unknown",
+        argument=f"{name}=",
+    )

@@ -1,26 +1,31 @@
-"""A model as the content of a file, and back."""
+"""A model as the content of a file, and back: architecture, weights, and the state of its training."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import insitu as si
 from insitu import optim
-from insitu.errors import ArgumentError
-from insitu.nn import losses, metrics
-from insitu.nn.layer import blank_weights, deserialize, serialize
+from insitu.errors import ArgumentError, FileFormatError, ShapeError
+from insitu.nn.context import blank_weights
+from insitu.nn.layer import deserialize, serialize
 
 if TYPE_CHECKING:
     from insitu.nn.model import Model
 
 Tensors = dict[str, np.ndarray[Any, Any]]
+Metadata = dict[str, str]
+
+#: Names in files of what is no weight begin so.
+_OPTIMIZER, _SUMS = "optimizer/", "sums/"
 
 
-def model_to_file(model: Model) -> tuple[Tensors, dict[str, str]]:
+# -- models -----------------------------------------------------------------------------------------
+def model_to_file(model: Model, include_optimizer: bool = True) -> tuple[Tensors, Metadata]:
     """Tensors and metadata; what `model_from_file` could not read back is refused here.
 
     Raises
@@ -28,34 +33,16 @@ def model_to_file(model: Model) -> tuple[Tensors, dict[str, str]]:
     ArgumentError
         If the model has no weights yet, or holds functions that have no name to find them by.
     """
-    if not model.built:
-        raise ArgumentError(
-            f'save: the model "{model.name}" has no weights yet.',
-            expected="a model that was built",
-            received="a model that has never seen the shape of its input",
-            fix="train it first, or call model.build((None, 784))",
-            slug="save-not-built",
-        )
+    _check_built(model)
     architecture = serialize(model)
     with blank_weights():
         deserialize(architecture)
-    metadata = {"kind": "model", "architecture": json.dumps(architecture)}
-    tensors = {name: np.asarray(v.value) for name, v in _named(model.weights).items()}
-    if model.optimizer is not None and model.loss is not None:
-        metadata["training"] = json.dumps(
-            {
-                "optimizer": {"class_name": type(model.optimizer).__name__, "config": model.optimizer.get_config()},
-                "loss": losses.serialize(model.loss),
-                "metrics": [_metric_config(m) for m in model.metric_identifiers],
-            }
-        )
-        for name, v in _named(model.optimizer.variables).items():
-            tensors[f"optimizer/{name}"] = np.asarray(v.value)
-    return tensors, metadata
+    tensors, metadata = _state(model) if include_optimizer else (_weights(model), {})
+    return tensors, {"kind": "model", "architecture": json.dumps(architecture), **metadata}
 
 
-def model_from_file(tensors: Tensors, metadata: dict[str, str]) -> Any:
-    """The model that `model_to_file` described, with its weights and the optimizer's state.
+def model_from_file(tensors: Tensors, metadata: Metadata) -> Any:
+    """The model that `model_to_file` described, with its weights and the state of its training.
 
     Raises
     ------
@@ -65,43 +52,169 @@ def model_from_file(tensors: Tensors, metadata: dict[str, str]) -> Any:
         If a tensor is missing.
     """
     with blank_weights():
-        model = deserialize(json.loads(metadata["architecture"]))
-    _fill(model.weights, tensors, "")
+        model: Any = deserialize(json.loads(metadata["architecture"]))
     if "training" in metadata:
         training = json.loads(metadata["training"])
-        model.compile(optim.get(training["optimizer"]), losses.get(training["loss"]), training["metrics"])  # type: ignore[attr-defined]
-        optimizer: optim.Optimizer = model.optimizer  # type: ignore[attr-defined]
-        if any(name.startswith("optimizer/") and name.count("/") > 1 for name in tensors) or not optimizer.slots:
-            optimizer.build(model.trainable_weights)
-        _fill(optimizer.variables, tensors, "optimizer/")
+        model.compile(optim.get(training["optimizer"]), **training["settings"])
+    _set_state(model, tensors, metadata)
     return model
 
 
-def _named(variables: Sequence[si.Variable]) -> dict[str, si.Variable]:
+def _state(model: Model) -> tuple[Tensors, Metadata]:
+    """Weights, optimizer and random state."""
+    tensors = _weights(model)
+    random: dict[str, Any] = {"layers": [g.state for g in model.generators]}
+    if model._order is not None:
+        random["order"] = model._order.state
+    metadata = {"random": json.dumps(random)}
+    if model.optimizer is not None and model.settings is not None:
+        training = {
+            "optimizer": {"class_name": type(model.optimizer).__name__, "config": model.optimizer.get_config()},
+            "settings": model.settings.get_config(),
+        }
+        metadata["training"] = json.dumps(training)
+        tensors |= {_OPTIMIZER + name: np.asarray(v) for name, v in named(model.optimizer.variables).items()}
+    return tensors, metadata
+
+
+def _set_state(model: Model, tensors: Mapping[str, Any], metadata: Mapping[str, str]) -> None:
+    _fill(named(model.weights), tensors, "")
+    random = json.loads(metadata.get("random", "{}"))
+    for generator, state in zip(model.generators, random.get("layers", []), strict=True):
+        generator.state = state
+    if "order" in random:
+        model.order.state = random["order"]
+    if model.optimizer is not None and "training" in metadata:
+        before = named(model.optimizer.variables)
+        if any(name.startswith(_OPTIMIZER) and name.removeprefix(_OPTIMIZER) not in before for name in tensors):
+            model.optimizer.build(model.trainable_weights)  # the file is from after the first step
+        _fill(named(model.optimizer.variables), tensors, _OPTIMIZER)
+
+
+def _weights(model: Model) -> Tensors:
+    return {name: np.asarray(v) for name, v in named(model.weights).items()}
+
+
+def named(variables: Sequence[si.Variable]) -> dict[str, si.Variable]:
     """Each variable by its name; a name that comes again gets a number."""
-    named: dict[str, si.Variable] = {}
+    found: dict[str, si.Variable] = {}
     for v in variables:
         name, number = v.name, 2
-        while name in named:
+        while name in found:
             name, number = f"{v.name}#{number}", number + 1
-        named[name] = v
-    return named
+        found[name] = v
+    return found
 
 
-def _fill(variables: Sequence[si.Variable], tensors: Tensors, prefix: str) -> None:
-    for name, v in _named(variables).items():
+def _fill(variables: Mapping[str, si.Variable], tensors: Mapping[str, Any], prefix: str) -> None:
+    for name, v in variables.items():
         v.assign(si.asarray(np.array(tensors[prefix + name])))
 
 
-def _metric_config(identifier: Any) -> str:
-    if isinstance(identifier, str):
-        return identifier
-    if isinstance(identifier, metrics.Metric) and not isinstance(identifier, metrics.LossMetric):
-        return identifier.name
-    raise ArgumentError(
-        "A model with a function as a metric cannot be stored together with its training.",
-        expected="metrics of insitu.nn.metrics",
-        received=f"{getattr(identifier, '__name__', identifier)!r}",
-        fix="save the weights: si.save(path, model.get_weights())",
-        slug="save-function",
-    )
+# -- a training under way ------------------------------------------------------------------------------
+def training_state(model: Model) -> tuple[Tensors, Metadata]:
+    """What a training needs to go on at this very step: also the place in the epoch, its order, and the sums so far."""
+    tensors, metadata = _state(model)
+    epoch, step = model.position
+    place: dict[str, Any] = {"epoch": epoch, "step": step}
+    if (fit := model.now_fitting) is not None and step:
+        # the order of this epoch is drawn again from the state at its beginning
+        place["order"] = fit.source.order_state
+        tensors |= {f"{_SUMS}{i}": np.asarray(v) for i, v in enumerate(fit.steps.state)}
+    return tensors, {**metadata, "kind": "training", "place": json.dumps(place)}
+
+
+def set_training_state(model: Model, tensors: Mapping[str, Any], metadata: Mapping[str, str]) -> None:
+    """Put a model back to what `training_state` gave; within `fit`, the loop goes on from there.
+
+    Raises
+    ------
+    FileFormatError
+        If the state is that of another model; nothing is changed then.
+    """
+    if model.optimizer is not None:
+        model.optimizer.build(model.trainable_weights)
+    wanted = {name: v.shape for name, v in named(model.weights).items()}
+    if model.optimizer is not None:
+        wanted |= {_OPTIMIZER + name: v.shape for name, v in named(model.optimizer.variables).items()}
+    wrong = [n for n, shape in wanted.items() if n not in tensors or tuple(tensors[n].shape) != tuple(shape)]
+    if wrong or "place" not in metadata:
+        raise FileFormatError(
+            f'The backup is of another model than "{model.name}".',
+            expected=f'"{wrong[0]}" of shape {tuple(wanted[wrong[0]])}' if wrong else "a state of training",
+            received=f"shape {tuple(tensors[wrong[0]].shape)}" if wrong and wrong[0] in tensors else "none",
+            fix="delete the backup to begin anew, or build the model as it was",
+            slug="backup-other-model",
+        )
+    _set_state(model, tensors, metadata)
+    place = json.loads(metadata["place"])
+    model.position = (place["epoch"], place["step"])
+    if (fit := model.now_fitting) is not None and place["step"]:
+        model.order.state = place["order"]
+        for i, v in enumerate(fit.steps.state):
+            v.assign(si.asarray(np.array(tensors[f"{_SUMS}{i}"])))
+
+
+# -- weights alone ------------------------------------------------------------------------------------
+def save_weights(model: Model, path: Any) -> None:
+    """Write the weights to a safetensors file."""
+    from insitu.io.files import save_content
+
+    _check_built(model)
+    save_content(path, _weights(model), {"kind": "weights"})
+
+
+def load_weights(model: Model, path: Any) -> None:
+    """Read the weights from a safetensors file.
+
+    Raises
+    ------
+    ShapeError
+        If names or shapes differ; nothing is changed then.
+    """
+    from insitu.io.container import read
+
+    _check_built(model)
+    tensors = {n: t for n, t in read(path).tensors.items() if not n.startswith(_OPTIMIZER)}
+    variables = named(model.weights)
+    if list(tensors) != list(variables) and len(tensors) == len(variables) and not set(tensors) & set(variables):
+        # layers that were numbered otherwise: the last parts of the names and the shapes tell
+        tensors = _renamed(tensors, variables)
+    problems = _differences(tensors, variables)
+    if problems:
+        raise ShapeError(
+            f'load_weights: the file "{path}" does not fit the model "{model.name}".',
+            expected="; ".join(f"{n} {tuple(variables[n].shape)}" for n in problems[:3] if n in variables) or f"{len(variables)} weights",
+            received="; ".join(f"{n} {tuple(tensors[n].shape)}" for n in problems[:3] if n in tensors) or f"none of the name {problems[0]}",
+            fix="build the model as it was when the weights were saved",
+            slug="weights-file",
+        )
+    for name, v in variables.items():
+        v.assign(si.asarray(np.array(tensors[name]).astype(v.dtype.numpy)))
+
+
+def _renamed(tensors: Tensors, variables: Mapping[str, si.Variable]) -> Tensors:
+    ends = [_end(n) for n in variables]
+    if ends == [_end(n) for n in tensors]:
+        return dict(zip(variables, tensors.values(), strict=True))
+    return tensors
+
+
+def _end(name: str) -> str:
+    return name.rpartition("/")[2].partition("#")[0]
+
+
+def _differences(tensors: Mapping[str, Any], variables: Mapping[str, si.Variable]) -> list[str]:
+    names: Iterable[str] = dict.fromkeys([*variables, *tensors])
+    return [n for n in names if n not in tensors or n not in variables or tuple(tensors[n].shape) != tuple(variables[n].shape)]
+
+
+def _check_built(model: Model) -> None:
+    if not model.built:
+        raise ArgumentError(
+            f'save: the model "{model.name}" has no weights yet.',
+            expected="a model that was built",
+            received="a model that has never seen the shape of its input",
+            fix="train it first, or call model.build((None, 784))",
+            slug="save-not-built",
+        )

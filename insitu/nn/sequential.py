@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from insitu.errors import ArgumentError, ShapeError
-from insitu.nn.layer import Layer, Shape, deserialize, serialize, settle
+from insitu.nn.checks import names_differ
+from insitu.nn.functional import Symbol
+from insitu.nn.layer import Layer, deserialize, serialize, settle
 from insitu.nn.model import Model
+from insitu.nn.shapes import is_shape
 
 
 class Sequential(Model):
@@ -32,9 +35,10 @@ class Sequential(Model):
     19885
     """
 
-    def __init__(self, layers: Sequence[Layer] | None = None, name: str | None = None) -> None:
-        super().__init__(name)
+    def __init__(self, layers: Sequence[Any] | None = None, name: str | None = None, **options: Any) -> None:
+        super().__init__(name=name, **options)
         self._layers: list[Layer] = []
+        self.output_shape: Any = None
         for layer in layers or []:
             self.add(layer)
 
@@ -42,38 +46,59 @@ class Sequential(Model):
     def layers(self) -> list[Layer]:
         return list(self._layers)
 
-    def add(self, layer: Layer) -> None:
-        """Append a layer.
+    def add(self, layer: Any) -> None:
+        """Append a layer, or begin with an `Input`.
 
         Raises
         ------
         ArgumentError
             If it is no layer, or its name is taken.
         """
+        if isinstance(layer, Symbol) and not self._layers:
+            self.given_shape, self._dtypes = layer.shape, [layer.dtype]
+            return
         if not isinstance(layer, Layer):
             raise ArgumentError(
                 f'Sequential "{self.name}" takes layers.',
-                expected="layers such as Dense(10)",
+                expected="layers such as Dense(10), after an Input if there is one",
                 received=f"{layer!r}",
                 fix=f"write {layer.__name__}(...)" if isinstance(layer, type) else "pass a layer of si.nn",
                 slug="sequential-layer",
             )
-        if any(have.name == layer.name for have in self._layers):
+        names_differ([*self._layers, layer], self.name)
+        if any(have is layer for have in self._layers):
             raise ArgumentError(
-                f'Sequential "{self.name}" has a layer "{layer.name}" already.',
-                expected="layers with names of their own",
+                f'Sequential "{self.name}" has this layer already.',
+                expected="a layer for each place",
                 received=f'"{layer.name}" twice',
-                fix="make a new layer for each place, or give them names: Dense(10, name=...)",
+                fix="make a second layer, or share it in a functional model",
                 slug="sequential-names",
             )
+        if not self._layers and self.given_shape is None:
+            self.given_shape = layer.given_shape
         self._layers.append(layer)
-        if self.built and self.input_shape is not None:
-            shape, self.built = self.input_shape, False
-            self.build(shape)
+        shape = self.input_shape if self.built else self.given_shape
+        self.built = False
+        if shape is not None:
+            self.prepare(shape)
         self._forward = None
         self._steps.clear()
 
-    def build(self, input_shape: Shape) -> None:
+    def pop(self) -> None:
+        """Remove the last layer.
+
+        Raises
+        ------
+        ArgumentError
+            If there is none.
+        """
+        if not self._layers:
+            raise self._empty()
+        self._layers.pop()
+        self._forward = None
+        self._steps.clear()
+
+    def build(self, input_shape: Any) -> None:
         """Make all weights for inputs of that shape.
 
         Parameters
@@ -87,15 +112,8 @@ class Sequential(Model):
             If a layer cannot take what the one before gives.
         """
         if not self._layers:
-            raise ArgumentError(
-                f'Sequential "{self.name}" has no layers.',
-                expected="at least one layer",
-                received="an empty list",
-                fix="model.add(si.nn.Dense(10))",
-                slug="sequential-empty",
-            )
-        shape = tuple(input_shape) if isinstance(input_shape, Iterable) else ()
-        if not shape or not all(n is None or isinstance(n, int) for n in shape):
+            raise self._empty()
+        if not is_shape(input_shape) or not tuple(input_shape):
             raise ShapeError(
                 f'Sequential "{self.name}": build needs the shape of a batch.',
                 expected="(None, ...): the batch axis, then the shape of an example",
@@ -104,46 +122,52 @@ class Sequential(Model):
                 slug="build-shape",
                 argument="input_shape=",
             )
-        flowing: Shape = (None, *shape[1:])
+        flowing: Any = (None, *tuple(input_shape)[1:])
+        self.input_shape, self.built = flowing, True
         for layer in self._layers:
             layer.prepare(flowing)
             flowing = layer.compute_output_shape(flowing)
-        self.input_shape, self.built = (None, *shape[1:]), True
+        self.output_shape = flowing
         settle(self.weights)
 
-    def check_input(self, shape: Shape) -> None:
+    def _empty(self) -> ArgumentError:
+        return ArgumentError(
+            f'Sequential "{self.name}" has no layers.',
+            expected="at least one layer",
+            received="an empty list",
+            fix="model.add(si.nn.Dense(10))",
+            slug="sequential-empty",
+        )
+
+    def check_input(self, shape: Any) -> None:
         flowing = shape
         for layer in self._layers:
             layer.check_input(flowing)
             if not layer.built:
                 return
-            flowing = layer.compute_output_shape(flowing)
+            if None not in flowing[1:] and layer.input_shape is not None and flowing[1:] == layer.input_shape[1:]:
+                return  # as it was built, so the layers behind it fit, too
+            flowing = layer.compute_output_shape((None, *flowing[1:]))
+
+    @property
+    def output_names(self) -> list[str]:
+        return [self._layers[-1].name] if self._layers else []
 
     def call(self, x: Any, training: bool = False) -> Any:
         for layer in self._layers:
             x = layer(x, training=training)
         return x
 
-    def call_with_logits(self, x: Any, training: bool = False) -> tuple[Any, Any, str]:
-        for layer in self._layers[:-1]:
-            x = layer(x, training=training)
-        return self._layers[-1].call_with_logits(x, training=training)
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        self.prepare(input_shape)
         for layer in self._layers:
             input_shape = layer.compute_output_shape(input_shape)
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        config = {**super().get_config(), "layers": [serialize(layer) for layer in self._layers]}
-        if self.input_shape is not None:
-            config["build_input_shape"] = list(self.input_shape)
-        return config
+        return {**super().get_config(), "layers": [serialize(layer) for layer in self._layers]}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Any:
-        made = cls([deserialize(c) for c in config["layers"]], name=config.get("name"))
-        made.trainable = config.get("trainable", True)
-        if "build_input_shape" in config:
-            made.build(tuple(config["build_input_shape"]))
-        return made
+        arguments = dict(config)
+        return cls([deserialize(c) for c in arguments.pop("layers")], **arguments)

@@ -1,9 +1,8 @@
-"""The compiled steps of training, testing and predicting, and the loops over batches."""
+"""The compiled steps of training, testing and predicting."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,21 +10,17 @@ import numpy as np
 import insitu as si
 from insitu import ops
 from insitu.array.array import Array
-from insitu.errors import InternalError
-from insitu.nn.checks import Examples, as_array
-from insitu.nn.layer import Shape
-from insitu.nn.losses import Loss
-from insitu.nn.metrics import Metric
+from insitu.array.tree import flatten, map_leaves
+from insitu.nn import activations, context
+from insitu.nn.objectives import Objectives, target_leaves
 from insitu.optim import Optimizer
 from insitu.transform.autodiff import backward
 
 if TYPE_CHECKING:
+    from insitu.data.feed import Arrays
     from insitu.nn.model import Model
 
-#: Seconds between two looks at the running sums.
-LOOK_EVERY = 0.25
-
-Look = Callable[[int, dict[str, float]], None]
+Logs = dict[str, Any]
 
 
 def gradients(loss: Array, values: Sequence[Array]) -> list[Array | None]:
@@ -36,106 +31,118 @@ def gradients(loss: Array, values: Sequence[Array]) -> list[Array | None]:
 
 
 class Steps:
-    """One model's compiled steps for one loss, one set of metrics and one optimizer.
+    """One model's compiled steps for one set of objectives and one optimizer.
 
-    Sums of losses and metrics are variables that the steps add to, so that a step gives Python nothing to do.
+    Sums of losses and the metrics' states are variables that the steps change, so that a step gives Python nothing to do.
     """
 
-    def __init__(self, model: Model, loss: Loss, metrics: Sequence[Metric], optimizer: Optimizer) -> None:
-        self.model, self.loss, self.metrics, self.optimizer = model, loss, list(metrics), optimizer
-        self.names = ["loss", *[m.name for m in metrics]]
-        self._zero = as_array(np.zeros((), np.float64))
-        self.sums = [si.Variable(np.zeros((), np.float64), name=f"sum of {n}", trainable=False) for n in self.names]
-        #: When the first step of training ended, on the clock of `time.perf_counter`.
-        self.first_step_at: float | None = None
+    def __init__(self, model: Model, objectives: Objectives, optimizer: Optimizer) -> None:
+        self.model, self.objectives, self.optimizer = model, objectives, optimizer
+        self._zero = si.asarray(np.zeros((), np.float64))
+        self.sums = [si.Variable(np.zeros((), np.float64), name=f"sum of {n}", trainable=False) for n in objectives.loss_labels]
         self.train = si.compile(self._train)
         self.train_taken = si.compile(self._train_taken)
         self.test = si.compile(self._test)
+        #: whether a batch may hold examples that do not count: not where layers add losses of whole batches
+        self.may_overlap = objectives.sums_over_batch
 
     # -- the steps ---------------------------------------------------------------------------------
-    def _forward(self, x: Array, y: Array, training: bool) -> list[Array]:
-        """Loss and metrics of each example."""
-        output, logits, activation = self.model.call_with_logits(x, training=training)
-        each = [self.loss.per_example(y, output, logits, activation)]
-        return [*each, *[m.per_example(y, output, logits) for m in self.metrics]]
+    def _objective(self, x: Any, y: Any, weight: Any, mask: Array | None, training: bool) -> Array:
+        """The loss of a batch; adds to the sums and lets the metrics take the batch in."""
+        objectives, n = self.objectives, flatten(x)[0][0].shape[0]
+        with activations.remember_logits(), context.collect_losses() as added:
+            outputs = flatten(self.model(x, training=training))[0]
+            targets = target_leaves(y, objectives.names, "fit")
+            masks = [mask] * len(outputs)
+            weights = [_both(w, mask) for w in _spread(weight, objectives.names)]
+            values = objectives.values(targets, outputs, weights)
+            objectives.update_metrics(targets, outputs, masks, weights)
+            extra = [v.regularizer(v.value) for v in self.model.trainable_weights if v.regularizer is not None] + added
+            self.may_overlap = self.may_overlap and not added
+        counted: Any = n if mask is None else si.sum(mask).astype(si.float64)
+        for k, (total, value) in enumerate(zip(self.sums, values, strict=True)):
+            batch_sum = value.astype(si.float64) * n
+            for term in extra if k == 0 else ():
+                batch_sum = batch_sum + term.astype(si.float64) * counted
+            total.assign(total.value + batch_sum)
+        loss = values[0]
+        for term in extra:
+            loss = loss + term.astype(loss.dtype)
+        return loss
 
-    def _train(self, x: Array, y: Array) -> None:
+    def _train(self, x: Any, y: Any, weight: Any) -> None:
         variables = self.model.trainable_weights
         values = [v.value for v in variables]
-        totals = [si.sum(each) for each in self._forward(x, y, training=True)]
-        grads = gradients(totals[0] / x.shape[0], values)
-        self.optimizer.apply(grads, variables)
-        self._add(totals)
+        loss = self._objective(x, y, weight, None, training=True)
+        self.optimizer.apply(gradients(loss, values), variables)
 
-    def _train_taken(self, x: Array, y: Array, rows: Array) -> None:
-        self._train(si.take(x, rows, axis=0), si.take(y, rows, axis=0))
+    def _train_taken(self, x: Any, y: Any, weight: Any, rows: Array) -> None:
+        self._train(*[map_leaves(lambda a: si.take(a, rows, axis=0), tree) for tree in (x, y, weight)])
 
-    def _test(self, x: Array, y: Array, skip: Array) -> None:
+    def _test(self, x: Any, y: Any, weight: Any, skip: Array) -> None:
         """``skip``: examples at the front that an earlier batch has counted already."""
-        counted = si.arange(x.shape[0], dtype=si.int64) >= skip
-        self._add([si.sum(si.where(counted, each, 0)) for each in self._forward(x, y, training=False)])
-
-    def _add(self, totals: Sequence[Array]) -> None:
-        for variable, total in zip(self.sums, totals, strict=True):
-            variable.assign(variable.value + total.astype(si.float64))
+        n = flatten(x)[0][0].shape[0]
+        mask = (si.arange(n, dtype=si.int64) >= skip).astype(si.float32)
+        self._objective(x, y, weight, mask, training=False)
 
     # -- the sums ------------------------------------------------------------------------------------
     def reset(self) -> None:
         """Begin new sums."""
         for variable in self.sums:
             variable.assign(self._zero)
+        for metric in self.objectives.all_metrics:
+            metric.reset_state()
 
-    def means(self, count: int) -> dict[str, float]:
-        """Loss and metrics of the ``count`` examples since `reset`."""
-        return {name: float(v.value) / count for name, v in zip(self.names, self.sums, strict=True)}
+    def means(self, count: int) -> Logs:
+        """Losses and metrics of the ``count`` examples since `reset`."""
+        found = [total.value / max(count, 1) for total in self.sums]
+        found += [si.asarray(m.result()) for m in self.objectives.all_metrics]
+        si.evaluate(*found)
+        numbers = [np.asarray(f) for f in found]
+        names = [*self.objectives.loss_labels, *self.objectives.labels]
+        return {name: float(v) if not v.ndim else v for name, v in zip(names, numbers, strict=True)}
 
-    # -- the loops -----------------------------------------------------------------------------------
-    def run_epoch(self, x: Examples, y: Examples, batch: int, shuffle: bool, look: Look) -> dict[str, float]:
-        """One epoch of training. ``look`` is called a few times per second with the examples done and the means so far."""
-        self.reset()
-        count, following = len(x), time.perf_counter() + LOOK_EVERY
-        if shuffle:
-            order = np.asarray(si.random.permutation(count))
-            all_x, all_y, step = as_array(x), as_array(y), self.train_taken
-        for start in range(0, count, batch):
-            if shuffle:
-                step(all_x, all_y, order[start : start + batch])
+    @property
+    def state(self) -> list[si.Variable]:
+        """Everything that `means` is computed from."""
+        return [*self.sums, *[v for m in self.objectives.all_metrics for v in m.variables]]
+
+    # -- runs over arrays ----------------------------------------------------------------------------
+    def run_rows(self, data: Arrays, batch: int, order: Any, first: int, last: int) -> Iterator[int]:
+        """Steps ``first`` to ``last`` over arrays in an order of examples (None: as they are); gives each step's number of examples."""
+        shared = map_leaves(as_array, (data.x, data.y, data.weight)) if order is not None else None
+        for step in range(first, last):
+            rows = slice(step * batch, min((step + 1) * batch, data.count))
+            if shared is not None:
+                self.train_taken(*shared, order[rows])
             else:
-                self.train(x[start : start + batch], y[start : start + batch])
-            if (now := time.perf_counter()) >= following:
-                done = min(start + batch, count)
-                look(done, self.means(done))
-                following = now + LOOK_EVERY
-            if self.first_step_at is None:
-                self.first_step_at = now
-        return self.means(count)
+                part = data.rows(rows)
+                self.train(part.x, part.y, part.weight)
+            yield rows.stop - rows.start
 
-    def run_test(self, x: Examples, y: Examples, batch: int, look: Look) -> dict[str, float]:
-        """Loss and metrics of a data set. All batches have one length: the last overlaps the one before."""
-        self.reset()
-        count, following = len(x), time.perf_counter() + LOOK_EVERY
-        batch = min(batch, count)
-        for start in range(0, count, batch):
-            at = min(start, count - batch)
-            self.test(x[at : at + batch], y[at : at + batch], np.asarray(start - at))
-            if time.perf_counter() >= following:
-                done = min(start + batch, count)
-                look(done, self.means(done))
-                following = time.perf_counter() + LOOK_EVERY
-        return self.means(count)
+    def run_test(self, data: Arrays, batch: int) -> Iterator[int]:
+        """Test on arrays in batches of one length, of which the last overlaps the one before; gives the examples counted."""
+        batch = min(batch, data.count)
+        for start in range(0, data.count, batch):
+            at = min(start, data.count - batch) if self.may_overlap else start
+            part = data.rows(slice(at, at + batch))
+            self.test(part.x, part.y, part.weight, np.asarray(start - at))
+            yield min(start + batch, data.count) - start
 
 
-def run_predict(forward: Callable[[Any], Array], x: Examples, batch: int, output: Shape) -> Examples:
-    """Outputs of all examples, in batches of one length: the last overlaps the one before, with the same bits."""
-    count = len(x)
-    batch = min(batch, count)
-    result: Examples | None = None
-    for start in range(0, count, batch):
-        at = min(start, count - batch)
-        part = np.asarray(forward(x[at : at + batch]))
-        if result is None:
-            result = np.empty((count, *part.shape[1:]), part.dtype)
-        result[at : at + batch] = part
-    if result is None:
-        raise InternalError(f"predict met no examples for an output of shape {output}")
-    return result
+def as_array(data: Any) -> si.Array:
+    """An array on the same memory."""
+    return si.asarray(data, copy=False)
+
+
+def _both(weight: Any, mask: Array | None) -> Any:
+    if weight is None or mask is None:
+        return mask if weight is None else weight
+    return weight * (mask if weight.ndim == 1 else si.reshape(mask, (mask.shape[0],) + (1,) * (weight.ndim - 1)))
+
+
+def _spread(weight: Any, names: Sequence[str]) -> list[Any]:
+    """Sample weights for each output, from one array for all, or one for each."""
+    if weight is None or isinstance(weight, Array):
+        return [weight] * len(names)
+    return target_leaves(weight, names, "fit")

@@ -1,0 +1,281 @@
+"""The loops of `Model.fit`, `evaluate` and `predict`."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from insitu.array.tree import flatten, map_leaves, unflatten
+from insitu.data.feed import Arrays, Batches, validation
+from insitu.data.feed import feed as feed
+from insitu.errors import ArgumentError
+from insitu.nn import checks, progress, sources
+from insitu.nn.callbacks import CallbackList, History
+from insitu.nn.layer import settle
+from insitu.nn.sources import Interruptible, Source
+from insitu.nn.training import Logs, Steps
+
+if TYPE_CHECKING:
+    from insitu.nn.model import Model
+
+#: Seconds between two looks at the running sums.
+LOOK_EVERY = 0.25
+
+
+class Fit:
+    """One call of `Model.fit`: everything is checked and made ready by the constructor, `run` trains.
+
+    Parameters
+    ----------
+    model : Model
+    training, held_out : Arrays or Batches
+        ``held_out`` is None without validation.
+    options : dict
+        The arguments of ``fit`` as they were checked.
+    """
+
+    def __init__(self, model: Model, training: Arrays | Batches, held_out: Arrays | Batches | None, options: dict[str, Any]) -> None:
+        self.model, self.held_out, self.options = model, held_out, options
+        self.started = time.perf_counter()
+        self.steps = steps_for(model, training, "fit")
+        self.test_steps = None if held_out is None else steps_for(model, held_out, "fit")
+        settle(model.weights)
+        if model.optimizer is not None:
+            model.optimizer.build(model.trainable_weights)
+        self.source = Source(training, options["batch_size"], options["shuffle"], model.order, options["steps_per_epoch"])
+        self.history = History()
+        params = {"epochs": options["epochs"], "steps": self.source.steps, "verbose": options["verbose"]}
+        self.callbacks = CallbackList([self.history, *options["callbacks"]], model, params)
+        self.display = progress.Progress(options["verbose"], options["epochs"], self.source.steps, self.source.examples)
+        self.first_step_at: float | None = None
+
+    def run(self) -> History:
+        """Train; returns the history."""
+        model, epochs = self.model, self.options["epochs"]
+        model.stop_training, model.position = False, (self.options["initial_epoch"], 0)
+        with Interruptible() as keys, self.display:
+            model.now_fitting = self
+            try:
+                self.callbacks.on_train_begin()
+                begin, first = model.position
+                for epoch in range(begin, epochs):
+                    self._epoch(epoch, first if epoch == begin else 0, keys)
+                    if model.stop_training:
+                        break
+                self.callbacks.on_train_end()
+            finally:
+                model.now_fitting = None
+        return self.history
+
+    def _epoch(self, epoch: int, first: int, keys: Interruptible) -> None:
+        self.display.begin(epoch)
+        self.callbacks.on_epoch_begin(epoch)
+        logs = self._train(epoch, first, keys)
+        self.display.trained()
+        if self.held_out is not None and self.test_steps is not None and (epoch + 1) % self.options["validation_freq"] == 0:
+            tested = run_test(self.test_steps, self.held_out, self.options["validation_batch_size"], self.options["validation_steps"],
+                              self.callbacks, keys)  # fmt: skip
+            logs |= {f"val_{name}": value for name, value in tested.items()}
+        if self.history.first_step_seconds == 0.0 and self.first_step_at is not None:
+            self.history.first_step_seconds = self.first_step_at - self.started
+        self.model.position = (epoch + 1, 0)
+        self.callbacks.on_epoch_end(epoch, logs)
+        self.display.end(logs)
+
+    def _train(self, epoch: int, first: int, keys: Interruptible) -> Logs:
+        """The steps of an epoch from ``first`` on; a restored callback has set the sums for the steps before."""
+        steps, source, model = self.steps, self.source, self.model
+        if not first:
+            steps.reset()
+        done, step, following = source.skipped(first), first, time.perf_counter() + LOOK_EVERY
+        watched = self.callbacks.needs_train_batches
+        running = source.epoch(steps, epoch, first)
+        while True:
+            if watched:
+                self.callbacks.on_train_batch_begin(step)
+            count = next(running, None)
+            if count is None:
+                break
+            done, step = done + count, step + 1
+            model.position = (epoch, step)
+            if self.first_step_at is None:
+                self.first_step_at = time.perf_counter()
+            if watched:
+                self.callbacks.on_train_batch_end(step - 1, steps.means(done))
+            if (now := time.perf_counter()) >= following:
+                self.display.look(step, done, steps.means(done))
+                following = now + LOOK_EVERY
+            keys.check()
+            if model.stop_training:
+                running.close()  # type: ignore[attr-defined]
+                break
+        return steps.means(done)
+
+
+def run_test(steps: Steps, data: Arrays | Batches, batch: int, limit: int | None, callbacks: CallbackList, keys: Interruptible | None = None,
+             look: Any = None) -> Logs:  # fmt: skip
+    """Loss and metrics of a data set."""
+    steps.reset()
+    callbacks.on_test_begin()
+    done, following = 0, time.perf_counter() + LOOK_EVERY
+    running = sources.test_steps(steps, data, batch, limit)
+    step, watched = 0, callbacks.needs_test_batches
+    while True:
+        if watched:
+            callbacks.on_test_batch_begin(step)
+        count = next(running, None)
+        if count is None:
+            break
+        done, step = done + count, step + 1
+        if watched:
+            callbacks.on_test_batch_end(step - 1, steps.means(done))
+        if keys is not None:
+            keys.check()
+        if look is not None and time.perf_counter() >= following:
+            look(step, done, steps.means(done))
+            following = time.perf_counter() + LOOK_EVERY
+    logs = steps.means(done)
+    callbacks.on_test_end(logs)
+    return logs
+
+
+def steps_for(model: Model, data: Arrays | Batches, function: str) -> Steps:
+    """The compiled steps for data of these shapes, after the checks of one look at them."""
+    model.check_compiled(function)
+    x, y, _ = parts_of(data)
+    outputs = model.prepared(x)
+    checks.targets(y, outputs, model, function)
+    return model.steps_for_shapes(map_leaves(_target_shape, y), outputs)
+
+
+def parts_of(data: Arrays | Batches) -> tuple[Any, Any, Any]:
+    """Inputs, targets and weights: all there are, or those of the first batch."""
+    return (data.x, data.y, data.weight) if isinstance(data, Arrays) else data.peek()
+
+
+def _target_shape(y: Any) -> checks.Rows:
+    return checks.Rows((None, *y.shape[1:]))
+
+
+def run_predict(model: Model, data: Arrays | Batches, batch: int, limit: int | None, callbacks: CallbackList, look: Any) -> Any:
+    """The model's outputs for all examples, a tree of arrays; batches of arrays have one length, the last overlaps the one before."""
+    callbacks.on_predict_begin()
+    parts: list[list[np.ndarray[Any, Any]]] = []
+    structure: Any = None
+    done = 0
+    for step, (x, skip) in enumerate(_predict_batches(data, batch, limit)):
+        callbacks.on_predict_batch_begin(step)
+        leaves, structure = flatten(model.forward(x))
+        found = [np.asarray(leaf)[skip:] for leaf in leaves]
+        parts.append(found)
+        done += len(found[0])
+        callbacks.on_predict_batch_end(step, {"outputs": unflatten(structure, found)})
+        look(step + 1, done, {})
+    callbacks.on_predict_end()
+    return unflatten(structure, [np.concatenate(column) if len(column) > 1 else np.array(column[0]) for column in zip(*parts, strict=True)])
+
+
+def _predict_batches(data: Arrays | Batches, batch: int, limit: int | None) -> Iterator[tuple[Any, int]]:
+    if isinstance(data, Arrays):
+        batch = min(batch, data.count)
+        for k, start in enumerate(range(0, data.count, batch)):
+            if limit is None or k < limit:
+                at = min(start, data.count - batch)
+                yield data.rows(slice(at, at + batch)).x, start - at
+        return
+    for k, (x, _, _) in enumerate(data):
+        if limit is not None and k >= limit:
+            return
+        yield x, 0
+
+
+def prepare_fit(
+    x: Any, y: Any, sample_weight: Any, class_weight: Any, split: Any, validation_data: Any
+) -> tuple[Arrays | Batches, Arrays | Batches | None]:
+    """Training and validation data from what ``fit`` was given."""
+    data = feed(x, y, sample_weight, function="fit")
+    held_out: Arrays | Batches | None = None
+    if validation_data is not None:
+        held_out = validation(validation_data)
+    elif split:
+        if not isinstance(data, Arrays):
+            raise _split_needs_arrays(split)
+        data, held_out = data.split(split)
+    if class_weight is not None:
+        data = with_class_weight(data, class_weight)
+    return data, held_out
+
+
+def length(batch: tuple[Any, Any, Any]) -> int:
+    """Number of examples in a batch."""
+    return len(flatten(batch[0])[0][0])
+
+
+def extent(data: Arrays | Batches, batch: int, limit: int | None) -> tuple[int | None, int | None]:
+    """Batches and examples of a pass, None where they are not known."""
+    if isinstance(data, Batches):
+        return data.steps if limit is None else limit, None
+    steps = -(-data.count // batch)
+    steps = steps if limit is None else min(limit, steps)
+    return steps, min(steps * batch, data.count)
+
+
+def callback_list(callbacks: Any, model: Model, params: dict[str, Any]) -> CallbackList:
+    """What evaluate and predict call."""
+    return CallbackList(list(callbacks or []), model, params)
+
+
+def _split_needs_arrays(fraction: Any) -> ArgumentError:
+    """The error for ``validation_split`` with batches."""
+    return ArgumentError(
+        "fit: validation_split needs arrays, of which a part can be kept back.",
+        expected="x and y as arrays, or validation_data",
+        received=f"validation_split={fraction!r} with batches",
+        fix="pass validation_data=(x_test, y_test)",
+        slug="validation-split",
+        argument="validation_split=",
+    )
+
+
+def with_class_weight(data: Arrays | Batches, class_weight: Mapping[int, float]) -> Arrays | Batches:
+    """The same data with the weights of the classes multiplied into those of the examples.
+
+    Raises
+    ------
+    ArgumentError
+        If it is no dict of numbers, or the data have no single array of class numbers or one-hot rows.
+    """
+    good = isinstance(class_weight, Mapping) and all(hasattr(k, "__index__") and isinstance(v, int | float) for k, v in class_weight.items())
+    single = not isinstance(data, Arrays) or len(flatten(data.y)[0]) == 1
+    if not good or not single or not class_weight:
+        raise ArgumentError(
+            "fit: class_weight gives a factor for each class number.",
+            expected="a dict such as {0: 1.0, 1: 5.0}, and one output",
+            received=repr(class_weight) if not good or not class_weight else "several outputs",
+            fix="pass sample_weight for other things",
+            slug="class-weight",
+            argument="class_weight=",
+        )
+    table = np.ones(max(class_weight) + 1, np.float32)
+    table[list(class_weight)] = list(class_weight.values())
+
+    def weigh(y: Any, weight: Any) -> Any:
+        labels = np.asarray(flatten(y)[0][0])
+        if labels.ndim > 1:
+            labels = labels.argmax(-1) if labels.shape[-1] > 1 else labels[..., 0]
+        labels = labels.astype(np.int64)
+        factors = np.where(labels < len(table), table[np.minimum(labels, len(table) - 1)], np.float32(1))
+        return factors if weight is None else factors * np.asarray(weight, np.float32)
+
+    if isinstance(data, Arrays):
+        return dataclasses.replace(data, weight=weigh(data.y, data.weight))
+
+    def make(epoch: int) -> Iterator[Any]:
+        data.set_epoch(epoch)
+        return ((x, y, weigh(y, weight)) for x, y, weight in data)
+
+    return Batches(make, data.steps, restartable=data.restartable, function=data.function)

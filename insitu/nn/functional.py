@@ -1,0 +1,360 @@
+"""Functional models: layers called on symbols record a graph of calls, which a `Functional` model runs on arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import insitu as si
+from insitu.array.tree import flatten, map_leaves, unflatten
+from insitu.dtypes import as_dtype
+from insitu.errors import ArgumentError, TraceError
+from insitu.nn.shapes import Shape, infer
+
+if TYPE_CHECKING:
+    from insitu.nn.layer import Layer
+
+
+class Symbol:
+    """What stands for a batch of arrays while a functional model is put together: a shape and a dtype, no values.
+
+    Attributes
+    ----------
+    shape : tuple
+        Begins with None, the batch.
+    dtype : DType
+    name : str
+        Of the input, or of the layer that gives it.
+    call : Call or None
+        Where it comes from; None for an `Input`.
+    """
+
+    __slots__ = ("call", "dtype", "name", "shape")
+
+    def __init__(self, shape: Shape, dtype: Any, name: str, call: Call | None = None) -> None:
+        self.shape, self.dtype, self.name, self.call = shape, as_dtype(dtype), name, call
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __repr__(self) -> str:
+        return f'<Symbol "{self.name}" {self.shape} {self.dtype.name}>'
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise _no_values(self)
+
+    def __bool__(self) -> bool:
+        raise _no_values(self)
+
+    def __add__(self, other: Any) -> Any:
+        return _operate("add", self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return _operate("add", other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return _operate("subtract", self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return _operate("subtract", other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return _operate("multiply", self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return _operate("multiply", other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return _operate("divide", self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return _operate("divide", other, self)
+
+    def __pow__(self, other: Any) -> Any:
+        return _operate("pow", self, other)
+
+    def __matmul__(self, other: Any) -> Any:
+        return _operate("matmul", self, other)
+
+    def __neg__(self) -> Any:
+        return _operate("negative", self)
+
+    __array_priority__ = 1000  # NumPy leaves a + symbol to the symbol
+
+
+class Call:
+    """One call of a layer on symbols: its arguments and its result, trees of symbols."""
+
+    __slots__ = ("arguments", "layer", "options", "result")
+
+    def __init__(self, layer: Layer, arguments: Any, options: dict[str, Any]) -> None:
+        self.layer, self.arguments, self.options = layer, arguments, options
+        self.result: Any = None
+
+
+def Input(shape: Iterable[int | None] | None = None, batch_size: int | None = None, dtype: Any = "float32", name: str | None = None) -> Symbol:
+    """The input of a functional model, or the first entry of a `Sequential`.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of one example, without the batch.
+    batch_size : int, optional
+        Only shown; any length is taken.
+    dtype : dtype
+    name : str, optional
+
+    Returns
+    -------
+    Symbol
+
+    Raises
+    ------
+    ArgumentError
+        If ``shape`` is none.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> x = si.nn.Input((4,))
+    >>> model = si.nn.Model(x, si.nn.Dense(2)(x))
+    >>> model(si.ones((3, 4))).shape
+    (3, 2)
+    """
+    from insitu.nn.layer import unique_name
+
+    found = tuple(shape) if isinstance(shape, Iterable) and not isinstance(shape, str) else None
+    if found is None or not all(n is None or (hasattr(n, "__index__") and int(n) > 0) for n in found):
+        raise ArgumentError(
+            "Input: shape is the shape of one example.",
+            expected="a tuple of positive whole numbers, without the batch: (28, 28), or (784,) with its comma",
+            received=repr(shape),
+            fix=f"pass shape=({shape},)" if isinstance(shape, int) else "pass shape=(784,)",
+            slug="input-shape",
+            argument="shape=",
+        )
+    return Symbol((None, *[None if n is None else int(n) for n in found]), dtype, name or unique_name("input"))
+
+
+def has_symbols(tree: Any) -> bool:
+    """Whether a tree holds a symbol."""
+    return any(type(x) is Symbol for x in flatten(tree)[0])
+
+
+def record(layer: Layer, arguments: tuple[Any, ...], training: bool | None, options: Mapping[str, Any]) -> Any:
+    """Call a layer on symbols: it is built, and symbols for its outputs come back."""
+    leaves, structure = flatten(arguments)
+    for x in leaves:
+        if type(x) is not Symbol:
+            raise ArgumentError(
+                f'{type(layer).__name__} "{layer.name}" was called with symbols and arrays at once.',
+                expected="symbols of a functional model only, or arrays only",
+                received=f"{type(x).__name__} beside a symbol",
+                fix="make an Input for each array of data; put constants into a layer of your own",
+                slug="functional-mixed",
+            )
+    given = {**options} if training is None else {**options, "training": training}
+    layer.prepare(map_leaves(lambda s: s.shape, arguments[0]))
+    specs = infer(lambda leaf_arrays: layer(*unflatten(structure, leaf_arrays), **given), [s.shape for s in leaves], [s.dtype for s in leaves])
+    call = Call(layer, arguments, given)
+    found, outline = flatten(specs)
+    many = len(found) > 1
+    call.result = unflatten(outline, [Symbol(s.shape, s.dtype, f"{layer.name}_{i}" if many else layer.name, call) for i, s in enumerate(found)])
+    _calls(layer).append(call)
+    return call.result
+
+
+def _calls(layer: Layer) -> list[Call]:
+    return vars(layer).setdefault("_recorded", [])  # type: ignore[no-any-return]
+
+
+def last_call(layer: Layer) -> Call:
+    """The layer's latest call on symbols.
+
+    Raises
+    ------
+    ArgumentError
+        If there was none.
+    """
+    if not _calls(layer):
+        raise ArgumentError(
+            f'"{layer.name}" is not part of a functional model, so it has no input and output.',
+            expected="a layer that was called on symbols",
+            received=f"{layer!r}, which was not",
+            fix="call it: y = layer(si.nn.Input((784,)))",
+            slug="functional-no-call",
+        )
+    return _calls(layer)[-1]
+
+
+def order(inputs: Sequence[Symbol], outputs: Sequence[Symbol]) -> list[Call]:
+    """The calls that lead from inputs to outputs, each after those it needs.
+
+    Raises
+    ------
+    ArgumentError
+        If an output depends on an input that is not among ``inputs``.
+    """
+    known, done, calls = {id(s) for s in inputs}, set[int](), list[Call]()
+
+    def visit(symbol: Symbol) -> None:
+        if id(symbol) in known:
+            return
+        call = symbol.call
+        if call is None:
+            raise ArgumentError(
+                f'Model: an output needs the input "{symbol.name}", which is not among the inputs.',
+                expected="all inputs that the outputs are computed from",
+                received=", ".join(f'"{s.name}"' for s in inputs),
+                fix=f"add it: Model(inputs=[..., {symbol.name}], outputs=...)",
+                slug="functional-disconnected",
+                argument="inputs=",
+            )
+        if id(call) not in done:
+            done.add(id(call))
+            for s in flatten(call.arguments)[0]:
+                visit(s)
+            calls.append(call)
+
+    for symbol in outputs:
+        visit(symbol)
+    return calls
+
+
+def run(calls: Sequence[Call], inputs: Sequence[Symbol], outputs: Any, arrays: Sequence[si.Array]) -> Any:
+    """The outputs for arrays in place of the inputs."""
+    values: dict[int, Any] = {id(s): a for s, a in zip(inputs, arrays, strict=True)}
+    for call in calls:
+        result = call.layer(*map_leaves(lambda s: values[id(s)], call.arguments), **call.options)
+        for symbol, value in zip(flatten(call.result)[0], flatten(result)[0], strict=True):
+            values[id(symbol)] = value
+    return map_leaves(lambda s: values[id(s)], outputs)
+
+
+# -- configuration: trees of symbols as JSON ------------------------------------------------------
+def to_config(calls: Sequence[Call], inputs: Any, outputs: Any, serialize: Any) -> dict[str, Any]:
+    """Inputs, layers, calls and outputs as JSON values; a symbol is its number in the order of its making."""
+    symbols = flatten(inputs)[0]
+    number = {id(s): i for i, s in enumerate(symbols)}
+    layers = list(dict.fromkeys(c.layer for c in calls))
+    rows = []
+    for call in calls:
+        arguments = _pack(call.arguments, number)
+        for s in flatten(call.result)[0]:
+            number[id(s)] = len(number)
+        rows.append({"layer": layers.index(call.layer), "arguments": arguments, "options": call.options})
+    return {
+        "inputs": [{"shape": list(s.shape[1:]), "dtype": s.dtype.name, "name": s.name} for s in symbols],
+        "input_tree": _pack(inputs, number),
+        "layers": [serialize(layer) for layer in layers],
+        "calls": rows,
+        "output_tree": _pack(outputs, number),
+    }
+
+
+def from_config(config: Mapping[str, Any], deserialize: Any) -> tuple[Any, Any]:
+    """Inputs and outputs, trees of symbols, from what `to_config` gave."""
+    symbols: list[Symbol] = [Input(**i) for i in config["inputs"]]
+    layers = [deserialize(c) for c in config["layers"]]
+    for row in config["calls"]:
+        symbols += flatten(layers[row["layer"]](*_unpack(row["arguments"], symbols), **row["options"]))[0]
+    return _unpack(config["input_tree"], symbols), _unpack(config["output_tree"], symbols)
+
+
+def _pack(tree: Any, number: Mapping[int, int]) -> Any:
+    if type(tree) is Symbol:
+        return number[id(tree)]
+    if isinstance(tree, dict):
+        return {"dict": {k: _pack(v, number) for k, v in tree.items()}}
+    return {"tuple" if isinstance(tree, tuple) else "list": [_pack(v, number) for v in tree]}
+
+
+def _unpack(packed: Any, symbols: Sequence[Symbol]) -> Any:
+    if isinstance(packed, int):
+        return symbols[packed]
+    ((kind, inner),) = packed.items()
+    if kind == "dict":
+        return {k: _unpack(v, symbols) for k, v in inner.items()}
+    return (tuple if kind == "tuple" else list)(_unpack(v, symbols) for v in inner)
+
+
+def arrange(inputs: Any, given: Any, model: str) -> list[Any]:
+    """The leaves of what was given, in the order of the model's inputs; dicts go by the inputs' names.
+
+    Raises
+    ------
+    ArgumentError
+        If the number or the names do not fit.
+    """
+    symbols = flatten(inputs)[0]
+    if isinstance(given, dict) and not isinstance(inputs, dict):
+        names = [s.name for s in symbols]
+        if len(names) == 1 == len(given):
+            return list(given.values())
+        if all(n in given for n in names):
+            return [given[n] for n in names]
+        raise _inputs_differ(model, names, ", ".join(map(repr, given)))
+    leaves = flatten(given)[0]
+    if len(leaves) != len(symbols) or (isinstance(inputs, dict) and isinstance(given, dict) and set(inputs) != set(given)):
+        raise _inputs_differ(model, [s.name for s in symbols], ", ".join(map(repr, given)) if isinstance(given, dict) else f"{len(leaves)} arrays")
+    return leaves
+
+
+def _inputs_differ(model: str, names: Sequence[str], received: str) -> ArgumentError:
+    return ArgumentError(
+        f'Model "{model}" has other inputs than those it was given.',
+        expected=f"{len(names)} inputs: " + ", ".join(f'"{n}"' for n in names),
+        received=received,
+        fix="pass a list in that order, or a dict with these names",
+        slug="model-inputs",
+    )
+
+
+def _no_values(symbol: Symbol) -> TraceError:
+    return TraceError(
+        f'The symbol "{symbol.name}" of a functional model has no values.',
+        expected="layers and arithmetic on symbols; values come with the data",
+        received="a NumPy or insitu function, a Python if, or bool of a symbol",
+        fix="put the function into a layer: si.nn.Lambda(function)(symbol)",
+        slug="functional-value",
+    )
+
+
+def check_symbols(tree: Any, argument: str) -> list[Symbol]:
+    """The symbols of a tree.
+
+    Raises
+    ------
+    ArgumentError
+        If it holds something else, or nothing.
+    """
+    leaves: list[Any] = flatten(tree)[0]
+    bad = next((x for x in leaves if type(x) is not Symbol), None)
+    if bad is not None or not leaves:
+        raise ArgumentError(
+            f"Model: {argument} must be symbols.",
+            expected="what Input or a call of a layer on symbols returned, or a list or dict of these",
+            received=repr(bad) if leaves else "none",
+            fix="x = si.nn.Input((784,)); y = si.nn.Dense(10)(x); model = si.nn.Model(x, y)",
+            slug="functional-symbols",
+            argument=f"{argument}=",
+        )
+    return leaves
+
+
+def _operate(function: str, *operands: Any) -> Any:
+    from insitu.nn.operation import Operation
+
+    for x in operands:
+        if type(x) is not Symbol and not isinstance(x, int | float):
+            raise ArgumentError(
+                f"A symbol and {type(x).__name__} cannot be combined by {function}.",
+                expected="a symbol or a Python number",
+                received=repr(type(x).__name__),
+                fix="put the constant into a layer of your own, or a Lambda",
+                slug="functional-mixed",
+            )
+    symbols = [x for x in operands if type(x) is Symbol]
+    layer = Operation(function, [None if type(x) is Symbol else x for x in operands])
+    return layer(symbols[0] if len(symbols) == 1 else symbols)

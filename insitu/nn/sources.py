@@ -1,0 +1,152 @@
+"""Epochs of training and testing over arrays in memory and over batches that come one by one."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+import insitu as si
+from insitu.array.tree import flatten
+from insitu.data.feed import Arrays, Batches
+from insitu.errors import ArgumentError
+from insitu.nn.training import Steps
+
+State = dict[str, Any]
+
+
+class Source:
+    """What an epoch of training goes over.
+
+    Parameters
+    ----------
+    data : Arrays or Batches
+    batch : int
+        Length of a batch of arrays; batches that come have their own.
+    shuffle : bool
+        Whether arrays are taken in a new random order each epoch.
+    generator : Generator
+        Where the orders come from.
+    limit : int, optional
+        Steps of an epoch; default: all there are.
+
+    Attributes
+    ----------
+    steps, examples : int or None
+        Of an epoch; None where they are not known before it ends.
+    order_state : dict
+        The generator's state at the beginning of this epoch, from which its order follows.
+    """
+
+    def __init__(self, data: Arrays | Batches, batch: int, shuffle: bool, generator: si.random.Generator, limit: int | None) -> None:
+        self.data, self.batch, self.shuffle, self.generator, self.limit = data, batch, shuffle, generator, limit
+        self.order_state: State = generator.state
+        self.steps, self.examples = limit, None
+        if isinstance(data, Arrays):
+            every = -(-data.count // batch)
+            self.steps = every if limit is None else min(limit, every)
+            self.examples = min(self.steps * batch, data.count)
+        elif limit is None:
+            self.steps = data.steps
+        self._going: Iterator[Any] | None = None
+
+    def epoch(self, steps: Steps, number: int, first: int) -> Iterator[int]:
+        """Run an epoch from step ``first`` on; gives the number of examples of each step."""
+        self.order_state = self.generator.state
+        if isinstance(self.data, Arrays):
+            order = np.asarray(self.generator.permutation(self.data.count)) if self.shuffle else None
+            yield from steps.run_rows(self.data, self.batch, order, first, self.steps or 0)
+            return
+        for k, (x, y, weight) in enumerate(self._batches(number)):
+            if k >= first:
+                steps.train(x, y, weight)
+                yield len(flatten(x)[0][0])
+
+    def skipped(self, first: int) -> int:
+        """Examples in the steps before ``first``."""
+        return min(first * self.batch, self.examples) if self.examples is not None else 0
+
+    def _batches(self, number: int) -> Iterator[Any]:
+        """The batches of an epoch. With a limit, the next epoch goes on where this one stops, and begins anew at the end."""
+        data = self.data
+        if isinstance(data, Arrays):
+            return
+        if self.limit is None:
+            data.set_epoch(number)
+            yield from data
+            return
+        for done in range(self.limit):
+            if self._going is None:
+                data.set_epoch(number)
+                self._going = iter(data)
+            found = next(self._going, None)
+            if found is None and data.restartable:
+                self._going = iter(data)
+                found = next(self._going, None)
+            if found is None:
+                raise ends_early(done, self.limit)
+            yield found
+
+
+def ends_early(done: int, wanted: int) -> ArgumentError:
+    """The error for a generator with fewer batches than ``steps_per_epoch``."""
+    return ArgumentError(
+        "fit: the generator ended before the epoch did.",
+        expected=f"{wanted} batches (steps_per_epoch)",
+        received=f"{done} batches",
+        fix="let the generator repeat (while True), pass fewer steps_per_epoch, or pass a function that makes a new generator",
+        slug="data-ends-early",
+        argument="steps_per_epoch=",
+    )
+
+
+def test_steps(steps: Steps, data: Arrays | Batches, batch: int, limit: int | None) -> Iterator[int]:
+    """Test on all data, or on ``limit`` batches; gives the number of examples of each step."""
+    if isinstance(data, Arrays):
+        for k, n in enumerate(steps.run_test(data, batch)):
+            yield n
+            if limit is not None and k + 1 >= limit:
+                return
+        return
+    nothing = np.asarray(0)
+    for k, (x, y, weight) in enumerate(data):
+        if limit is not None and k >= limit:
+            return
+        steps.test(x, y, weight, nothing)
+        yield len(flatten(x)[0][0])
+
+
+class Interruptible:
+    """While inside, the first Ctrl-C waits for the end of a step, so that no step is half done; the second does not wait.
+
+    Only the main thread gets signals; elsewhere nothing changes.
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._before: Any = None
+
+    def __enter__(self) -> Interruptible:
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            self._before = signal.signal(signal.SIGINT, self._handle)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+        if self._asked and exception[0] is None:
+            raise KeyboardInterrupt
+
+    def _handle(self, number: int, frame: Any) -> None:
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+
+    def check(self) -> None:
+        """Stop here if Ctrl-C was pressed."""
+        if self._asked:
+            self._asked = False
+            raise KeyboardInterrupt

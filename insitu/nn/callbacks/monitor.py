@@ -1,0 +1,121 @@
+"""`MonitorCallback`: what callbacks share that watch one of the logs for improvement."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from insitu.array.checks import choice_error
+from insitu.errors import ArgumentError
+from insitu.nn.callbacks import arguments
+from insitu.nn.callbacks.callback import Callback, Logs, warn
+
+#: Words in names of metrics, where the metric itself does not say whether more is better.
+_MORE = {"acc", "accuracy", "precision", "recall", "sensitivity", "specificity", "auc", "f1", "fbeta", "iou", "r2", "similarity", "information"}
+_LESS = {"loss", "error", "mse", "mae", "mape", "msle", "rmse", "crossentropy", "entropy", "divergence", "poisson", "hinge", "logcosh"}
+
+
+class MonitorCallback(Callback):
+    """Base class of callbacks that ask whether a number of the logs has become better.
+
+    Parameters
+    ----------
+    monitor : str
+        Name in the logs of an epoch.
+    mode : "auto", "min" or "max"
+        Whether less or more is better; "auto" asks the model's metric of that name, and then the name.
+    baseline : float, optional
+        The value to be better than at first; default: the first one counts as better.
+    min_delta : float
+        A smaller change is no improvement.
+
+    Raises
+    ------
+    ArgumentError
+        For arguments that are none of these; before the first step, if the name does not exist or "auto" does not know it.
+    """
+
+    #: Whether a training without the monitored name is refused before it begins.
+    needs_monitor: bool = True
+
+    def __init__(self, monitor: str = "val_loss", mode: str = "auto", baseline: float | None = None, min_delta: float = 0) -> None:
+        owner = type(self).__name__
+        if not isinstance(monitor, str) or not monitor:
+            raise arguments.refused(owner, "monitor", monitor, "a name in the logs", 'pass monitor="val_loss"')
+        if mode not in ("auto", "min", "max"):
+            raise choice_error(owner, "mode", mode, ("auto", "min", "max"))
+        self.monitor, self.mode = monitor, mode
+        self.best = None if baseline is None else arguments.number(owner, "baseline", baseline)
+        self.min_delta = abs(arguments.number(owner, "min_delta", min_delta))
+        self._expected = self._warned = False
+
+    def check_names(self, names: Sequence[str]) -> None:
+        """Raise an error if the monitored name does not exist, or if it is not known whether less or more is better."""
+        if self.needs_monitor:
+            if self.monitor not in names:
+                raise self._missing(names)
+            self._expected = True
+            self._wants_more()
+
+    def current(self, logs: Logs) -> float | None:
+        """The monitored number; None where the logs lack it, which is said once if it was never to be expected."""
+        value = (logs or {}).get(self.monitor)
+        if value is not None and not np.ndim(value):
+            return float(value)
+        if not self._warned and (value is not None or not self._expected):
+            self._warned = True
+            warn(self._missing([n for n, v in (logs or {}).items() if not np.ndim(v)]))
+        return None
+
+    def is_improvement(self, value: float, reference: float | None) -> bool:
+        """Whether ``value`` is better than ``reference`` by more than ``min_delta``. NaN is better than nothing."""
+        if math.isnan(value):
+            return False
+        if reference is None or math.isnan(reference):
+            return True
+        return value - self.min_delta > reference if self._wants_more() else value + self.min_delta < reference
+
+    def _wants_more(self) -> bool:
+        if self.mode != "auto":
+            return self.mode == "max"
+        name = self.monitor.removeprefix("val_")
+        for metric in getattr(self.model, "metrics", None) or ():
+            direction = getattr(metric, "direction", None)
+            if direction in ("up", "down") and (name == metric.name or name.endswith("_" + metric.name)):
+                return bool(direction == "up")
+        parts = set(name.lower().split("_"))
+        if parts & _LESS:
+            return False
+        if parts & _MORE:
+            return True
+        raise ArgumentError(
+            f'{type(self).__name__}: whether less or more of "{self.monitor}" is better cannot be told from its name.',
+            expected='mode="min" or mode="max"',
+            received='mode="auto"',
+            fix='pass mode="max" if more is better, mode="min" if less is',
+            slug="callback-mode",
+            argument="monitor=",
+        )
+
+    def _missing(self, names: Sequence[str]) -> ArgumentError:
+        shown = ", ".join(f'"{n}"' for n in names) or "(nothing)"
+        lacks_validation = self.monitor.startswith("val_") and not any(n.startswith("val_") for n in names)
+        near = self.monitor.removeprefix("val_")
+        fix = f'watch one of these, such as monitor="{near if near in names else next(iter(names), "loss")}"'
+        return ArgumentError(
+            f'{type(self).__name__}: the logs of an epoch have no number "{self.monitor}" to monitor.',
+            expected=f"one of {shown}",
+            received=f'monitor="{self.monitor}"' + (", in a training without validation data" if lacks_validation else ""),
+            fix=f"pass validation_data=(x, y) to fit, or {fix}" if lacks_validation else fix,
+            slug="callback-monitor",
+            argument=f'monitor="{self.monitor}"',
+        )
+
+    def get_state(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+    def set_state(self, state: Any) -> None:
+        self.best = state["best"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from insitu.data.dataset import Dataset
 from insitu.data.digits import digits
 from insitu.data.idx import read_idx
 from insitu.data.mnist_files import fashion_mnist, mnist
 
-__all__ = ["digits", "fashion_mnist", "mnist", "read_idx"]
+__all__ = ["Dataset", "digits", "fashion_mnist", "mnist", "read_idx"]

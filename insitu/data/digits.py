@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -57,6 +56,8 @@ def digits() -> tuple[Part, Part]:
 
 def _everything() -> Part:
     """All examples in the order of the original file."""
+    from importlib import resources  # imported late: it takes as long to load as the rest of this room
+
     packed = resources.files("insitu.data").joinpath("digits.bin").read_bytes()
     try:
         raw = zlib.decompress(packed)

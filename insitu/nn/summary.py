@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import Any
 
-if TYPE_CHECKING:
-    from insitu.nn.layer import Layer, Shape
-    from insitu.nn.model import Model
+from insitu.array.tree import map_leaves
+from insitu.nn.layer import Layer
+from insitu.nn.model import Functional, Model
+from insitu.nn.sequential import Sequential
+from insitu.nn.shapes import is_shape
 
 
 def table(model: Model) -> str:
@@ -26,9 +29,7 @@ def table(model: Model) -> str:
       parameters: 650 (trainable 650), 2.5 KiB
     """
     rows = [("layer", "output shape", "parameters")]
-    shape = model.input_shape
-    for layer in model.layers:
-        shape = None if shape is None else layer.compute_output_shape(shape)
+    for layer, shape in _layers(model):
         rows.append((f"{layer.name} ({type(layer).__name__})", _shape(shape), _count(layer)))
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     lines = [f"  {a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
@@ -39,7 +40,21 @@ def table(model: Model) -> str:
     return "\n".join([f'Model "{model.name}"', "", *lines, "", f"  parameters: {total:,} (trainable {trained:,}), {_bytes(size)}"])
 
 
-def _shape(shape: Shape | None) -> str:
+def _layers(model: Model) -> Iterator[tuple[Layer, Any]]:
+    """The layers with the shapes of their outputs, None where they are not known."""
+    if isinstance(model, Functional):
+        shapes = {call.layer: map_leaves(lambda s: s.shape, call.result) for call in model._calls}
+        yield from ((layer, shapes[layer]) for layer in model.layers)
+        return
+    shape = model.input_shape if isinstance(model, Sequential) else None
+    for layer in model.layers:
+        shape = None if shape is None else layer.compute_output_shape(shape)
+        yield layer, shape
+
+
+def _shape(shape: Any) -> str:
+    if shape is not None and not is_shape(shape):
+        return ", ".join(_shape(s) for s in (shape.values() if isinstance(shape, dict) else shape))
     return "?" if shape is None else f"({', '.join('batch' if n is None and i == 0 else str(n) for i, n in enumerate(shape))})"
 
 

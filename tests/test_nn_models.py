@@ -1,0 +1,295 @@
+"""Functional, subclassed and nested models: values, shapes, several inputs and outputs, configuration, pickling."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+
+import numpy as np
+import pytest
+
+import insitu as si
+from insitu.errors import UserError
+
+rng = np.random.default_rng(0)
+A, B = (rng.standard_normal((12, 3)).astype(np.float32) for _ in range(2))
+
+
+def two_inputs():
+    a, b = si.nn.Input((3,), name="left"), si.nn.Input((3,), name="right")
+    shared = si.nn.Dense(4, name="shared")
+    hidden = shared(a) + 2 * shared(b)
+    out = si.nn.Dense(1, name="sum")(hidden), si.nn.Dense(2, activation="softmax", name="side")(hidden)
+    return si.nn.Model([a, b], list(out), name="two")
+
+
+def by_hand(model, a, b):
+    w, c, w1, c1, w2, c2 = (x.astype(np.float64) for x in model.get_weights())
+    h = (a @ w + c) + 2 * (b @ w + c)
+    z = h @ w2 + c2
+    e = np.exp(z - z.max(-1, keepdims=True))
+    return h @ w1 + c1, e / e.sum(-1, keepdims=True)
+
+
+def test_shared_layers_and_arithmetic_as_by_hand():
+    model = two_inputs()
+    assert [w.name for w in model.weights] == ["shared/kernel", "shared/bias", "sum/kernel", "sum/bias", "side/kernel", "side/bias"]
+    for got, want in zip(model.predict([A, B], batch_size=5), by_hand(model, A, B), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+    assert model.output_names == ["sum", "side"]
+    assert model.output_shape == [(None, 1), (None, 2)]
+
+
+def test_inputs_go_by_name_in_dicts():
+    model = two_inputs()
+    want = model.predict([A, B])
+    for got in (model.predict({"right": B, "left": A}), model.predict((A, B))):
+        assert all(np.array_equal(g, w) for g, w in zip(got, want, strict=True))
+    with pytest.raises(UserError) as caught:
+        model.predict({"left": A, "wrong": B})
+    assert caught.value.slug == "model-inputs" and caught.value.expected == '2 inputs: "left", "right"'
+
+
+def test_configuration_round_trip_and_copies_give_the_same_bits():
+    model = two_inputs()
+    want = model.predict([A, B])
+    again = si.nn.Functional.from_config(json.loads(json.dumps(model.get_config())))
+    again.set_weights(model.get_weights())
+    for other in (again, pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        assert all(np.array_equal(g, w) for g, w in zip(other.predict([A, B]), want, strict=True))
+        assert len({id(w) for w in other.weights} & {id(w) for w in model.weights}) == 0
+
+
+def test_losses_weights_and_metrics_of_several_outputs():
+    model = two_inputs()
+    model.compile(
+        si.optim.SGD(0.0), {"sum": "mse", "side": "sparse_categorical_crossentropy"}, loss_weights={"sum": 0.5}, metrics={"side": ["accuracy"]}
+    )
+    y, labels = rng.standard_normal((12, 1)), rng.integers(0, 2, 12)
+    logs = model.evaluate([A, B], [y, labels], batch_size=5, verbose=0, return_dict=True)
+    first, side = by_hand(model, A, B)
+    mse, ce = ((first - y) ** 2).mean(), -np.log(side[np.arange(12), labels]).mean()
+    assert list(logs) == ["loss", "sum_loss", "side_loss", "side_accuracy"]
+    np.testing.assert_allclose(list(logs.values()), [0.5 * mse + ce, mse, ce, (side.argmax(-1) == labels).mean()], rtol=1e-5)
+    history = model.fit([A, B], {"sum": y, "side": labels}, batch_size=5, verbose=0, validation_data=([A, B], [y, labels]))
+    np.testing.assert_allclose(history.history["loss"], [0.5 * mse + ce], rtol=1e-5)
+    np.testing.assert_allclose(history.history["val_side_accuracy"], [logs["side_accuracy"]], rtol=1e-6)
+
+
+def test_one_loss_serves_all_outputs_and_a_list_goes_by_position():
+    x = si.nn.Input((3,))
+    model = si.nn.Model(x, [si.nn.Dense(1)(x), si.nn.Dense(1)(x)])
+    y = [np.ones((12, 1)), np.zeros((12, 1))]
+    for loss in ("mse", ["mse", "mse"]):
+        model.compile("sgd", loss)
+        assert len(model.evaluate(A, y, verbose=0)) == 3
+
+
+class Residual(si.nn.Layer):
+    def __init__(self, units, **options):
+        super().__init__(**options)
+        self.units = units
+        self.inner = [si.nn.Dense(units, activation="tanh"), si.nn.Dense(units)]
+
+    def call(self, x):
+        for layer in self.inner:
+            x = x + layer(x)
+        return x
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+class Custom(si.nn.Model):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.block = Residual(3)
+        self.last = si.nn.Dense(2)
+
+    def call(self, x, training=False):
+        y = self.last(self.block(x))
+        return {"y": y, "twice": y * 2} if training else y
+
+
+def test_subclassed_model_trains_and_is_rebuilt(tmp_path):
+    class Plain(Custom):
+        def call(self, x, training=False):
+            return self.last(self.block(x))
+
+    model = Plain()
+    model.compile(si.optim.Adam(0.05), "mse")
+    y = np.stack([A.sum(-1), A[:, 0]], -1)
+    losses = model.fit(A, y, epochs=30, verbose=0).history["loss"]
+    assert losses[-1] < 0.3 * losses[0]
+    assert model.count_params() == 2 * (3 * 3 + 3) + 3 * 2 + 2
+    model.save(tmp_path / "m.insitu")
+    again = si.load(tmp_path / "m.insitu")
+    assert np.array_equal(again.predict(A), model.predict(A))
+    assert [w.name for w in again.weights] == [w.name for w in model.weights]
+
+
+def test_model_inside_a_model():
+    inner = si.nn.Sequential([si.nn.Dense(4), si.nn.Dense(3)], name="inner")
+    x = si.nn.Input((3,))
+    outer = si.nn.Model(x, inner(x) + x)
+    np.testing.assert_allclose(outer.predict(A), inner.predict(A) + A, rtol=1e-6)
+    again = si.nn.Functional.from_config(outer.get_config())
+    again.set_weights(outer.get_weights())
+    assert np.array_equal(again.predict(A), outer.predict(A))
+
+
+def test_trainable_reaches_inner_layers_and_freezes_them():
+    model = si.nn.Sequential([si.nn.Dense(4, name="frozen"), si.nn.Dense(1)])
+    model.build((None, 3))
+    model.layers[0].trainable = False
+    assert len(model.trainable_weights) == 2 and len(model.non_trainable_weights) == 2
+    model.compile("sgd", "mse")
+    before = model.get_weights()
+    model.fit(A, A[:, :1], verbose=0)
+    after = model.get_weights()
+    assert [np.array_equal(p, q) for p, q in zip(before, after, strict=True)] == [True, True, False, False]
+    model.layers[0].trainable = True
+    model.fit(A, A[:, :1], verbose=0)  # a change counts from the next fit on
+    assert not np.array_equal(model.get_weights()[0], before[0])
+    model.trainable = False
+    assert model.trainable_weights == [] and not model.layers[1].trainable
+
+
+def test_sequential_is_built_by_an_input_or_a_given_shape():
+    for model in (si.nn.Sequential([si.nn.Input((3,)), si.nn.Dense(2)]), si.nn.Sequential([si.nn.Dense(2, input_shape=(3,))])):
+        assert model.built and model.output_shape == (None, 2) and model.count_params() == 8
+        again = si.nn.Sequential.from_config(json.loads(json.dumps(model.get_config())))
+        assert again.built and again.count_params() == 8
+
+
+def test_losses_added_by_layers_and_regularizers_count():
+    class Penalty(si.nn.Layer):
+        def call(self, x):
+            self.add_loss(si.mean(x * x))
+            return x
+
+    model = si.nn.Sequential([si.nn.Input((3,)), Penalty(), si.nn.Dense(1, kernel_regularizer="l2")])
+    model.compile(si.optim.SGD(0.0), "mse")
+    y = A[:, :1]
+    kernel = model.get_weights()[0].astype(np.float64)
+    plain = ((A @ kernel + 0 - y) ** 2).mean()
+    want = plain + 0.01 * (kernel**2).sum() + (A.astype(np.float64) ** 2).mean()
+    np.testing.assert_allclose(model.evaluate(A, y, batch_size=4, verbose=0), want, rtol=1e-5)
+    np.testing.assert_allclose(model.fit(A, y, batch_size=4, verbose=0).history["loss"], [want], rtol=1e-5)
+
+
+def test_training_argument_reaches_inner_layers():
+    seen = []
+
+    class Seen(si.nn.Layer):
+        def call(self, x, training=False):
+            seen.append(training)
+            return x
+
+    class Outer(si.nn.Model):
+        def __init__(self):
+            super().__init__()
+            self.inner = Seen()
+
+        def call(self, x):
+            return self.inner(x)
+
+    model = Outer()
+    model(A)
+    model(A, training=True)
+    assert seen[-1] is True and set(seen[:-1]) == {False}
+
+
+def test_get_layer_and_summary():
+    model = two_inputs()
+    assert model.get_layer("side").name == "side" and model.get_layer(index=0).name == "shared"
+    with pytest.raises(UserError) as caught:
+        model.get_layer("shard")
+    assert caught.value.fix == 'did you mean "shared"?'
+    text = []
+    model.summary(print_fn=text.append)
+    assert "shared (Dense)" in text[0] and "(batch, 2)" in text[0] and "parameters: 31 (trainable 31)" in text[0]
+
+
+def test_weights_by_name_and_by_order(tmp_path):
+    path = tmp_path / "w.safetensors"
+    model = si.nn.Sequential([si.nn.Input((3,)), si.nn.Dense(4), si.nn.Dense(1)])
+    model.save_weights(path)
+    import safetensors.numpy
+
+    assert set(safetensors.numpy.load_file(path)) == {w.name for w in model.weights}
+    other = si.nn.Sequential([si.nn.Input((3,)), si.nn.Dense(4), si.nn.Dense(1)])
+    other.load_weights(path)  # its layers are numbered otherwise
+    assert all(np.array_equal(p, q) for p, q in zip(model.get_weights(), other.get_weights(), strict=True))
+    before = [w.copy() for w in other.get_weights()]
+    bigger = si.nn.Sequential([si.nn.Input((3,)), si.nn.Dense(5), si.nn.Dense(1)])
+    bigger.save_weights(path)
+    with pytest.raises(UserError) as caught:
+        other.load_weights(path)
+    assert caught.value.slug == "weights-file"
+    assert all(np.array_equal(p, q) for p, q in zip(before, other.get_weights(), strict=True))
+
+
+def test_resumed_training_equals_an_uninterrupted_one(tmp_path):
+    def model():
+        si.random.seed(3)
+        made = si.nn.Sequential([si.nn.Input((3,)), si.nn.Dense(8, activation="relu"), si.nn.Dropout(0.5), si.nn.Dense(2, activation="softmax")])
+        made.compile(si.optim.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return made
+
+    labels = rng.integers(0, 2, 12)
+    whole = model()
+    history = whole.fit(A, labels, batch_size=5, epochs=4, verbose=0)
+    half = model()
+    half.fit(A, labels, batch_size=5, epochs=2, verbose=0)
+    half.save(tmp_path / "half.insitu")
+    si.random.seed(99)  # the default generator has no part in it
+    again = si.load(tmp_path / "half.insitu")
+    rest = again.fit(A, labels, batch_size=5, epochs=4, initial_epoch=2, verbose=0)
+    assert all(np.array_equal(p, q) for p, q in zip(whole.get_weights(), again.get_weights(), strict=True))
+    assert rest.history["loss"] == history.history["loss"][2:] and rest.epoch == [2, 3]
+    copied = pickle.loads(pickle.dumps(half))
+    copied.fit(A, labels, batch_size=5, epochs=4, initial_epoch=2, verbose=0)
+    assert all(np.array_equal(p, q) for p, q in zip(whole.get_weights(), copied.get_weights(), strict=True))
+
+
+def test_batches_train_like_arrays():
+    def model():
+        si.random.seed(5)
+        made = si.nn.Sequential([si.nn.Input((3,)), si.nn.Dense(2)])
+        made.compile("sgd", "mse")
+        return made
+
+    y = B[:, :2]
+    arrays, batches = model(), model()
+    one = arrays.fit(A, y, batch_size=4, epochs=3, shuffle=False, verbose=0)
+    two = batches.fit([(A[i : i + 4], y[i : i + 4]) for i in range(0, 12, 4)], epochs=3, verbose=0)
+    assert all(np.array_equal(p, q) for p, q in zip(arrays.get_weights(), batches.get_weights(), strict=True))
+    assert one.history == two.history
+
+
+def test_sample_and_class_weights():
+    model = si.nn.Sequential([si.nn.Input((3,)), si.nn.Dense(2, activation="softmax")])
+    model.compile(si.optim.SGD(0.0), "sparse_categorical_crossentropy", weighted_metrics=["accuracy"])
+    labels = rng.integers(0, 2, 12)
+    p = model.predict(A).astype(np.float64)
+    each = -np.log(p[np.arange(12), labels])
+    weights = rng.random(12).astype(np.float32)
+    loss, accuracy = model.evaluate(A, labels, sample_weight=weights, batch_size=5, verbose=0)
+    np.testing.assert_allclose(loss, (each * weights).mean(), rtol=1e-5)
+    np.testing.assert_allclose(accuracy, ((p.argmax(-1) == labels) * weights).sum() / weights.sum(), rtol=1e-5)
+    history = model.fit(A, labels, class_weight={0: 2.0, 1: 0.5}, batch_size=5, verbose=0)
+    np.testing.assert_allclose(history.history["loss"], [(each * np.where(labels == 0, 2, 0.5)).mean()], rtol=1e-5)
+
+
+def test_single_batches():
+    model = si.nn.Sequential([si.nn.Input((3,)), si.nn.Dense(1)])
+    model.compile("sgd", "mse", metrics=["mae"])
+    y = B[:, :1]
+    want = model.evaluate(A, y, verbose=0)
+    np.testing.assert_allclose(model.test_on_batch(A, y), want, rtol=1e-6)
+    logs = model.train_on_batch(A, y, return_dict=True)
+    np.testing.assert_allclose([logs["loss"], logs["mae"]], want, rtol=1e-6)
+    assert model.test_on_batch(A, y)[0] < want[0]
+    assert np.array_equal(model.predict_on_batch(A), model.predict(A))

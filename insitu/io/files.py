@@ -53,7 +53,7 @@ def save(path: PathLike, value: Any) -> None:
         tensors, metadata = value.to_file_content()
     else:
         tensors = {}
-        metadata = {"kind": "arrays", "outline": json.dumps(_outline(value, "", tensors))}
+        metadata = {"kind": "arrays", "outline": json.dumps(outline(value, "", tensors))}
     save_content(path, tensors, metadata)
 
 
@@ -119,7 +119,7 @@ def load(path: PathLike) -> Any:
             from insitu.nn.saving import model_from_file  # a room for people beside this one
 
             return model_from_file(content.tensors, content.metadata)
-        return _rebuild(json.loads(content.metadata["outline"]), content)
+        return rebuild(json.loads(content.metadata["outline"]), content)
     except (KeyError, ValueError) as error:
         if isinstance(error, FileFormatError | ArgumentError):
             raise
@@ -136,7 +136,7 @@ def _version() -> str:
     return str(getattr(si, "__version__", "unknown"))
 
 
-def _outline(value: Any, place: str, tensors: Tensors) -> Any:
+def outline(value: Any, place: str, tensors: Tensors) -> Any:
     """The tree's structure as JSON; arrays move into ``tensors`` and leave their names."""
     if isinstance(value, np.ndarray | np.generic | si.Array | si.Variable):
         name = place.encode(errors="replace").decode() or "value"
@@ -145,9 +145,9 @@ def _outline(value: Any, place: str, tensors: Tensors) -> Any:
         tensors[name] = np.asarray(value)
         return {"tensor": name}
     if isinstance(value, dict) and all(isinstance(k, str) for k in value):
-        return {"dict": {k: _outline(v, f"{place}/{k}" if place else k, tensors) for k, v in value.items()}}
+        return {"dict": {k: outline(v, f"{place}/{k}" if place else k, tensors) for k, v in value.items()}}
     if type(value) in (list, tuple):
-        items = [_outline(v, f"{place}/{i}" if place else str(i), tensors) for i, v in enumerate(value)]
+        items = [outline(v, f"{place}/{i}" if place else str(i), tensors) for i, v in enumerate(value)]
         return {type(value).__name__: items}
     if value is None or isinstance(value, bool | int | float | str):
         return {"value": value}
@@ -160,14 +160,15 @@ def _outline(value: Any, place: str, tensors: Tensors) -> Any:
     )
 
 
-def _rebuild(outline: dict[str, Any], content: Content) -> Any:
+def rebuild(outline: dict[str, Any], content: Content) -> Any:
+    """What `outline` described, with the arrays of the content."""
     ((kind, inner),) = outline.items()
     if kind == "tensor":
         return si.asarray(content.tensors[inner])
     if kind == "dict":
-        return {k: _rebuild(v, content) for k, v in inner.items()}
+        return {k: rebuild(v, content) for k, v in inner.items()}
     if kind in ("list", "tuple"):
-        return {"list": list, "tuple": tuple}[kind](_rebuild(v, content) for v in inner)
+        return {"list": list, "tuple": tuple}[kind](rebuild(v, content) for v in inner)
     if kind == "value":
         return inner
     raise ValueError(f"unknown kind of value {kind!r}")

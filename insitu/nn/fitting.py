@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -47,9 +48,9 @@ class Fit:
         if model.optimizer is not None:
             model.optimizer.build(model.trainable_weights)
         self.source = Source(training, options["batch_size"], options["shuffle"], model.order, options["steps_per_epoch"])
-        self.history = History()
         params = {"epochs": options["epochs"], "steps": self.source.steps, "verbose": options["verbose"]}
-        self.callbacks = CallbackList([self.history, *options["callbacks"]], model, params)
+        self.callbacks = CallbackList(options["callbacks"], model, params, add_history=True, displayed=True)
+        self.callbacks.check_names(self._log_names())
         self.display = progress.Progress(options["verbose"], options["epochs"], self.source.steps, self.source.examples)
         self.first_step_at: float | None = None
 
@@ -63,13 +64,22 @@ class Fit:
                 self.callbacks.on_train_begin()
                 begin, first = model.position
                 for epoch in range(begin, epochs):
-                    self._epoch(epoch, first if epoch == begin else 0, keys)
-                    if model.stop_training:
+                    if model.stop_training:  # also one that was restored
                         break
+                    self._epoch(epoch, first if epoch == begin else 0, keys)
                 self.callbacks.on_train_end()
             finally:
                 model.now_fitting = None
         return self.history
+
+    @property
+    def history(self) -> History:
+        return self.callbacks.history
+
+    def _log_names(self) -> list[str]:
+        """What the logs of an epoch will have."""
+        own, test = self.steps.names, [] if self.test_steps is None else self.test_steps.names
+        return [*own, *[f"val_{name}" for name in test]]
 
     def _epoch(self, epoch: int, first: int, keys: Interruptible) -> None:
         self.display.begin(epoch)
@@ -95,7 +105,7 @@ class Fit:
         watched = self.callbacks.needs_train_batches
         running = source.epoch(steps, epoch, first)
         while True:
-            if watched:
+            if watched and (source.steps is None or step < source.steps):
                 self.callbacks.on_train_batch_begin(step)
             count = next(running, None)
             if count is None:
@@ -105,7 +115,7 @@ class Fit:
             if self.first_step_at is None:
                 self.first_step_at = time.perf_counter()
             if watched:
-                self.callbacks.on_train_batch_end(step - 1, steps.means(done))
+                self.callbacks.on_train_batch_end(step - 1, functools.partial(steps.means, done))
             if (now := time.perf_counter()) >= following:
                 self.display.look(step, done, steps.means(done))
                 following = now + LOOK_EVERY
@@ -132,7 +142,7 @@ def run_test(steps: Steps, data: Arrays | Batches, batch: int, limit: int | None
             break
         done, step = done + count, step + 1
         if watched:
-            callbacks.on_test_batch_end(step - 1, steps.means(done))
+            callbacks.on_test_batch_end(step - 1, functools.partial(steps.means, done))
         if keys is not None:
             keys.check()
         if look is not None and time.perf_counter() >= following:
@@ -226,7 +236,7 @@ def extent(data: Arrays | Batches, batch: int, limit: int | None) -> tuple[int |
 
 def callback_list(callbacks: Any, model: Model, params: dict[str, Any]) -> CallbackList:
     """What evaluate and predict call."""
-    return CallbackList(list(callbacks or []), model, params)
+    return CallbackList(callbacks, model, params, displayed=True)
 
 
 def _split_needs_arrays(fraction: Any) -> ArgumentError:

@@ -99,8 +99,12 @@ class Steps:
         found += [si.asarray(m.result()) for m in self.objectives.all_metrics]
         si.evaluate(*found)
         numbers = [np.asarray(f) for f in found]
-        names = [*self.objectives.loss_labels, *self.objectives.labels]
-        return {name: float(v) if not v.ndim else v for name, v in zip(names, numbers, strict=True)}
+        return {name: float(v) if not v.ndim else v for name, v in zip(self.names, numbers, strict=True)}
+
+    @property
+    def names(self) -> list[str]:
+        """Of what `means` gives."""
+        return [*self.objectives.loss_labels, *self.objectives.labels]
 
     @property
     def state(self) -> list[si.Variable]:

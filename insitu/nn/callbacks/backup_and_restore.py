@@ -110,7 +110,7 @@ class BackupAndRestore(Callback):
         tensors, metadata = self.model.training_state()
         own: dict[str, np.ndarray[Any, Any]] = {}
         states = self._together.get_state() if self._together is not None else {}
-        outline = files._outline(states, _PLACE, own)
+        outline = files.outline(states, _PLACE, own)
         facts = {
             "insitu": __version__,
             "callbacks": json.dumps(outline),
@@ -127,7 +127,7 @@ class BackupAndRestore(Callback):
         except FileFormatError as error:
             raise self._refused(error) from error
         if self._together is not None:
-            self._together.set_state(files._rebuild(json.loads(metadata["callbacks"]), content))
+            self._together.set_state(files.rebuild(json.loads(metadata["callbacks"]), content))
         self.model.stop_training = json.loads(metadata["stopped"])
 
     def _training(self) -> dict[str, Any]:

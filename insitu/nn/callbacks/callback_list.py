@@ -86,9 +86,9 @@ class CallbackList:
         return self._model
 
     @property
-    def history(self) -> History | None:
-        """The first `History` among the callbacks."""
-        return next((c for c in self.callbacks if isinstance(c, History)), None)
+    def history(self) -> History:
+        """The first `History` among the callbacks; an empty one if there is none."""
+        return next((c for c in self.callbacks if isinstance(c, History)), History())
 
     # -- what a loop needs to know -------------------------------------------------------------------
     @property

@@ -8,7 +8,7 @@ import pytest
 import insitu as si
 from insitu.data import Dataset
 from insitu.data.batches import Batches
-from insitu.data.feed import Arrays, examples, feed, no_targets, pair, validation
+from insitu.data.feed import Arrays, examples, feed, no_targets, validation
 from insitu.errors import DTypeError, UserError
 
 X, Y = np.arange(24, dtype=np.float32).reshape(8, 3), np.arange(8)
@@ -397,8 +397,6 @@ class Examples:
         (lambda: feed(Columns(image=X, label=Y), "target"), "data-columns", ["'target'", "'image', 'label'"]),
         (lambda: feed(Columns(label=Y)), "data-columns", ["label alone"]),
         (lambda: feed(Columns(a=X[:0])), "fit-empty-data", ["no rows"]),
-        (lambda: pair(X, None, "evaluate"), "evaluate-no-targets", ["model.evaluate(x, y)"]),
-        (lambda: pair(X, Y[:2], "fit"), "fit-lengths-differ", ["x and y"]),
         (lambda: examples(5, "fit", "x"), "data-rank", ["x=[...]"]),
     ],
 )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from insitu.array.tree import describe, flatten
-from insitu.data.examples import Tree, check_lengths, named_leaves, stem, tree
+from insitu.data.examples import Tree, check_lengths, is_plain, named_leaves, stem, tree
 from insitu.errors import ArgumentError, UserError
 
 if TYPE_CHECKING:
@@ -118,6 +118,9 @@ class Batches:
             parts = tuple(parts)
         if not isinstance(parts, tuple):
             parts = (parts,)
+        if 0 < len(parts) <= 3 and all(map(is_plain, parts)) and len({len(part) for part in parts}) == 1:
+            found: Any = (*parts, None, None)[:3]  # nothing to convert and nothing to refuse, as with each batch of a Dataset of arrays
+            return self._alike(found, number)
         if not 0 < len(parts) <= 3 or parts[0] is None or isinstance(parts[0], str | bytes):
             raise _odd_batch(self.function, number, _described(item))
         x = tree(parts[0], self.function, f"x of batch {number}", _AXIS_FIX)
@@ -127,12 +130,15 @@ class Batches:
         )
         leaves = [leaf for part, name in ((x, "x"), (y, "y"), (weight, "sample_weight")) for leaf in named_leaves(part, f"{name} of batch {number}")]
         check_lengths(self.function, leaves, "let a batch hold equally many of each; single examples need dataset.batch(32)")
-        form = flatten((x, y, weight))[1]
+        return self._alike((x, y, weight), number)
+
+    def _alike(self, batch: Batch, number: int) -> Batch:
+        form = flatten(batch)[1]
         if self._form is None:
             self._form = form
         elif self._form is not form:
             raise _odd_batch(self.function, number, describe(form), f"the form of the first batch, {describe(self._form)}")
-        return x, y, weight
+        return batch
 
 
 def _joined(first: Batch, rest: Iterator[Batch]) -> Iterator[Batch]:

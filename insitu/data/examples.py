@@ -15,6 +15,7 @@ from insitu.array.variable import Variable
 from insitu.errors import ArgumentError, DTypeError, ShapeError, UserError
 
 Examples = np.ndarray[Any, Any]
+_NATIVE = frozenset(d.numpy for d in dt.ALL)  # no dtype in another byte order equals one of these
 Tree = Any  # an array, or a dict, list or tuple of trees
 
 ONE_BY_ONE = "put it into a batch: pass a list or an array with an axis of examples"
@@ -83,6 +84,11 @@ def named_leaves(value: Tree, name: str) -> list[tuple[str, Examples]]:
     if isinstance(value, list | tuple):
         return [leaf for i, item in enumerate(value) for leaf in named_leaves(item, f"{name}[{i}]")]
     return [] if value is None else [(name, value)]
+
+
+def is_plain(value: Any) -> bool:
+    """Whether it is what `examples` would give: a NumPy array of numbers in the right layout, with examples."""
+    return type(value) is np.ndarray and value.dtype in _NATIVE and value.flags.c_contiguous and value.ndim > 0 and len(value) > 0
 
 
 def is_array(value: Any) -> bool:

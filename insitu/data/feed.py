@@ -138,21 +138,6 @@ def validation(value: Any, function: str = "fit") -> Arrays | Batches:
     )
 
 
-def pair(x: Any, y: Any, function: str, names: tuple[str, str] = ("x", "y")) -> tuple[Examples, Examples]:
-    """One array of inputs and one of targets, equal in number.
-
-    Raises
-    ------
-    UserError
-        As `examples`; `ShapeError` if their lengths differ; `ArgumentError` without targets.
-    """
-    if y is None:
-        raise no_targets(function, names)
-    both = examples(x, function, names[0]), examples(y, function, names[1])
-    check_lengths(function, list(zip(names, both, strict=True)))
-    return both
-
-
 def no_targets(function: str, names: tuple[str, str] = ("x", "y")) -> UserError:
     """The error for a loss that has nothing to compare with."""
     slug = "evaluate-no-targets" if stem(function) == "evaluate" else "fit-no-targets"
@@ -179,4 +164,4 @@ def _refuse_parts(x: Any, y: Any, weight: Any, function: str, names: tuple[str, 
             )
 
 
-__all__ = ["Arrays", "Batches", "Examples", "examples", "feed", "no_targets", "pair", "tree", "validation"]
+__all__ = ["Arrays", "Batches", "Examples", "examples", "feed", "no_targets", "tree", "validation"]

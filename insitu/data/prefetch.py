@@ -120,5 +120,6 @@ class Prefetched(Stage):
 def _here(error: BaseException) -> BaseException:
     """The error, with the user's line that waits for it where it names none of the user's (but one of the thread)."""
     if isinstance(error, UserError) and any("threading.py:" in line for line in error.where):
-        return type(error)(error.what, expected=error.expected, received=error.received, fix=error.fix, slug=error.slug)
+        parts = {name: getattr(error, name) for name in ("expected", "received", "fix", "slug")}
+        return type(error)(error.what, **parts)
     return error

@@ -287,3 +287,143 @@ def test_a_number_whose_value_was_looked_at_is_still_a_constant_of_programs() ->
 
     evaluate_nodes([scalars.constant(0.0, si.float32)])  # as INSITU_EAGER does
     assert "constant(value=0.0" in si.compile(lambda x: si.maximum(x, 0.0)).inspect(si.ones(3), stage="graph")
+
+
+# -- many steps in one call ------------------------------------------------------------------------
+def _training(rows: int = 12):
+    """A step with two variables updated in place, one that counts, and a loss; the data."""
+    rng = np.random.default_rng(3)
+    w, speed, count = si.Variable(rng.standard_normal((5, 3)).astype(np.float32)), si.Variable(np.zeros((5, 3), np.float32)), si.Variable(0)
+
+    @si.compile
+    def step(x, y, rows):
+        def loss(w):
+            picked = si.take(x, rows, axis=0) @ w - si.take(y, rows, axis=0)
+            return si.mean(picked * picked)
+
+        value, grad = si.value_and_grad(loss)(w.value)
+        speed.assign(speed.value * 0.9 + grad)
+        w.assign(w.value - 0.1 * speed.value)
+        count.assign(count.value + 1)
+        return value
+
+    x, y = rng.standard_normal((rows, 5)).astype(np.float32), rng.standard_normal((rows, 3)).astype(np.float32)
+    return step, (w, speed, count), x, y
+
+
+def _bits(variables) -> list[bytes]:
+    return [np.asarray(v.value).tobytes() for v in variables]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_many_steps_give_the_bits_of_as_many_calls(threads: int) -> None:
+    order = np.random.default_rng(1).integers(0, 12, 40)
+    si.config.threads = threads
+    try:
+        step, one_by_one, x, y = _training()
+        x, y = si.asarray(x), si.asarray(y)
+        for k in range(10):
+            last = step(x, y, order[4 * k : 4 * k + 4])
+        for held in (False, True):
+            step, variables, _, _ = _training()
+            keep = [v.value for v in variables] if held else None
+            got = step.run_many(x, y, order, steps=10, split=[2])
+            assert _bits(variables) == _bits(one_by_one)
+            assert np.asarray(got).tobytes() == np.asarray(last).tobytes()
+            assert keep is None or np.asarray(keep[2]).item() == 0
+    finally:
+        si.config.threads = None
+
+
+def test_many_steps_take_one_native_call_once_the_variables_are_alone(monkeypatch) -> None:
+    from insitu.runtime.program import Program
+
+    calls = []
+    for name in ("run", "run_again", "run_many"):
+        plain = getattr(Program, name)
+        monkeypatch.setattr(Program, name, lambda self, *args, name=name, plain=plain: (calls.append(name), plain(self, *args))[1])
+    step, variables, x, y = _training()
+    order = si.asarray(np.arange(24) % 12)
+    x, y = si.asarray(x), si.asarray(y)
+    si.evaluate(order, x, y)
+    calls.clear()
+    step.run_many(x, y, order, steps=6, split=[2])
+    assert calls == ["run_many"]
+    step(x, y, order[:4])
+    step(x, y, order[:4])
+    assert calls == ["run_many", "run", "run_again"]
+    view = np.asarray(variables[0].value)
+    before = view.copy()
+    step(x, y, order[:4])
+    step.run_many(x, y, order, steps=6, split=[2])
+    assert (view == before).all() and calls[3:] == ["run", "run_many"]
+
+
+def test_many_steps_where_a_variable_cannot_be_updated_in_place() -> None:
+    def made():
+        v = si.Variable(np.arange(6, dtype=np.float32).reshape(2, 3))
+
+        @si.compile
+        def step(x):
+            old = v.value
+            v.assign((old @ old.mT @ old) * 0.1 + x)
+            return old
+
+        return v, step
+
+    x = np.random.default_rng(0).standard_normal((8, 3)).astype(np.float32)
+    (v, step), (w, many) = made(), made()
+    for k in range(4):
+        old = step(x[2 * k : 2 * k + 2])
+    got = many.run_many(x, steps=4, split=[0])
+    assert _bits([v]) == _bits([w]) and np.asarray(old).tolist() == np.asarray(got).tolist()
+
+
+def test_many_steps_with_trees_odd_layouts_and_kept_arguments() -> None:
+    v = si.Variable(np.zeros(3, np.float64))
+
+    @si.compile
+    def add(tree, scale):
+        v.assign(v.value + si.sum(tree["x"] * tree["y"], axis=0) * scale)
+        return tree["x"]
+
+    data = np.arange(48, dtype=np.float64).reshape(3, 16).T[::2]
+    tree = {"x": data, "y": si.asarray(data.astype(">f8")) + 0}
+    last = add.run_many(tree, si.asarray(2.0, dtype=si.float64), steps=4, split=[0])
+    np.testing.assert_array_equal(np.asarray(last), data[6:])
+    np.testing.assert_array_equal(np.asarray(v.value), 2 * (data * data).sum(0))
+    data[...] = 0
+    assert np.asarray(last).any()
+
+
+def test_many_steps_inside_another_compiled_function_are_traced() -> None:
+    v = si.Variable(1.0)
+    inner = si.compile(lambda x: v.assign(v.value * 2 + si.sum(x)))
+    outer = si.compile(lambda x: inner.run_many(x, steps=3, split=[0]))
+    outer(si.ones(6))
+    assert float(v.value) == ((1 * 2 + 2) * 2 + 2) * 2 + 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [((np.ones(10),), {"steps": 3, "split": [0]}), ((np.ones(10),), {"steps": 0}), ((np.ones(4),), {"steps": 2, "split": [1]}),
+     ((2,), {"steps": 2, "split": [0]}),
+     ((np.float32(1),), {"steps": 1, "split": [0]})],
+)  # fmt: skip
+def test_many_steps_refuse_what_cannot_be_cut(arguments, options) -> None:
+    f = si.compile(lambda x: x)
+    with pytest.raises(si.errors.ArgumentError, match="compile-steps"):
+        f.run_many(*arguments, **options)
+
+
+def test_a_variable_looked_at_between_calls_keeps_what_was_seen() -> None:
+    v = si.Variable(np.zeros(100, np.float32))
+    step = si.compile(lambda x: v.assign(v.value + x))
+    one, seen = si.ones(100), []
+    for k in range(12):
+        step(one)
+        if k % 3 == 2:
+            seen.append((v.value, np.asarray(v.value)))
+        if k == 7:
+            v.assign(si.zeros(100))
+    assert [float(a[0]) for a, _ in seen] == [3, 6, 1, 4] and [float(b[5]) for _, b in seen] == [3, 6, 1, 4]

@@ -550,5 +550,5 @@ def test_the_key_tells_kernels_targets_and_schedules_apart() -> None:
     small, large = (elementwise({"x": f32}, [load("x", I, f32)], n) for n in (10, 1 << 24))
     assert generate(small, TARGETS[0]).code.key == generate(elementwise({"x": f32}, [load("x", I, f32)], 999), TARGETS[0]).code.key
     keys = {generate(k, t).code.key for k in (small, large) for t in TARGETS}
-    assert len(keys) == 2 * len(TARGETS)
+    assert len(keys) == 2 * len({t.isa for t in TARGETS})  # native may be one of the others
     assert generate(small, TARGETS[0]).grain % 64 == 0

@@ -2,95 +2,31 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import numpy as np
 
 from insitu.array.array import Array
+from insitu.array.calls import Source, Traced
 from insitu.array.checks import function_argument
 from insitu.array.creation import asarray
+from insitu.array.cutting import Cut
 from insitu.array.evaluate import evaluate_nodes, history_kept, keep_history
-from insitu.array.tree import flatten, unflatten
-from insitu.array.variable import Trace, Variable, traces
+from insitu.array.tree import Structure, flatten, unflatten
+from insitu.array.variable import Trace, traces
 from insitu.config import config
 from insitu.errors import ArgumentError
-from insitu.graph.node import INPUT, Aval, Node, leaf, placeholder, topological
-from insitu.runtime.memory import Memory
-
-if TYPE_CHECKING:
-    from insitu.compiler import Compiled
+from insitu.graph.node import INPUT, Node, placeholder, topological
 
 #: After this many traces that differ only in Python values, the user is told.
 RETRACE_WARNING = 5
 
 
-def _add_variables(variables: Sequence[Variable], memories: list[Memory]) -> set[int]:
-    """Append the variables' memories; returns the numbers of the inputs that nobody else holds.
-
-    Whoever took the array of a variable, or a NumPy view of it, holds its node or its memory and shows in the
-    reference counts. What they are for a variable that is alone is measured once, by this same code.
-    """
-    global _ALONE
-    if _ALONE is None:
-        _ALONE = (0, 0)
-        _add_variables([Variable(0.0)], [])
-    count = sys.getrefcount
-    free: set[int] = set()
-    counts = _ALONE
-    for v in variables:
-        node = v.node
-        if node.memory is None:
-            evaluate_nodes([node])
-        memory = node.memory
-        counts = (count(node), count(memory))
-        if counts == _ALONE:
-            free.add(len(memories))
-        memories.append(memory)
-    if _ALONE == (0, 0):
-        _ALONE = counts
-    return free
-
-
 def _borrow(x: np.ndarray[Any, Any]) -> Node:
     """A leaf on the array's own memory where its layout allows it: a call is over before the array can change."""
     return asarray(x, copy=False if x.flags.c_contiguous and x.dtype.isnative and x.flags.aligned else None)._node
-
-
-def _existing(kind: str, at: Any, nodes: Sequence[Node | None]) -> Node:
-    """The node of a result that is not computed."""
-    if kind == "argument":
-        return cast(Node, nodes[at])
-    return cast(Node, at.node if kind == "variable" else at)
-
-
-_ALONE: tuple[int, int] | None = None
-
-#: Where a result comes from: ("output", number), ("argument", number), ("variable", Variable),
-#: ("captured", Node) or ("static", value).
-Source = tuple[str, Any]
-
-
-@dataclasses.dataclass
-class _Traced:
-    """One signature's program, and how its inputs and outputs map to arguments, variables and results."""
-
-    program: Compiled
-    avals: list[Aval]
-    arguments: list[int]
-    variables: list[Variable]
-    captured: list[Memory]
-    written: list[tuple[Variable, Source]]
-    results: list[Source]
-    outline: Any
-    #: whether an argument itself is a result or goes into a variable
-    keeps_arguments: bool = dataclasses.field(init=False)
-
-    def __post_init__(self) -> None:
-        self.keeps_arguments = any(kind == "argument" for kind, _ in (*self.results, *(source for _, source in self.written)))
 
 
 class CompiledFunction:
@@ -104,7 +40,7 @@ class CompiledFunction:
         functools.update_wrapper(self, function)
         self.function = function
         self.__name__ = getattr(function, "__name__", type(function).__name__)
-        self._traced: dict[Any, _Traced] = {}
+        self._traced: dict[Any, Traced] = {}
         self._shapes_seen: dict[Any, list[Any]] = {}
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
@@ -114,6 +50,11 @@ class CompiledFunction:
         if traces.open or history_kept():
             return self.function(*args, **kwargs)
         leaves, structure = flatten((args, kwargs) if kwargs else args)
+        traced, nodes = self._find(leaves, structure, bool(kwargs))
+        return traced.run(nodes)
+
+    def _find(self, leaves: Sequence[Any], structure: Structure, keywords: bool) -> tuple[Traced, list[Node | None]]:
+        """The program for these arguments, and their nodes with values."""
         key: list[Any] = [structure]
         nodes: list[Node | None] = []
         for x in leaves:
@@ -135,12 +76,64 @@ class CompiledFunction:
             traced = self._traced.get(signature)
         except TypeError:
             raise _unhashable(self.__name__, leaves) from None
-        if traced is None or traced.program.target is not config.target:
-            traced = self._traced[signature] = self._trace(leaves, nodes, structure, bool(kwargs))
+        if traced is None or (traced.revision != config.revision and not traced.is_for(config.target)):
+            traced = self._traced[signature] = self._trace(leaves, nodes, structure, keywords)
             self._notice_retracing(signature)
         if traced.keeps_arguments:  # what outlives the call must not share NumPy's memory
             nodes = [asarray(x)._node if isinstance(x, np.ndarray) else n for x, n in zip(leaves, nodes, strict=True)]
-        return self._run(traced, nodes)
+        return traced, nodes
+
+    def run_many(self, *args: Any, steps: int, split: Sequence[int] = ()) -> Any:
+        """Call the function ``steps`` times, as one native call where all variables can be updated in place.
+
+        Values, variables and bits are those of the loop ``for k in range(steps): result = f(*args)`` in which each
+        argument named by ``split`` is replaced by the k-th of ``steps`` equal parts along its first axis. Nothing
+        else happens between the steps: Python's signals (Ctrl-C) wait until the call is over.
+
+        Parameters
+        ----------
+        *args
+            Arguments as for a call.
+        steps : int
+            How often, at least 1.
+        split : sequence of int
+            Numbers of the arguments (arrays, or trees of arrays) that are cut into parts; the first axis of each of
+            their arrays must be a multiple of ``steps``. All others are the same in every step.
+
+        Returns
+        -------
+        Any
+            The result of the last step.
+
+        Raises
+        ------
+        ArgumentError
+            If ``steps`` is no positive whole number, ``split`` names no argument, or one that cannot be cut so.
+
+        Examples
+        --------
+        >>> import insitu as si
+        >>> total = si.Variable(0.0)
+        >>> add = si.compile(lambda x: total.assign(total.value + si.sum(x)))
+        >>> add.run_many(si.asarray([1.0, 2.0, 3.0, 4.0]), steps=2, split=[0])  # add([1, 2]), then add([3, 4])
+        >>> total.value
+        Array(10., dtype=float32)
+        """
+        leaves, structure = flatten(args)
+        cut = Cut(self.__name__, leaves, structure, steps, split)
+        if traces.open or history_kept():
+            for k in range(steps):
+                result = self.function(*unflatten(structure, cut.part(k)))
+            return result
+        evaluate_nodes([x._node for x in cut.leaves if type(x) is Array])
+        for k in range(steps):
+            traced, nodes = self._find(cut.part(k), structure, False)
+            if traced.repeats and k + 1 < steps:
+                found = traced.run_many(nodes, cut.advances(nodes), steps - k)
+                if found is not None:
+                    return found[0]
+            result = traced.run(nodes)
+        return result
 
     # -- tracing -----------------------------------------------------------------------------
     def _record(
@@ -161,7 +154,7 @@ class CompiledFunction:
         results = [x._node if type(x) is Array else asarray(x)._node if isinstance(x, (np.ndarray, np.generic)) else x for x in outs]
         return holders, trace, results, outline
 
-    def _trace(self, leaves: Sequence[Any], nodes: Sequence[Node | None], structure: Any, keywords: bool) -> _Traced:
+    def _trace(self, leaves: Sequence[Any], nodes: Sequence[Node | None], structure: Any, keywords: bool) -> Traced:
         holders, trace, results, outline = self._record(leaves, nodes, structure, keywords)
         written = trace.written
         wanted = [trace.now[v] for v in written] + [r for r in results if isinstance(r, Node)]
@@ -183,7 +176,7 @@ class CompiledFunction:
         source: dict[Node, Source] = {h: ("argument", i) for i, h in enumerate(holders) if h is not None}
         source |= {n: ("variable", v) for v, n in trace.read.items()}
         source |= {n: ("output", k) for n, k in number.items()}
-        return _Traced(
+        return Traced(
             program=program,
             avals=[n.aval for n in outputs],
             arguments=arguments,
@@ -193,27 +186,6 @@ class CompiledFunction:
             results=[source.get(r, ("captured", r)) if isinstance(r, Node) else ("static", r) for r in results],
             outline=outline,
         )
-
-    def _run(self, traced: _Traced, nodes: Sequence[Node | None]) -> Any:
-        memories = [nodes[i].memory for i in traced.arguments]  # type: ignore[union-attr]
-        free = _add_variables(traced.variables, memories) if traced.variables else None
-        memories += traced.captured
-        outs = traced.program.run(memories, free or frozenset())
-        results = []
-        for kind, at in traced.results:
-            if kind == "output":
-                results.append(Array(leaf(traced.avals[at], outs[at])))
-            else:
-                results.append(at if kind == "static" else Array(_existing(kind, at, nodes)))
-        changed: list[tuple[Variable, Node]] = []
-        for v, (kind, at) in traced.written:
-            if kind != "output":
-                changed.append((v, _existing(kind, at, nodes)))
-            elif v.node.memory is not outs[at]:  # not written in place
-                changed.append((v, leaf(traced.avals[at], outs[at])))
-        for v, node in changed:
-            v.node = node
-        return unflatten(traced.outline, results)
 
     def _notice_retracing(self, signature: tuple[Any, ...]) -> None:
         shapes = tuple(s[0] if type(s) is tuple and len(s) == 2 and s[0] in (int, float) else s for s in signature[1:])

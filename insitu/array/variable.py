@@ -23,7 +23,7 @@ class Trace:
         """The variable's node at this point of the trace."""
         found = self.now.get(variable)
         if found is None:
-            found = self.read[variable] = self.now[variable] = placeholder(variable.node.aval)
+            found = self.read[variable] = self.now[variable] = placeholder(variable._node.aval)
         return found
 
     @property
@@ -38,6 +38,36 @@ class _Traces(threading.local):
 
 
 traces = _Traces()
+
+
+class Looks:
+    """Whether anybody may hold what a variable holds; compiled functions ask before they update it in place.
+
+    Attributes
+    ----------
+    mark : object
+        Another one after every look into any variable, and after every change of one.
+    running : list
+        One element for each call that runs on variables without holding their values.
+    retired : list
+        Values that were replaced meanwhile, kept until no such call runs.
+    """
+
+    __slots__ = ("mark", "retired", "running")
+
+    def __init__(self) -> None:
+        self.mark = object()
+        self.running: list[None] = []
+        self.retired: list[Node] = []
+
+    def leave(self) -> None:
+        """End such a call."""
+        self.running.pop()
+        if self.retired and not self.running:
+            self.retired.clear()
+
+
+looks = Looks()
 
 
 #: What pickling keeps of a variable beside its value.
@@ -70,14 +100,28 @@ class Variable:
     Array([2., 4.], dtype=float32)
     """
 
-    __slots__ = ("__weakref__", "constraint", "name", "node", "regularizer", "trainable")
+    __slots__ = ("__weakref__", "_node", "constraint", "name", "regularizer", "trainable")
 
     def __init__(self, value: Any, dtype: Any = None, name: str = "variable", trainable: bool = True) -> None:
-        self.node: Node = asarray(value, dtype=dtype)._node
+        self._node: Node = asarray(value, dtype=dtype)._node
         self.name, self.trainable = name, trainable
         #: what optimizers apply to a new value, and what training adds to the loss: functions of an array, or None
         self.constraint: Any = None
         self.regularizer: Any = None
+
+    @property
+    def node(self) -> Node:
+        """The node of the array in the cell."""
+        node = self._node
+        looks.mark = object()  # after the node is held: who measures references meanwhile sees this one
+        return node
+
+    @node.setter
+    def node(self, node: Node) -> None:
+        looks.mark = object()  # before the test: a call that has begun by then is seen in it
+        if looks.running:
+            looks.retired.append(self._node)
+        self._node = node
 
     @property
     def value(self) -> Array:
@@ -86,19 +130,19 @@ class Variable:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.node.aval.shape
+        return self._node.aval.shape
 
     @property
     def dtype(self) -> Any:
-        return self.node.aval.dtype
+        return self._node.aval.dtype
 
     @property
     def ndim(self) -> int:
-        return self.node.aval.ndim
+        return self._node.aval.ndim
 
     @property
     def size(self) -> int:
-        return self.node.aval.size
+        return self._node.aval.size
 
     def assign(self, value: Any) -> None:
         """Put another array of the same shape and dtype into the cell.
@@ -109,7 +153,7 @@ class Variable:
             If the value does not fit; nothing is changed then.
         """
         node = asarray(value)._node if not isinstance(value, Array) else value._node
-        have = self.node.aval
+        have = self._node.aval
         if node.aval.shape != have.shape:
             raise ShapeError(
                 f'Variable "{self.name}" holds shape {have.shape}, and an array of another shape was assigned.',
@@ -143,13 +187,13 @@ class Variable:
         return self.value.__array__(dtype, copy=copy)
 
     def __repr__(self) -> str:
-        return f'Variable("{self.name}", {self.node.aval})'
+        return f'Variable("{self.name}", {self._node.aval})'
 
     def __getstate__(self) -> dict[str, Any]:
-        evaluate_nodes([self.node])
+        evaluate_nodes([self._node])
         return {"value": self.numpy(), **{name: getattr(self, name) for name in _KEPT}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.node = asarray(state["value"])._node
+        self._node = asarray(state["value"])._node
         for name in _KEPT:
             setattr(self, name, state[name])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter, itemgetter
+from typing import Any
 
 from insitu.codegen.cpu import generate
 from insitu.codegen.generated import Generated
@@ -25,6 +27,9 @@ from insitu.runtime.program import Launch, Program, Slot
 
 #: Graph to graph, in this order.
 PASSES: tuple[Callable[[Sequence[Node]], list[Node]], ...] = (simplify, chunk_reductions, simplify, store_operands)
+
+
+_pointer = attrgetter("ptr")
 
 
 class Compiled:
@@ -57,6 +62,16 @@ class Compiled:
         self._results = [(n.aval.nbytes, self.donated.get(k, -1)) for k, n in enumerate(self.simplified)]
         self.launches = _launches(self.plan, self.generated, self.simplified, inputs)
         self._n_inputs = len(inputs)
+        # where results lie if every donated input is overwritten: in an input, or in the next of the fresh blocks
+        self._fresh = [size for size, source in self._results if source < 0]
+        self._overwritten = [None] * (len(self._results) - len(self._fresh))
+        places, following = [], len(inputs)
+        for _, source in self._results:
+            places.append(source if source >= 0 else following)
+            following += source < 0
+        #: whether the results that are written over inputs come before all others
+        self.steady = places == sorted(places, key=lambda place: place >= len(inputs))
+        self._outs, self._slots = _picker(places), _picker([*range(len(inputs)), *places])
         self._program: Program | None = None
 
     @property
@@ -75,9 +90,40 @@ class Compiled:
         self.program.run([m.ptr for m in memories] + [m.ptr for m in outs])
         return outs
 
+    def run_in_place(self, memories: Sequence[Memory], strides: Sequence[int] = (), turns: int = 1) -> Sequence[Memory]:
+        """Run with every donated input given away; returns the results' memories.
+
+        With more than one turn it runs as often in one native call: the first inputs move on by ``strides`` bytes
+        from turn to turn, and a result that is not written over an input is that of the last turn.
+        """
+        memories = [*memories, *[allocate(size) for size in self._fresh]]
+        pointers = self._slots(list(map(_pointer, memories)))
+        if turns == 1:
+            self.program.run(pointers)
+        else:
+            self.program.run_many(pointers, [*strides, *[0] * (len(pointers) - len(strides))], turns)
+        return self._outs(memories)
+
+    def run_again(self, first: Sequence[int]) -> Sequence[Memory] | None:
+        """Run with other first inputs (their addresses) and fresh memory for results, all else as in the run before; only if `steady`.
+
+        Returns the results' memories, None for those written over inputs; or None, and nothing has run, if settings have changed since.
+        """
+        fresh = [allocate(size) for size in self._fresh]
+        if not self.program.run_again(first, [m.ptr for m in fresh]):
+            return None
+        return [*self._overwritten, *fresh]  # type: ignore[list-item]
+
     def inspect(self, stage: str = "") -> str:
         """The stages as text: graph, simplified, kernels, nests, llvm, assembly."""
         return report(self, stage)
+
+
+def _picker(places: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """A function that takes the elements at these places out of a sequence."""
+    if len(places) < 2:
+        return lambda values: [values[k] for k in places]
+    return itemgetter(*places)
 
 
 def compile_graph(outputs: Sequence[Node], inputs: Sequence[Node], target: Target, wishes: dict[int, int] | None = None) -> Compiled:

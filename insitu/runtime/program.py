@@ -101,7 +101,10 @@ class Program:
         self._lock = threading.Lock()
         self._arena: Memory | None = None
         self._plan: _Plan | None = None
+        self._n_pointers = n_inputs + n_outputs
         self._pointers: Any = None
+        self._strides: Any = None
+        self._turns: Any = None
         self._start: Callable[[], None] = _not_ready
         _programs.add(self)
 
@@ -125,8 +128,56 @@ class Program:
             try:
                 self._pointers[:] = pointers
             except ValueError:
-                raise InternalError(f"the program takes {self.n_inputs} + {self.n_outputs} pointers, got {len(pointers)}") from None
+                raise self._wrong(len(pointers)) from None
             self._start()
+
+    def run_again(self, first: Sequence[int], last: Sequence[int]) -> bool:
+        """Run all launches with other pointers for the first inputs and the last outputs, the rest as in the run before.
+
+        False, and nothing has run, if the settings have changed since.
+        """
+        with self._lock:
+            if self._revision != config.revision:
+                return False
+            self._pointers[: len(first)] = first
+            self._pointers[self._n_pointers - len(last) :] = last
+            self._start()
+            return True
+
+    def run_many(self, pointers: Sequence[int], strides: Sequence[int], turns: int) -> None:
+        """Run all launches ``turns`` times with one native call.
+
+        Parameters
+        ----------
+        pointers : sequence of int
+            As for `run`, of the first turn.
+        strides : sequence of int
+            Bytes by which each pointer moves from turn to turn.
+        turns : int
+            How often; at least 1.
+
+        Raises
+        ------
+        InternalError
+            If there are too few or too many pointers or strides, or no turns.
+        """
+        if len(strides) != self._n_pointers or turns < 1:
+            raise InternalError(f"{turns} turns with {len(strides)} strides of a program with {self._n_pointers} pointers")
+        with self._lock:
+            if self._revision != config.revision:
+                self._prepare()
+            try:
+                self._pointers[:] = pointers
+            except ValueError:
+                raise self._wrong(len(pointers)) from None
+            self._strides[:], self._turns.value = strides, turns
+            try:
+                self._start()
+            finally:
+                self._strides[:], self._turns.value = [0] * len(strides), 1
+
+    def _wrong(self, count: int) -> InternalError:
+        return InternalError(f"the program takes {self.n_inputs} + {self.n_outputs} pointers, got {count}")
 
     def _prepare(self) -> None:
         """Lay out everything that the native loop reads, for the settings of this moment."""
@@ -135,7 +186,9 @@ class Program:
             if self._arena is None and self.arena_bytes:
                 self._arena = allocate(self.arena_bytes)
             self._plan = plan = _Plan(self, threads)
-            self._pointers = (ctypes.c_uint64 * (self.n_inputs + self.n_outputs)).from_address(plan.pointers)
+            words = ctypes.c_int64 * self._n_pointers
+            self._pointers, self._strides = words.from_address(plan.pointers), words.from_address(plan.strides)
+            self._turns = ctypes.c_int64.from_address(plan.block.ptr + 8 * Header.TURNS)
             self._start = functools.partial(_run_function(), ctypes.c_void_p(plan.block.ptr))
         self._revision = config.revision
 
@@ -143,7 +196,7 @@ class Program:
 class _Plan:
     """The program's description in memory, for a number of threads (see `insitu.runtime.runner`).
 
-    One block: head, groups, launches, patches, the pointers of a call, arguments, chunk counters;
+    One block: head, groups, launches, patches, the pointers of a call and their strides, arguments, chunk counters;
     and one more for the threads' scratch.
     """
 
@@ -161,11 +214,12 @@ class _Plan:
         n_args = sum(len(launch.args) + len(launch.words) for launch, _ in pairs)
         n_slots = sum(slot.kind != "arena" for launch, _ in pairs for slot in launch.args)
         n_pointers = program.n_inputs + program.n_outputs
-        sizes = (Header.SIZE, Group.SIZE * len(groups), Launched.SIZE * len(pairs), 2 * n_slots, n_pointers, n_args)
+        sizes = (Header.SIZE, Group.SIZE * len(groups), Launched.SIZE * len(pairs), 2 * n_slots, n_pointers, n_pointers, n_args)
         words = sum(sizes)
         counters = -(-words * 8 // _RANGE_BYTES) * _RANGE_BYTES
         self.block = allocate(counters + _RANGE_BYTES * (widest + 1))
-        head, group_at, launch_at, patch_at, self.pointers, args_at = (self.block.ptr + 8 * n for n in itertools.accumulate((0, *sizes[:-1])))
+        starts = [self.block.ptr + 8 * n for n in itertools.accumulate((0, *sizes[:-1]))]
+        head, group_at, launch_at, patch_at, self.pointers, self.strides, args_at = starts
         self._ranges = -(-(self.block.ptr + words * 8) // _RANGE_BYTES) * _RANGE_BYTES
         arguments, patches = self._arguments(program, [launch for launch, _ in pairs], args_at)
         group_words: list[int] = []
@@ -179,8 +233,8 @@ class _Plan:
                 launch_words += [function, args_at, launch.units, chunk, first, chunks]
                 args_at += 8 * (len(launch.args) + len(launch.words))
             group_words += [len(group), start, n, self._ranges, chunks, self.scratch.ptr if self.scratch else 0, stride, 0]
-        header = [n_slots, patch_at, self.pointers, len(groups), group_at, pool, 0, 0]
-        content = [*header, *group_words, *launch_words, *patches, *[0] * n_pointers, *arguments]
+        header = [n_slots, patch_at, self.pointers, len(groups), group_at, pool, 1, self.strides]
+        content = [*header, *group_words, *launch_words, *patches, *[0] * (2 * n_pointers), *arguments]
         ctypes.memmove(head, struct.pack(f"{words}Q", *content), 8 * words)
 
     def _arguments(self, program: Program, launches: Sequence[Launch], at: int) -> tuple[list[int], list[int]]:

@@ -1,6 +1,7 @@
 """The native loops that run a `Program`: LLVM text, and the layout of what they read.
 
-``insitu_run(program)`` fills in the pointers of this call and runs the program's groups in order.
+``insitu_run(program)`` fills in the pointers of this call and runs the program's groups in order; if it is
+to run them several times, pointers move on by their strides from turn to turn.
 ``insitu_worker(start)`` is what a worker thread does for life: wait for a region, take part, wait.
 
 A *region* is one group run by several threads. Its work is cut into chunks, numbered through all
@@ -34,6 +35,8 @@ class Header(enum.IntEnum):
     GROUPS = 3  # number of groups
     GROUP = 4  # address of the first group
     POOL = 5  # address of the thread pool, 0 if there is none
+    TURNS = 6  # how often this call runs all groups
+    STRIDE = 7  # address of the bytes by which each pointer of this call moves from turn to turn
     SIZE = 8
 
 
@@ -326,9 +329,14 @@ entry:
   %groups = field i64 %program, {h.GROUPS}
   %group0 = field ptr %program, {h.GROUP}
   %pool = field ptr %program, {h.POOL}
+  %turns = field i64 %program, {h.TURNS}
+  %strides = field ptr %program, {h.STRIDE}
+  br label %again
+again:
+  %t = phi i64 [ 0, %entry ], [ %t1, %ended ]
   br label %fill
 fill:
-  %i = phi i64 [ 0, %entry ], [ %i1, %fill_one ]
+  %i = phi i64 [ 0, %again ], [ %i1, %fill_one ]
   %i_more = icmp ult i64 %i, %patches
   br i1 %i_more, label %fill_one, label %turn
 fill_one:
@@ -337,13 +345,16 @@ fill_one:
   %i21 = or i64 %i2, 1
   %which = field i64 %patch, %i21
   %pointer = field i64 %pointers, %which
-  store i64 %pointer, ptr %target
+  %stride = field i64 %strides, %which
+  %moved = mul i64 %t, %stride
+  %place = add i64 %pointer, %moved
+  store i64 %place, ptr %target
   %i1 = add i64 %i, 1
   br label %fill
 turn:
   %j = phi i64 [ 0, %fill ], [ %j1, %after ]
   %j_more = icmp ult i64 %j, %groups
-  br i1 %j_more, label %one, label %done
+  br i1 %j_more, label %one, label %ended
 one:
   %jb = mul i64 %j, {g.SIZE}
   %group = getelementptr i64, ptr %group0, i64 %jb
@@ -359,6 +370,10 @@ parallel:
 after:
   %j1 = add i64 %j, 1
   br label %turn
+ended:
+  %t1 = add i64 %t, 1
+  %t_more = icmp ult i64 %t1, %turns
+  br i1 %t_more, label %again, label %done
 done:
 {restore}
   ret void

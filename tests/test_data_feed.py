@@ -311,6 +311,22 @@ def test_order_of_a_data_set_is_resumed_and_looking_ahead_changes_nothing():
     assert source.epoch == 1 and joined(feed(source))[1].tolist() == orders[1]
 
 
+def test_changed_batches_keep_order_and_state():
+    def build():
+        return feed(Dataset((X, Y)).shuffle(seed=3).batch(3)).mapped(lambda x, y, weight: (x, y + 100, weight))
+
+    plain = build()
+    orders = [joined(plain)[1].tolist() for _ in range(3)]
+    assert sorted(orders[0]) == list(range(100, 108)) and plain.steps == 3
+    other = build()
+    other.peek()
+    other.set_state({"epoch": 1, "seeds": [3]})
+    assert [joined(other)[1].tolist() for _ in range(2)] == orders[1:] and other.state() == {"epoch": 3, "seeds": [3]}
+    once = feed(generator())
+    once.peek()
+    assert joined(once.mapped(lambda x, y, weight: (x, y, y)))[2].tolist() == Y.tolist()
+
+
 def test_endless_data_are_fed_without_end():
     batches = iter(feed(Dataset((X, Y)).repeat().batch(5)))
     assert [len(next(batches)[1]) for _ in range(20)] == [5] * 20
@@ -361,6 +377,8 @@ class Examples:
     [
         (lambda: feed([[1.0], [1.0, 2.0]]), "data-ragged", ["x"]),
         (lambda: feed([X, X[:5]]), "data-ragged", ["(8, 3), (5, 3)", "several inputs"]),
+        (lambda: feed(np.asarray([X[0], X[0, :2]], object)), "data-ragged", ["(3,), (2,)"]),
+        (lambda: feed(Columns(a=np.asarray([[1], [1, 2]], object))), "data-ragged", ["different shapes"]),
         (lambda: feed(X, ["a"] * 8), "data-dtype", ["y must hold numbers", "np.unique"]),
         (lambda: feed("text"), "data-dtype", ["x must hold numbers"]),
         (lambda: feed(None), "data-dtype", ["None"]),

@@ -180,6 +180,8 @@ def _first_is_float(value: Any) -> bool:
 def _numbers(array: Examples, value: Any, function: str, argument: str) -> Examples:
     """The array in the layout that compiled code reads, if it holds numbers that insitu has."""
     native = array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    if native.dtype == object and native.size and all(isinstance(v, np.ndarray | list | tuple) for v in native.flat):
+        raise _ragged(list(native.flat), function, argument, ValueError("an array of objects, which are arrays of different shapes"))
     if native.dtype.name not in dt.BY_NAME:
         raise DTypeError(
             f"{function}: {argument} must hold numbers.",

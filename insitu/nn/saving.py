@@ -60,18 +60,18 @@ def model_from_file(tensors: Tensors, metadata: Metadata) -> Any:
     return model
 
 
-def _state(model: Model) -> tuple[Tensors, Metadata]:
-    """Weights, optimizer and random state."""
+def _state(model: Model, described: bool = True) -> tuple[Tensors, Metadata]:
+    """Weights, optimizer and random state; with ``described``, also from what to make the optimizer, losses and metrics again."""
     tensors = _weights(model)
     random: dict[str, Any] = {"layers": [g.state for g in model.generators]}
     if model._order is not None:
         random["order"] = model._order.state
     metadata = {"random": json.dumps(random)}
     if model.optimizer is not None and model.settings is not None:
-        training = {
-            "optimizer": {"class_name": type(model.optimizer).__name__, "config": model.optimizer.get_config()},
-            "settings": model.settings.get_config(),
-        }
+        training: dict[str, Any] = {}
+        if described:
+            training["optimizer"] = {"class_name": type(model.optimizer).__name__, "config": model.optimizer.get_config()}
+            training["settings"] = model.settings.get_config()
         metadata["training"] = json.dumps(training)
         tensors |= {_OPTIMIZER + name: np.asarray(v) for name, v in named(model.optimizer.variables).items()}
     return tensors, metadata
@@ -114,7 +114,7 @@ def _fill(variables: Mapping[str, si.Variable], tensors: Mapping[str, Any], pref
 # -- a training under way ------------------------------------------------------------------------------
 def training_state(model: Model) -> tuple[Tensors, Metadata]:
     """What a training needs to go on at this very step: also the place in the epoch, its order, and the sums so far."""
-    tensors, metadata = _state(model)
+    tensors, metadata = _state(model, described=False)  # functions without a name cannot be stored, and need not be
     epoch, step = model.position
     place: dict[str, Any] = {"epoch": epoch, "step": step}
     if (fit := model.now_fitting) is not None and step:

@@ -115,28 +115,41 @@ class BackupAndRestore(Callback):
             "insitu": __version__,
             "callbacks": json.dumps(outline),
             "stopped": json.dumps(bool(self.model.stop_training)),
-            "training": json.dumps(self._training()),
+            "same": json.dumps(self._must_be_same()),
+            "names": json.dumps(self._names()),
         }
         container.write(self.path, {**tensors, **own}, {**metadata, **facts})
 
     def _restore(self) -> None:
         try:
             tensors, metadata = content = container.read(self.path)
-            self._check_training(json.loads(metadata.get("training", "{}")))
-            self.model.set_training_state({k: v for k, v in tensors.items() if not k.startswith(_PLACE + "/")}, metadata)
+            self._check(json.loads(metadata.get("same", "{}")))
+            here = self._renamed(json.loads(metadata.get("names", "[]")))
+            self.model.set_training_state({here.get(k, k): v for k, v in tensors.items() if not k.startswith(_PLACE + "/")}, metadata)
         except FileFormatError as error:
             raise self._refused(error) from error
         if self._together is not None:
             self._together.set_state(files.rebuild(json.loads(metadata["callbacks"]), content))
         self.model.stop_training = json.loads(metadata["stopped"])
 
-    def _training(self) -> dict[str, Any]:
+    def _names(self) -> list[str]:
+        """Names of the model's and the optimizer's tensors, in their order."""
+        from insitu.nn.saving import named  # the room of `nn` is made after this one
+
+        return [*named(self.model.weights), *[f"optimizer/{name}" for name in named(self.model.optimizer.variables)]]
+
+    def _renamed(self, stored: list[str]) -> dict[str, str]:
+        """Stored names to those here: a model that is made again in one process numbers its layers anew (``dense_1``)."""
+        here = self._names()
+        return dict(zip(stored, here, strict=True)) if len(stored) == len(here) else {}
+
+    def _must_be_same(self) -> dict[str, Any]:
         """What must be the same when it goes on, beside what the model checks."""
         within = self._batches is not None
         return {"optimizer": type(self.model.optimizer).__name__, "steps per epoch": (self.params or {}).get("steps") if within else None}
 
-    def _check_training(self, stored: dict[str, Any]) -> None:
-        for name, here in self._training().items():
+    def _check(self, stored: dict[str, Any]) -> None:
+        for name, here in self._must_be_same().items():
             there = stored.get(name)
             if here is not None and there is not None and here != there:
                 raise FileFormatError(

@@ -103,14 +103,14 @@ class Fit:
             steps.reset()
         done, step, following = source.skipped(first), first, time.perf_counter() + LOOK_EVERY
         watched = self.callbacks.needs_train_batches
-        running = source.epoch(steps, epoch, first)
+        running = source.epoch(steps, epoch, first, watched)
         while True:
             if watched and (source.steps is None or step < source.steps):
                 self.callbacks.on_train_batch_begin(step)
-            count = next(running, None)
-            if count is None:
+            ran = next(running, None)
+            if ran is None:
                 break
-            done, step = done + count, step + 1
+            step, done = step + ran[0], done + ran[1]
             model.position = (epoch, step)
             if self.first_step_at is None:
                 self.first_step_at = time.perf_counter()

@@ -53,17 +53,17 @@ class Source:
             self.steps = data.steps
         self._going: Iterator[Any] | None = None
 
-    def epoch(self, steps: Steps, number: int, first: int) -> Iterator[int]:
-        """Run an epoch from step ``first`` on; gives the number of examples of each step."""
+    def epoch(self, steps: Steps, number: int, first: int, single: bool) -> Iterator[tuple[int, int]]:
+        """Run an epoch from step ``first`` on; gives the number of steps (1 if ``single``) and examples each time."""
         self.order_state = self.generator.state
         if isinstance(self.data, Arrays):
             order = np.asarray(self.generator.permutation(self.data.count)) if self.shuffle else None
-            yield from steps.run_rows(self.data, self.batch, order, first, self.steps or 0)
+            yield from steps.run_rows(self.data, self.batch, order, first, self.steps or 0, single)
             return
         for k, (x, y, weight) in enumerate(self._batches(number)):
             if k >= first:
                 steps.train(x, y, weight)
-                yield len(flatten(x)[0][0])
+                yield 1, len(flatten(x)[0][0])
 
     def skipped(self, first: int) -> int:
         """Examples in the steps before ``first``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from insitu.nn.model import Model
 
 Logs = dict[str, Any]
+
+#: Seconds that one native call of many steps may take: Ctrl-C and the display wait for its end.
+BLINK = 0.05
 
 
 def gradients(loss: Array, values: Sequence[Array]) -> list[Array | None]:
@@ -112,17 +116,27 @@ class Steps:
         return [*self.sums, *[v for m in self.objectives.all_metrics for v in m.variables]]
 
     # -- runs over arrays ----------------------------------------------------------------------------
-    def run_rows(self, data: Arrays, batch: int, order: Any, first: int, last: int) -> Iterator[int]:
-        """Steps ``first`` to ``last`` over arrays in an order of examples (None: as they are); gives each step's number of examples."""
-        shared = map_leaves(as_array, (data.x, data.y, data.weight)) if order is not None else None
-        for step in range(first, last):
-            rows = slice(step * batch, min((step + 1) * batch, data.count))
-            if shared is not None:
-                self.train_taken(*shared, order[rows])
+    def run_rows(self, data: Arrays, batch: int, order: Any, first: int, last: int, single: bool) -> Iterator[tuple[int, int]]:
+        """Steps ``first`` to ``last`` over arrays in an order of examples (None: as they are).
+
+        As many steps as take `BLINK` run in one native call (one at a time if ``single``); gives the number of steps
+        and of examples of each call.
+        """
+        x, y, weight = map_leaves(as_array, (data.x, data.y, data.weight))
+        full, step, pace = data.count // batch, first, 1
+        while step < last:
+            steps = 1 if single or step >= full else min(pace, min(last, full) - step)
+            rows = slice(step * batch, min((step + steps) * batch, data.count))
+            begin = time.perf_counter()
+            if order is not None:
+                self.train_taken.run_many(x, y, weight, order[rows], steps=steps, split=[3])
             else:
                 part = data.rows(rows)
-                self.train(part.x, part.y, part.weight)
-            yield rows.stop - rows.start
+                self.train.run_many(part.x, part.y, part.weight, steps=steps, split=[0, 1, 2])
+            # a slow call may have compiled, so the pace only falls to half at a time
+            pace = max(pace // 2, 1, min(8 * pace, int(steps * BLINK / (time.perf_counter() - begin))))
+            yield steps, rows.stop - rows.start
+            step += steps
 
     def run_test(self, data: Arrays, batch: int) -> Iterator[int]:
         """Test on arrays in batches of one length, of which the last overlaps the one before; gives the examples counted."""

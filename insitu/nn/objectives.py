@@ -87,8 +87,8 @@ class Objectives:
 
     @property
     def sums_over_batch(self) -> bool:
-        """Whether all losses divide by the number of values, so that weights of 0 leave the sum of the others."""
-        return all(loss is None or loss.reduction == "sum_over_batch_size" for loss in self.losses)
+        """Whether the examples of a batch add up, so that those of weight 0 can be left out."""
+        return all(loss is None or loss.adds_examples for loss in self.losses)
 
 
 class Settings:

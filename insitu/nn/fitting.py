@@ -47,12 +47,14 @@ class Fit:
         settle(model.weights)
         if model.optimizer is not None:
             model.optimizer.build(model.trainable_weights)
-        self.source = Source(training, options["batch_size"], options["shuffle"], model.order, options["steps_per_epoch"])
+        self.source = Source(training, options["batch_size"], options["shuffle"], model.order, options["steps_per_epoch"], options["initial_epoch"])
         params = {"epochs": options["epochs"], "steps": self.source.steps, "verbose": options["verbose"]}
         self.callbacks = CallbackList(options["callbacks"], model, params, add_history=True, displayed=True)
         self.callbacks.check_names(self._log_names())
         self.display = progress.Progress(options["verbose"], options["epochs"], self.source.steps, self.source.examples)
         self.first_step_at: float | None = None
+        #: Examples in the steps of this epoch so far, which the sums are divided by; stored with them.
+        self.done = 0
 
     def run(self) -> History:
         """Train; returns the history."""
@@ -101,7 +103,8 @@ class Fit:
         steps, source, model = self.steps, self.source, self.model
         if not first:
             steps.reset()
-        done, step, following = source.skipped(first), first, time.perf_counter() + LOOK_EVERY
+            self.done = 0
+        step, following = first, time.perf_counter() + LOOK_EVERY
         watched = self.callbacks.needs_train_batches
         running = source.epoch(steps, epoch, first, watched)
         while True:
@@ -110,20 +113,20 @@ class Fit:
             ran = next(running, None)
             if ran is None:
                 break
-            step, done = step + ran[0], done + ran[1]
+            step, self.done = step + ran[0], self.done + ran[1]
             model.position = (epoch, step)
             if self.first_step_at is None:
                 self.first_step_at = time.perf_counter()
             if watched:
-                self.callbacks.on_train_batch_end(step - 1, functools.partial(steps.means, done))
+                self.callbacks.on_train_batch_end(step - 1, functools.partial(steps.means, self.done))
             if (now := time.perf_counter()) >= following:
-                self.display.look(step, done, steps.means(done))
+                self.display.look(step, self.done, steps.means(self.done))
                 following = now + LOOK_EVERY
             keys.check()
             if model.stop_training:
                 running.close()  # type: ignore[attr-defined]
                 break
-        return steps.means(done)
+        return steps.means(self.done)
 
 
 def run_test(steps: Steps, data: Arrays | Batches, batch: int, limit: int | None, callbacks: CallbackList, keys: Interruptible | None = None,
@@ -132,10 +135,10 @@ def run_test(steps: Steps, data: Arrays | Batches, batch: int, limit: int | None
     steps.reset()
     callbacks.on_test_begin()
     done, following = 0, time.perf_counter() + LOOK_EVERY
-    running = sources.test_steps(steps, data, batch, limit)
+    running, known = sources.test_steps(steps, data, batch, limit), sources.test_count(data, batch, limit)
     step, watched = 0, callbacks.needs_test_batches
     while True:
-        if watched:
+        if watched and (known is None or step < known):
             callbacks.on_test_batch_begin(step)
         count = next(running, None)
         if count is None:

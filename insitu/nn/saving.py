@@ -119,7 +119,7 @@ def training_state(model: Model) -> tuple[Tensors, Metadata]:
     place: dict[str, Any] = {"epoch": epoch, "step": step}
     if (fit := model.now_fitting) is not None and step:
         # the order of this epoch is drawn again from the state at its beginning
-        place["order"] = fit.source.order_state
+        place["order"], place["examples"] = fit.source.order_state, fit.done
         tensors |= {f"{_SUMS}{i}": np.asarray(v) for i, v in enumerate(fit.steps.state)}
     return tensors, {**metadata, "kind": "training", "place": json.dumps(place)}
 
@@ -150,7 +150,7 @@ def set_training_state(model: Model, tensors: Mapping[str, Any], metadata: Mappi
     place = json.loads(metadata["place"])
     model.position = (place["epoch"], place["step"])
     if (fit := model.now_fitting) is not None and place["step"]:
-        model.order.state = place["order"]
+        model.order.state, fit.done = place["order"], place["examples"]
         for i, v in enumerate(fit.steps.state):
             v.assign(si.asarray(np.array(tensors[f"{_SUMS}{i}"])))
 
@@ -161,7 +161,8 @@ def save_weights(model: Model, path: Any) -> None:
     from insitu.io.files import save_content
 
     _check_built(model)
-    save_content(path, _weights(model), {"kind": "weights"})
+    tensors = _weights(model)
+    save_content(path, tensors, {"kind": "weights", "names": json.dumps(list(tensors))})
 
 
 def load_weights(model: Model, path: Any) -> None:
@@ -175,11 +176,13 @@ def load_weights(model: Model, path: Any) -> None:
     from insitu.io.container import read
 
     _check_built(model)
-    tensors = {n: t for n, t in read(path).tensors.items() if not n.startswith(_OPTIMIZER)}
+    content = read(path)
+    tensors = {n: t for n, t in content.tensors.items() if not n.startswith(_OPTIMIZER)}
     variables = named(model.weights)
-    if list(tensors) != list(variables) and len(tensors) == len(variables) and not set(tensors) & set(variables):
-        # layers that were numbered otherwise: the last parts of the names and the shapes tell
-        tensors = _renamed(tensors, variables)
+    stored = json.loads(content.metadata.get("names", "null")) or list(tensors)
+    if set(tensors) == set(stored) != set(variables) and [_end(n) for n in stored] == [_end(n) for n in variables]:
+        # layers that were numbered otherwise: their order, the last parts of the names and the shapes tell
+        tensors = {name: tensors[n] for name, n in zip(variables, stored, strict=True)}
     problems = _differences(tensors, variables)
     if problems:
         raise ShapeError(
@@ -191,13 +194,6 @@ def load_weights(model: Model, path: Any) -> None:
         )
     for name, v in variables.items():
         v.assign(si.asarray(np.array(tensors[name]).astype(v.dtype.numpy)))
-
-
-def _renamed(tensors: Tensors, variables: Mapping[str, si.Variable]) -> Tensors:
-    ends = [_end(n) for n in variables]
-    if ends == [_end(n) for n in tensors]:
-        return dict(zip(variables, tensors.values(), strict=True))
-    return tensors
 
 
 def _end(name: str) -> str:

@@ -32,6 +32,8 @@ class Source:
         Where the orders come from.
     limit : int, optional
         Steps of an epoch; default: all there are.
+    begin : int
+        The epoch at which the training begins, if nothing was interrupted.
 
     Attributes
     ----------
@@ -41,8 +43,10 @@ class Source:
         The generator's state at the beginning of this epoch, from which its order follows.
     """
 
-    def __init__(self, data: Arrays | Batches, batch: int, shuffle: bool, generator: si.random.Generator, limit: int | None) -> None:
-        self.data, self.batch, self.shuffle, self.generator, self.limit = data, batch, shuffle, generator, limit
+    def __init__(
+        self, data: Arrays | Batches, batch: int, shuffle: bool, generator: si.random.Generator, limit: int | None, begin: int
+    ) -> None:  # fmt: skip
+        self.data, self.batch, self.shuffle, self.generator, self.limit, self.begin = data, batch, shuffle, generator, limit, begin
         self.order_state: State = generator.state
         self.steps, self.examples = limit, None
         if isinstance(data, Arrays):
@@ -65,10 +69,6 @@ class Source:
                 steps.train(x, y, weight)
                 yield 1, len(flatten(x)[0][0])
 
-    def skipped(self, first: int) -> int:
-        """Examples in the steps before ``first``."""
-        return min(first * self.batch, self.examples) if self.examples is not None else 0
-
     def _batches(self, number: int) -> Iterator[Any]:
         """The batches of an epoch. With a limit, the next epoch goes on where this one stops, and begins anew at the end."""
         data = self.data
@@ -78,17 +78,23 @@ class Source:
             data.set_epoch(number)
             yield from data
             return
+        if self._going is None:
+            data.set_epoch(self.begin)
+            self._going = iter(data)
+            for k in range((number - self.begin) * self.limit):  # what was trained on before an interruption
+                self._next(data, k % self.limit)
         for done in range(self.limit):
-            if self._going is None:
-                data.set_epoch(number)
-                self._going = iter(data)
+            yield self._next(data, done)
+
+    def _next(self, data: Batches, done: int) -> Any:
+        """The next batch, of the data's next epoch after the last. ``done``: how many this epoch has had."""
+        found = next(self._going or iter(()), None)
+        if found is None and data.restartable:
+            self._going = iter(data)
             found = next(self._going, None)
-            if found is None and data.restartable:
-                self._going = iter(data)
-                found = next(self._going, None)
-            if found is None:
-                raise ends_early(done, self.limit)
-            yield found
+        if found is None:
+            raise ends_early(done, self.limit or 0)
+        return found
 
 
 def ends_early(done: int, wanted: int) -> ArgumentError:
@@ -101,6 +107,12 @@ def ends_early(done: int, wanted: int) -> ArgumentError:
         slug="data-ends-early",
         argument="steps_per_epoch=",
     )
+
+
+def test_count(data: Arrays | Batches, batch: int, limit: int | None) -> int | None:
+    """How many steps `test_steps` makes; None where it is not known."""
+    every = -(-data.count // batch) if isinstance(data, Arrays) else data.steps
+    return every if limit is None or every is None else min(limit, every)
 
 
 def test_steps(steps: Steps, data: Arrays | Batches, batch: int, limit: int | None) -> Iterator[int]:

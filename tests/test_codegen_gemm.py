@@ -155,7 +155,7 @@ def variants(swap: bool, lanes: int, m: int, n: int, tb: bool) -> list[Variant]:
         narrow = columns_there < vectors * lanes
         if rows <= rows_there and (pack_lanes or not tb):
             found.append(Variant(swap, rows, vectors, lanes, pack_rows, pack_lanes, narrow))
-    return found
+    return found + [dataclasses.replace(v, whole=True) for v in found if swap]
 
 
 @pytest.mark.parametrize("target", TARGETS[::-1][:3], ids=lambda t: f"{t.cpu}-{t.vector_bits}")
@@ -169,6 +169,31 @@ def test_bits_do_not_depend_on_the_schedule(target: Target, swap: bool) -> None:
         for number, variant in enumerate(variants(swap, target.lanes(32), m, n, turned)):
             result = product(a, b, ta, tb, target=target, cuts=3, variant=variant, panels_per_block=1 + number % 2, run=2)
             np.testing.assert_array_equal(result, wanted)
+
+
+@pytest.mark.parametrize("target", [*TARGETS, *PLAIN[2:]], ids=lambda t: f"{t.cpu}-{t.vector_bits}")
+def test_an_epilogue_over_whole_rows_gives_the_values_of_one_over_tiles(target: Target) -> None:
+    """Rows that lie one after the other and rows with gaps, the last panel moved back, a column's number in the value."""
+    lanes = target.lanes(32)
+    for m, k, n, vectors, pad in ((3 * lanes + 5, 40, 13, 2, 0), (2 * lanes, 390, 25, 1, 3), (lanes - 2, 9, 7, 2, 0), (100, 5, 1, 1, 0)):
+        a, b, residual = sample((2, m, k), 1), sample((2, k, n), 2), sample((2, m, n + pad), 3)
+        extra = ((nest.Buffer("r", dt.float32, "in"), residual),)
+
+        def flat(acc: nest.Expr, batch: nest.Expr, row: nest.Expr, column: nest.Expr, rows: int = m, pitch: int = n + pad) -> nest.Expr:
+            line = nest.op("add", nest.op("mul", batch, nest.index(rows)), row)
+            offset = nest.op("add", nest.op("mul", line, nest.index(pitch)), column)
+            return nest.op("add", acc, nest.load("r", offset, dt.float32))
+
+        def numbered(acc: nest.Expr, *axes: nest.Expr) -> nest.Expr:
+            return nest.op("add", acc, nest.cast(axes[2], dt.float32))
+
+        for rows in {1, 5, n} & set(range(1, n + 1)):
+            variant = Variant(True, rows, vectors, lanes, False, True, m < vectors * lanes, whole=True)
+            wanted = product(a, b, target=target) + residual[:, :, :n]
+            got = product(a, b, target=target, pad=pad, variant=variant, epilogue=flat, extra=extra, cuts=2, panels_per_block=1 + rows % 2)
+            np.testing.assert_array_equal(got, wanted)
+            got = product(a, b, target=target, pad=pad, variant=variant, epilogue=numbered, cuts=3)
+            np.testing.assert_array_equal(got, product(a, b, target=target) + np.arange(n, dtype=np.float32))
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 4])

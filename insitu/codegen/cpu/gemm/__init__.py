@@ -23,7 +23,7 @@ from insitu.errors import InternalError
 __all__ = ["choose", "generate"]
 
 #: Changes whenever the generated code does.
-VERSION = 3
+VERSION = 4
 
 
 def generate(kernel: Kernel, target: Target, schedule: Schedule | None = None) -> Generated:
@@ -51,7 +51,17 @@ def generate(kernel: Kernel, target: Target, schedule: Schedule | None = None) -
     words, scratch_bytes = runtime_words(made, contract.dtype.itemsize)
     text = show_kernel(dataclasses.replace(kernel, units=1, body=epilogue.body))
     sides = [(side.buffer, side.dtype.name, side.along_k) for side in (made.row_side, made.lane_side)]
-    identity = (VERSION, target.isa, dataclasses.astuple(made.variant), contract.dtype.name, sides, text, epilogue.name, epilogue.bounded)
+    identity = (
+        VERSION,
+        target.isa,
+        dataclasses.astuple(made.variant),
+        contract.dtype.name,
+        sides,
+        text,
+        epilogue.name,
+        epilogue.bounded,
+        epilogue.flat,
+    )
     key = hashlib.sha256(repr(identity).encode()).hexdigest()
     symbol = f"gemm_{key[:16]}"
     code = Code(key, symbol, lambda: module(kernel, made, epilogue, contract.dtype, target, symbol), target)

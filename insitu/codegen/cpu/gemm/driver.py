@@ -29,6 +29,7 @@ class Driver:
         self.turned = b.offset(scratch, self.places.turned_at, dtype)
         self.packed_lanes = b.offset(scratch, self.places.lanes_at, dtype)
         self.sums = b.offset(scratch, words["sums_at"], dtype)
+        self.whole_rows = b.offset(scratch, words["rows_at"], dtype)
         self.masks: tuple[Value, ...] | None = None
         if self.v.narrow:
             counts = [b.sub(words["columns"], self._c(k * self.v.lanes)) for k in range(self.v.vectors)]
@@ -44,23 +45,35 @@ class Driver:
 
     # -- loops -------------------------------------------------------------------------------
     def units(self, begin: Value, end: Value) -> None:
-        """Units begin..end-1; a unit is a sliver of a block, slivers run fastest, so that neighbours share a packed block."""
+        """Units begin..end-1; a unit is a sliver of a block, slivers run fastest, so that neighbours share a packed block;
+        or a block with all slivers.
+        """
         b, w = self.b, self.w
         slivers = w["slivers"]
+        if self.v.whole:
+            with loop(b, begin, end) as unit:
+                batch, panels, starts = self._block(unit.index)
+                self._run(batch, (self._c(0), slivers), panels, *starts)
+                self._write_whole(batch, panels)
+            return
         past = b.add(end, b.sub(slivers, self._c(1)))
         with loop(b, b.div(begin, slivers), b.div(past, slivers)) as outer:
             base = b.mul(outer.index, slivers)
             low = b.max(b.sub(begin, base), self._c(0))
             high = b.min(b.sub(end, base), slivers)
-            batch = b.div(outer.index, w["blocks"])
-            block = b.sub(outer.index, b.mul(batch, w["blocks"]))
-            first = b.mul(block, w["panels_per_block"])
-            panels = (first, b.min(b.add(first, w["panels_per_block"]), w["panels"]))
-            row_start = b.offset(self.row_start, b.mul(batch, w["row_batch"]), self.row_side.dtype)
-            lane_start = b.offset(self.lane_start, b.mul(batch, w["lane_batch"]), self.lane_side.dtype)
+            batch, panels, starts = self._block(outer.index)
             with loop(b, low, high, w["run"]) as run:
                 slivers_range = (run.index, b.min(b.add(run.index, w["run"]), high))
-                self._run(batch, slivers_range, panels, row_start, lane_start)
+                self._run(batch, slivers_range, panels, *starts)
+
+    def _block(self, number: Value) -> tuple[Value, tuple[Value, Value], tuple[Value, Value]]:
+        """Of a block of panels: its batch, its panels, and where the batch's row side and lane side start."""
+        b, w = self.b, self.w
+        batch = b.div(number, w["blocks"])
+        first = b.mul(b.sub(number, b.mul(batch, w["blocks"])), w["panels_per_block"])
+        row_start = b.offset(self.row_start, b.mul(batch, w["row_batch"]), self.row_side.dtype)
+        lane_start = b.offset(self.lane_start, b.mul(batch, w["lane_batch"]), self.lane_side.dtype)
+        return batch, (first, b.min(b.add(first, w["panels_per_block"]), w["panels"])), (row_start, lane_start)
 
     def _run(self, batch: Value, slivers: tuple[Value, Value], panels: tuple[Value, Value], row_start: Value, lane_start: Value) -> None:
         """All blocks of k for some slivers of one block of panels."""
@@ -87,7 +100,10 @@ class Driver:
                         tile_at = b.offset(self.sums, b.mul(b.add(before, local), w["tile_step"]), self.dtype)
                         micro.store_tile(b, self.v, sums, tile_at, first)
                         with b.when(last):
-                            self._finish(tile_at, batch, sliver.index, panel.index)
+                            if self.v.whole:
+                                self._collect(tile_at, sliver.index, local)
+                            else:
+                                self._finish(tile_at, batch, sliver.index, panel.index)
 
     def _tile(self, rows: micro.Rows, lane_at: Value, panel: Value, local: Value, length: Value) -> list[Value]:
         """The sums of one tile over one block of k; ``local`` is the panel's number in the packed block."""
@@ -231,6 +247,11 @@ class Driver:
 
     def _turn(self, source: Value, pitch: int, first: int, target: Value) -> None:
         """Transpose ``group`` columns of up to ``lanes`` rows."""
+        for c, vector in enumerate(self._transposed(source, pitch, first)):
+            self.b.store(vector, self.b.offset(target, c * self.places.turned_pitch, self.dtype))
+
+    def _transposed(self, source: Value, pitch: int, first: int) -> list[Value]:
+        """``group`` columns of up to ``lanes`` rows, from row ``first`` on, as vectors over the rows."""
         b, v = self.b, self.v
         width = pack.group(self.dtype, v.lanes)
 
@@ -238,5 +259,32 @@ class Driver:
             row = first + r
             return None if row >= v.rows else b.load(b.offset(source, row * pitch, self.dtype), self.dtype, width)
 
-        for c, vector in enumerate(pack.transpose(b, load, self.dtype, v.lanes)):
-            b.store(vector, b.offset(target, c * self.places.turned_pitch, self.dtype))
+        return pack.transpose(b, load, self.dtype, v.lanes)
+
+    # -- whole rows of the result ----------------------------------------------------------------
+    def _collect(self, tile_at: Value, sliver: Value, local: Value) -> None:
+        """Transpose a tile into its place in the rows of its panel, the ``local``-th of the block."""
+        b, v, pitch = self.b, self.v, self.w["rows"]
+        start = b.offset(self._whole_panel(local), self._row(sliver), self.dtype)
+        width = pack.group(self.dtype, v.lanes)
+        with loop(b, 0, v.columns, width) as part:
+            source = b.offset(tile_at, part.index, self.dtype)
+            line = b.offset(start, b.mul(part.index, pitch), self.dtype)
+            lines = [b.offset(line, b.mul(pitch, self._c(c)) if c else 0, self.dtype) for c in range(width)]
+            for first in range(0, v.rows, v.lanes):
+                for line, vector in zip(lines, self._transposed(source, v.columns, first), strict=True):
+                    pack.store_first(b, vector, b.offset(line, first, self.dtype), min(v.lanes, v.rows - first))
+
+    def _whole_panel(self, local: Value) -> Value:
+        return self.b.offset(self.whole_rows, self.b.mul(local, self._at(self.w["rows"], self.v.columns)), self.dtype)
+
+    def _write_whole(self, batch: Value, panels: tuple[Value, Value]) -> None:
+        """The epilogue of the rows of a block's panels; rows that an earlier panel has written are left out."""
+        b, v, length = self.b, self.v, self.w["rows"]
+        with loop(b, *panels) as panel:
+            start, m = self._whole_panel(b.sub(panel.index, panels[0])), self._column(panel.index)
+            done, stop = b.sub(self._at(panel.index, v.columns), m), self.w["columns"] if v.narrow else self._c(v.columns)
+            if self.writer.epilogue.flat:
+                self.writer.write_flat(start, m, b.mul(done, length), b.mul(stop, length), batch)
+            else:
+                self.writer.write(Span(start, length, m, self._c(0), (done, stop), (self._c(0), length)), batch)

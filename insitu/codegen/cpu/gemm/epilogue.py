@@ -12,6 +12,7 @@ from insitu.codegen.cpu.emitter import Emitter, Value
 from insitu.codegen.cpu.gemm.control import loop
 from insitu.codegen.cpu.scalar import ScalarEmitter
 from insitu.codegen.nest import Contract, Expr
+from insitu.codegen.nest_text import own_roots
 from insitu.errors import InternalError
 
 i64 = dt.int64
@@ -34,12 +35,15 @@ class Epilogue:
         The words' values for this shape.
     bounded : tuple of bool
         Whether positions along batch, m and n are below the bound that the code relies on.
+    flat : bool
+        Whether every access follows the element's number in its matrix (or none of m and n), so that several rows are one long row.
     """
 
     name: str
     body: tuple[nest.Stmt, ...]
     words: tuple[int, ...]
     bounded: tuple[bool, ...]
+    flat: bool
 
 
 def generalise(contract: Contract) -> Epilogue:
@@ -50,7 +54,34 @@ def generalise(contract: Contract) -> Epilogue:
     extents = {"batch": contract.batch, "m": contract.m, "n": contract.n}
     rewriter = _Rewriter(extents)
     body = tuple(map(rewriter.statement, contract.epilogue))
-    return Epilogue(contract.name, body, tuple(rewriter.words), tuple(extent <= _EXTENT for extent in extents.values()))
+    return Epilogue(contract.name, body, tuple(rewriter.words), tuple(extent <= _EXTENT for extent in extents.values()), _flat(contract))
+
+
+def _flat(contract: Contract) -> bool:
+    stores = [s for s in contract.epilogue if isinstance(s, nest.Store)]
+    seen: set[Expr] = set()
+    stack = [x for s in contract.epilogue if isinstance(s, nest.Store | nest.Let) for x in own_roots(s)[1 if isinstance(s, nest.Store) else 0 :]]
+    offsets = [s.offset for s in stores]
+    while stack:
+        x = stack.pop()
+        if x in seen:
+            continue
+        seen.add(x)
+        if x.op == "axis":
+            return False
+        if x.op == "load":
+            offsets.append(x.args[0])
+            stack.extend(x.args[1:])
+        else:
+            stack.extend(x.args)
+    return all(_follows(x, contract.n) for x in set(offsets))
+
+
+def _follows(offset: Expr, columns: int) -> bool:
+    """Whether the offset is a constant plus the element's number times a stride of 0 or 1 (batches aside)."""
+    split = nest.linear(offset, "n")
+    rest = None if split is None else nest.linear(split[0], "m")
+    return split is not None and rest is not None and split[1] in (0, 1) and rest[1] == split[1] * columns
 
 
 class _Rewriter:
@@ -124,7 +155,7 @@ class Span:
     """
 
     start: Value
-    pitch: int
+    pitch: int | Value
     m: Value
     n: Value
     row_range: tuple[Value, Value]
@@ -147,13 +178,25 @@ class EpilogueWriter:
         whole = b.add(first, b.and_(count, b.const(-self.lanes, i64)))
         scope = ScalarEmitter(b, self.buffers, {"batch": batch, **self.words})
         scope.hoist(self.roots, survey.changing(body, "m", "n", self.epilogue.name), "n")
+        pitch = b.const(span.pitch, i64) if isinstance(span.pitch, int) else span.pitch
         with loop(b, *span.row_range, 1) as row:
-            line = b.offset(span.start, b.mul(row.index, b.const(span.pitch, i64)), self.dtype)
-            inner = scope.child({"m": b.add(span.m, row.index)})
-            inner.hoist(self.roots, survey.changing(body, "n", self.epilogue.name), "n")
-            with loop(b, first, whole, self.lanes) as column:
-                self._vector(inner, b.offset(line, column.index, self.dtype), b.add(span.n, column.index), self.lanes, None)
-            self._tail(inner, line, span.n, whole, stop)
+            line = b.offset(span.start, b.mul(row.index, pitch), self.dtype)
+            self._row(scope.child({"m": b.add(span.m, row.index)}), line, span.n, (first, whole, stop))
+
+    def write_flat(self, start: Value, m: Value, first: Value, stop: Value, batch: Value) -> None:
+        """Run the statements over elements ``first`` to ``stop`` of whole rows that lie one after the other, row m first."""
+        b = self.b
+        scope = ScalarEmitter(b, self.buffers, {"batch": batch, **self.words, "m": m})
+        whole = b.add(first, b.and_(b.sub(stop, first), b.const(-self.lanes, i64)))
+        self._row(scope, start, b.const(0, i64), (first, whole, stop))
+
+    def _row(self, scope: ScalarEmitter, line: Value, n: Value, columns: tuple[Value, Value, Value]) -> None:
+        """One row: from the first column whole vectors up to the second one, then the rest up to the third."""
+        b, (first, whole, stop) = self.b, columns
+        scope.hoist(self.roots, survey.changing(self.epilogue.body, "n", self.epilogue.name), "n")
+        with loop(b, first, whole, self.lanes) as column:
+            self._vector(scope, b.offset(line, column.index, self.dtype), b.add(n, column.index), self.lanes, None)
+        self._tail(scope, line, n, whole, stop)
 
     def _tail(self, scope: ScalarEmitter, line: Value, n: Value, first: Value, stop: Value) -> None:
         """The columns that do not fill a vector: masked where that is cheap, else one by one."""

@@ -1,7 +1,7 @@
 """A thread's scratch memory, and the runtime words of a contraction.
 
 Scratch holds, in elements of the accumulation type: the packed slivers of the row side, one turned
-tile, the packed panels of the lane side, and the partial sums of a run of tiles.
+tile, the packed panels of the lane side, the partial sums of a run of tiles, and whole rows of the result.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ STREAM_COLUMNS = 4096
 STREAM_PITCH = STREAM_COLUMNS + 80
 #: Runtime words before those of the epilogue.
 WORDS = ("slivers", "blocks", "panels", "panels_per_block", "rows", "columns", "k", "k_blocks", "run", "row_leading", "row_batch",
-         "lane_leading", "lane_batch", "panel_step", "tile_step", "sums_at")  # fmt: skip
+         "lane_leading", "lane_batch", "panel_step", "tile_step", "sums_at", "rows_at")  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,14 +68,16 @@ def runtime_words(s: Schedule, itemsize: int) -> tuple[dict[str, int], int]:
     k_blocks = max(1, -(-s.k // K_BLOCK))
     tile = v.rows * v.columns
     tiles = s.run * s.panels_per_block if k_blocks > 1 else 1
+    sums = 2 * v.rows * STREAM_PITCH if v.stream else tiles * tile
+    rows_at = _rounded(sums_at + sums, 64)
     words = {
         "slivers": s.slivers, "blocks": s.blocks, "panels": s.panels, "panels_per_block": s.panels_per_block, "rows": s.m, "columns": s.n,
         "k": s.k, "k_blocks": k_blocks, "run": s.run, "row_leading": s.row_side.leading, "row_batch": s.row_side.batch_stride,
         "lane_leading": s.lane_side.leading, "lane_batch": s.lane_side.batch_stride, "panel_step": panel_step,
-        "tile_step": tile if k_blocks > 1 else 0, "sums_at": sums_at,
+        "tile_step": tile if k_blocks > 1 else 0, "sums_at": sums_at, "rows_at": rows_at,
     }  # fmt: skip
-    sums = 2 * v.rows * STREAM_PITCH if v.stream else tiles * tile
-    return words, (sums_at + sums + v.lanes) * itemsize
+    whole = s.panels_per_block * v.columns * s.m if v.whole else 0
+    return words, (rows_at + whole + v.lanes) * itemsize
 
 
 def _rounded(n: int, to: int) -> int:

@@ -4,7 +4,8 @@ Nothing here changes a bit of a result: each output element is the same chain wh
 
 The generated code knows a *row side*, whose elements are broadcast one by one, and a *lane side*,
 which is loaded in vectors. Usually they are A and B; with ``swap`` they are B and A transposed,
-lanes run along m, and finished tiles are transposed before the epilogue.
+lanes run along m, and finished tiles are transposed before the epilogue. Where rows of the result are short,
+a unit has them ``whole``, and the epilogue passes over all their elements as one row.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ _NEAR_BYTES = 26_000
 RUN_ROWS = 1100
 #: Columns of one unit of a product of few rows.
 STREAM_UNIT = 256
+#: Longest row of the result that a unit has as a whole where lanes run along m.
+WHOLE_COLUMNS = 64
 #: Work worth a second thread, in multiply-adds, where a vector has 16 lanes.
 GRAIN_OPS = 500_000
 #: Rows that should share one packing of the lane side.
@@ -77,6 +80,8 @@ class Variant:
         lies there, this many rows of it at a time (`vectors` is 1).
     turn : bool
         Few rows, and a lane side whose neighbours in memory differ in k: it is turned in registers.
+    whole : bool
+        With ``swap``: a unit has all slivers of its panels, so that the epilogue runs over whole rows of the result.
     """
 
     swap: bool
@@ -88,6 +93,7 @@ class Variant:
     narrow: bool
     stream: int = 0
     turn: bool = False
+    whole: bool = False
 
     @property
     def columns(self) -> int:
@@ -127,14 +133,16 @@ class Schedule:
 
     @property
     def units(self) -> int:
-        return self.batch * self.blocks * self.slivers if self.m and self.n else 0
+        return self.batch * self.blocks * (1 if self.variant.whole else self.slivers) if self.m and self.n else 0
 
     @property
     def grain(self) -> int:
         """Units worth a thread's while; where the lane side is packed, enough of them to share the packing."""
         v = self.variant
         tile_ops = v.rows * v.columns * self.panels_per_block * max(1, self.k)
-        least = -(-GRAIN_OPS * v.lanes // (16 * tile_ops))
+        least = -(-GRAIN_OPS * v.lanes // (16 * tile_ops * (self.slivers if v.whole else 1)))
+        if v.whole:
+            return max(1, min(least, self.units))
         shared = -(-GRAIN_ROWS // v.rows) if v.pack_lanes and self.blocks * self.batch > 1 else 1
         return max(1, min(max(least, shared), self.slivers if shared >= least else self.units))
 
@@ -160,10 +168,13 @@ def arrange(c: Contract, variant: Variant, *, panels_per_block: int = 0, run: in
     panels, slivers = max(1, -(-n // variant.columns)), max(1, -(-m // variant.rows))
     if variant.stream:
         panels_per_block = STREAM_UNIT // variant.columns
+    elif variant.whole:
+        panels_per_block = panels_per_block or min(panels, 4 if variant.pack_rows else 1)
     elif slivers == 1 and not variant.pack_rows:
         panels_per_block = panels_per_block or 1  # nothing is used twice, so small units cost nothing
     per_block = panels_per_block or _panels_per_block(panels, variant.columns, c)
-    runs = -(-slivers * variant.rows // RUN_ROWS) if c.k > K_BLOCK else 1
+    runs = -(-slivers * variant.rows // RUN_ROWS) if c.k > K_BLOCK and not variant.whole else 1
+    run = slivers if variant.whole else run
     return Schedule(variant, row_side, lane_side, c.batch, m, n, c.k, slivers, panels, per_block, -(-panels // per_block), run or -(-slivers // runs))
 
 
@@ -280,7 +291,7 @@ def _packed(c: Contract, target: Target, swap: bool, rows: int, vectors: int, la
     rows_in_place = row_side.dtype is c.dtype and (not row_side.along_k or rows <= _machine(target).in_place[min(vectors, 4) - 1])
     paged = row_side.leading * size % 2048 == 0 and (rows > 10 if row_side.along_k else c.k > 256)
     pack_rows = not rows_in_place or (paged and panels > 1) or (panels > 4 and c.k * m * size > _IN_PLACE_BYTES)
-    return Variant(swap, rows, vectors, lanes, pack_rows, pack_lanes, narrow)
+    return Variant(swap, rows, vectors, lanes, pack_rows, pack_lanes, narrow, whole=swap and m <= WHOLE_COLUMNS)
 
 
 def _crowded(stride: int, rows: int, width: int) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 
 import insitu as si
 from insitu import optim
+from insitu.data.batches import Batches
 from insitu.errors import ArgumentError, FileFormatError, ShapeError
 from insitu.nn.context import blank_weights
 from insitu.nn.layer import deserialize, serialize
@@ -117,7 +118,10 @@ def training_state(model: Model) -> tuple[Tensors, Metadata]:
     tensors, metadata = _state(model, described=False)  # functions without a name cannot be stored, and need not be
     epoch, step = model.position
     place: dict[str, Any] = {"epoch": epoch, "step": step}
-    if (fit := model.now_fitting) is not None and step:
+    fit = model.now_fitting
+    if fit is not None and isinstance(fit.source.data, Batches):
+        place["data"] = fit.source.data.state()
+    if fit is not None and step:
         # the order of this epoch is drawn again from the state at its beginning
         place["order"], place["examples"] = fit.source.order_state, fit.done
         tensors |= {f"{_SUMS}{i}": np.asarray(v) for i, v in enumerate(fit.steps.state)}
@@ -146,10 +150,12 @@ def set_training_state(model: Model, tensors: Mapping[str, Any], metadata: Mappi
             fix="delete the backup to begin anew, or build the model as it was",
             slug="backup-other-model",
         )
+    place, fit = json.loads(metadata["place"]), model.now_fitting
+    if fit is not None and isinstance(fit.source.data, Batches) and "data" in place:
+        fit.source.data.set_state(place["data"])
     _set_state(model, tensors, metadata)
-    place = json.loads(metadata["place"])
     model.position = (place["epoch"], place["step"])
-    if (fit := model.now_fitting) is not None and place["step"]:
+    if fit is not None and place["step"]:
         model.order.state, fit.done = place["order"], place["examples"]
         for i, v in enumerate(fit.steps.state):
             v.assign(si.asarray(np.array(tensors[f"{_SUMS}{i}"])))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from insitu.errors import FileFormatError, UserError
+from insitu.errors import ArgumentError, FileFormatError, UserError
 from insitu.io import container, files
 from insitu.nn.callbacks import arguments
 from insitu.nn.callbacks.callback import Callback, Logs
@@ -126,7 +126,7 @@ class BackupAndRestore(Callback):
             self._check(json.loads(metadata.get("same", "{}")))
             here = self._renamed(json.loads(metadata.get("names", "[]")))
             self.model.set_training_state({here.get(k, k): v for k, v in tensors.items() if not k.startswith(_PLACE + "/")}, metadata)
-        except FileFormatError as error:
+        except (FileFormatError, ArgumentError) as error:
             raise self._refused(error) from error
         if self._together is not None:
             self._together.set_state(files.rebuild(json.loads(metadata["callbacks"]), content))

@@ -12,10 +12,11 @@ from insitu.array.checks import choice_error
 from insitu.errors import ArgumentError
 from insitu.nn.callbacks import arguments
 from insitu.nn.callbacks.callback import Callback, Logs, warn
+from insitu.nn.registry import words
 
 #: Words in names of metrics, where the metric itself does not say whether more is better.
 _MORE = {"acc", "accuracy", "precision", "recall", "sensitivity", "specificity", "auc", "f1", "fbeta", "iou", "r2", "similarity", "information"}
-_LESS = {"loss", "error", "mse", "mae", "mape", "msle", "rmse", "crossentropy", "entropy", "divergence", "poisson", "hinge", "logcosh"}
+_LESS = {"loss", "error", "mse", "mae", "mape", "msle", "rmse", "crossentropy", "entropy", "divergence", "poisson", "hinge", "cosh", "huber"}
 
 
 class MonitorCallback(Callback):
@@ -26,7 +27,7 @@ class MonitorCallback(Callback):
     monitor : str
         Name in the logs of an epoch.
     mode : "auto", "min" or "max"
-        Whether less or more is better; "auto" asks the model's metric of that name, and then the name.
+        Whether less or more is better; "auto" looks at the class of the model's metric of that name, and then at the name.
     baseline : float, optional
         The value to be better than at first; default: the first one counts as better.
     min_delta : float
@@ -82,15 +83,11 @@ class MonitorCallback(Callback):
         if self.mode != "auto":
             return self.mode == "max"
         name = self.monitor.removeprefix("val_")
-        for metric in getattr(self.model, "metrics", None) or ():
-            direction = getattr(metric, "direction", None)
-            if direction in ("up", "down") and (name == metric.name or name.endswith("_" + metric.name)):
-                return bool(direction == "up")
-        parts = set(name.lower().split("_"))
-        if parts & _LESS:
-            return False
-        if parts & _MORE:
-            return True
+        known = [m for m in getattr(self.model, "metrics", None) or () if name == m.name or name.endswith("_" + m.name)]
+        for text in (*(words(type(m).__name__) for m in known), name.lower()):
+            parts = set(text.split("_"))
+            if parts & (_LESS | _MORE):
+                return not parts & _LESS
         raise ArgumentError(
             f'{type(self).__name__}: whether less or more of "{self.monitor}" is better cannot be told from its name.',
             expected='mode="min" or mode="max"',

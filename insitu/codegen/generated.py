@@ -8,7 +8,7 @@ from collections.abc import Callable
 from insitu.codegen.target import Target
 
 #: Part of every key: raise it when the same loop nest gives other machine code.
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,6 +26,8 @@ from insitu.runtime.threads import native, workers
 CHUNKS_PER_THREAD = 4
 #: The same where each chunk begins with preparation that its units share.
 SHARED_CHUNKS_PER_THREAD = 2
+#: Units that fill whole lines of the cache where a unit is one element.
+WHOLE_LINES = 64
 _RANGE_BYTES = 128
 _WORD = (1 << 64) - 1
 
@@ -53,7 +55,7 @@ class Launch:
     units : int
         Its independent pieces of work; with 0 nothing runs.
     grain : int
-        Fewest units worth giving to one thread; work is cut at multiples of it.
+        Fewest units worth giving to one thread. If it is a multiple of `WHOLE_LINES`, work is cut at multiples of that.
     scratch_bytes : int
         Private memory that each thread needs, 64-byte aligned.
     group : int
@@ -260,7 +262,7 @@ def threads_for(launches: Sequence[Launch], most: int) -> int:
 
 
 def chunk_units(launch: Launch, threads: int) -> int:
-    """Units that a thread takes at a time: a multiple of the grain, or an even share where units share preparation."""
+    """Units that a thread takes at a time: even shares of at least a grain, few where units share preparation."""
     if threads == 1:
         return launch.units
     grains = -(-launch.units // launch.grain)
@@ -270,7 +272,9 @@ def chunk_units(launch: Launch, threads: int) -> int:
             (-(-launch.units // min(threads * k, grains)) for k in range(1, most + 1)),
             key=lambda chunk: (_longest(launch.units, chunk, threads), chunk),
         )
-    return -(-grains // (threads * CHUNKS_PER_THREAD)) * launch.grain
+    step = WHOLE_LINES if launch.grain % WHOLE_LINES == 0 else 1
+    share = -(-launch.units // min(grains, threads * CHUNKS_PER_THREAD))
+    return -(-share // step) * step
 
 
 def _longest(units: int, chunk: int, threads: int) -> int:

@@ -83,12 +83,13 @@ class Emitter:
         self.globals: list[str] = []
         self.block_name = "entry"
         self._n = 0
+        self._spill: tuple[int, Value | None] = (0, None)
 
     # -- module and function ---------------------------------------------------------------
     def module(self) -> str:
         """The text of the module so far."""
         head = [f'target triple = "{self.target.triple}"', *self.globals, *self.declared.values()]
-        return "\n".join([*head, *self.lines]) + "\n"
+        return "\n".join([*head, *[line for line in self.lines if line]]) + "\n"
 
     @contextlib.contextmanager
     def function(self, name: str, params: Sequence[tuple[str, DType | None]], attributes: str = "nounwind") -> Iterator[list[Value]]:
@@ -98,7 +99,8 @@ class Emitter:
         width = f'"prefer-vector-width"="{self.target.vector_bits}" "min-legal-vector-width"="{self.target.vector_bits}"'
         self.lines.append(f"define void @{name}({text}) {attributes} {cpu} {width} {{")
         self.block_name = "entry"
-        self.lines.append("entry:")
+        self.lines += ["entry:", ""]
+        self._spill = len(self.lines) - 1, None
         yield [Value(f"%{n}", d) for n, d in params]
         self.lines += ["  ret void", "}"]
 
@@ -394,6 +396,15 @@ class Emitter:
         """Stack memory for ``count`` elements. Emit it in the entry block."""
         element = "i8" if dtype.kind == "b" else _LLVM[dtype.name]
         return self.emit(f"alloca [{count} x {element}], align {align}", None)
+
+    def spill(self) -> Value:
+        """Stack memory for one vector, the same wherever in the function it is asked for."""
+        at, area = self._spill
+        if area is None:
+            area = Value(f"%{self.name('spill')}", None)
+            self.lines[at] = f"  {area.text} = alloca [{4 * self.target.vector_bits // 8} x i8], align 64"
+            self._spill = at, area
+        return area
 
     # -- control ---------------------------------------------------------------------------
     def block(self, name: str) -> None:

@@ -12,6 +12,7 @@ from insitu import dtypes as dt
 from insitu.codegen import nest
 from insitu.codegen.cpu import columns, survey, traffic
 from insitu.codegen.cpu.abi import kernel_key, pointers, scratch_offsets
+from insitu.codegen.cpu.access import below, has_partial
 from insitu.codegen.cpu.emitter import Emitter, Value
 from insitu.codegen.cpu.folds import Fold, State, fold_of
 from insitu.codegen.cpu.scalar import ScalarEmitter
@@ -159,10 +160,9 @@ class _Nest:
             with b.loop(start, stop, lanes) as turn:
                 emit(turn.index, lanes, None)
             start = stop
-        if width > 1 and self.target.masks:
+        if width > 1 and has_partial(self.target, survey.narrowest(self.kernel.body)):
             with b.when(b.cmp("lt", start, end)):
-                left = b.cast(b.sub(end, start), dt.int32)
-                emit(start, width, b.cmp("lt", b.lane_ids(dt.int32, width), left))
+                emit(start, width, below(b, b.sub(end, start), width))
         elif width > 1:
             with b.loop(start, end) as turn:
                 emit(turn.index, 1, None)
@@ -265,10 +265,7 @@ class _Nest:
 
     def _mask(self, count: int, lanes: int) -> Value | None:
         """A mask of the first ``count`` lanes; None if that is all."""
-        if count >= lanes:
-            return None
-        bits = ", ".join(f"i1 {'true' if k < count else 'false'}" for k in range(lanes))
-        return Value(f"<{bits}>", dt.bool_, lanes)
+        return None if count >= lanes else below(self.b, count, lanes)
 
     # -- reductions --------------------------------------------------------------------------
     def _reduce(self, s: nest.Reduce, scope: ScalarEmitter) -> None:

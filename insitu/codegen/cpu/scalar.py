@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from insitu import dtypes as dt
 from insitu.codegen import nest
-from insitu.codegen.cpu.access import advance, gather, memory_type, reverse, scatter
+from insitu.codegen.cpu.access import advance, gather, memory_type, reverse, scatter, store
 from insitu.codegen.cpu.convert import convert
 from insitu.codegen.cpu.emitter import Emitter, Value, llvm_type
 from insitu.codegen.cpu.operations import operate
@@ -371,7 +371,7 @@ class ScalarEmitter:
                 b.globals.append("!0 = !{i32 1}")
             b.void(f"store {value!r}, {pointer!r}, align {min(64, dtype.itemsize * self.lanes)}, !nontemporal !0")
         elif stride in (1, -1):
-            b.store(value, pointer, active)
+            store(b, value, pointer, active)
         else:
             scatter(b, value, pointer, stride, active)
 

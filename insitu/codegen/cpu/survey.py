@@ -109,6 +109,13 @@ def element_bits(body: Sequence[Stmt], *more: Expr) -> int:
     return max((w for w in widths if w), default=32)
 
 
+def narrowest(body: Sequence[Stmt]) -> int:
+    """Width of the narrowest elements that are loaded or stored."""
+    found = [x.dtype for x in values(body) if x.op == "load"]
+    found += [s.value.dtype for s in statements(body) if isinstance(s, nest.Store)]
+    return min((8 * d.itemsize if d.kind != "b" else 8 for d in found), default=64)
+
+
 def instructions(expressions: Iterable[Expr]) -> int:
     """Vector instructions that the expressions take, roughly."""
     return sum(_EXPENSIVE_COST if x.op in nest.EXPENSIVE else 1 for x in expressions if x.op not in ("const", "axis", "ref"))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 
+from insitu.codegen.cpu import survey
 from insitu.codegen.cpu.gemm.epilogue import generalise
 from insitu.codegen.cpu.gemm.function import module
 from insitu.codegen.cpu.gemm.layout import WORDS, runtime_words
@@ -23,7 +24,7 @@ from insitu.errors import InternalError
 __all__ = ["choose", "generate"]
 
 #: Changes whenever the generated code does.
-VERSION = 4
+VERSION = 5
 
 
 def generate(kernel: Kernel, target: Target, schedule: Schedule | None = None) -> Generated:
@@ -65,5 +66,6 @@ def generate(kernel: Kernel, target: Target, schedule: Schedule | None = None) -
     key = hashlib.sha256(repr(identity).encode()).hexdigest()
     symbol = f"gemm_{key[:16]}"
     code = Code(key, symbol, lambda: module(kernel, made, epilogue, contract.dtype, target, symbol), target)
+    instructions = survey.instructions(survey.values(epilogue.body))
     values = (*(words[name] for name in WORDS), *epilogue.words)
-    return Generated(code, values, made.units, made.grain, scratch_bytes, made.variant.pack_lanes)
+    return Generated(code, values, made.units, made.grain(instructions), scratch_bytes, made.variant.pack_lanes)

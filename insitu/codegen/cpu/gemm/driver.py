@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from insitu import dtypes as dt
+from insitu.codegen.cpu import access
+from insitu.codegen.cpu.access import below
 from insitu.codegen.cpu.emitter import Emitter, Value
 from insitu.codegen.cpu.gemm import micro, pack
 from insitu.codegen.cpu.gemm.control import loop
-from insitu.codegen.cpu.gemm.epilogue import EpilogueWriter, Span, below
+from insitu.codegen.cpu.gemm.epilogue import EpilogueWriter, Span
 from insitu.codegen.cpu.gemm.layout import layout
 from insitu.codegen.cpu.gemm.schedule import Schedule, Side
 from insitu.codegen.nest import K_BLOCK
@@ -273,7 +275,7 @@ class Driver:
             lines = [b.offset(line, b.mul(pitch, self._c(c)) if c else 0, self.dtype) for c in range(width)]
             for first in range(0, v.rows, v.lanes):
                 for line, vector in zip(lines, self._transposed(source, v.columns, first), strict=True):
-                    pack.store_first(b, vector, b.offset(line, first, self.dtype), min(v.lanes, v.rows - first))
+                    access.store_first(b, vector, b.offset(line, first, self.dtype), min(v.lanes, v.rows - first))
 
     def _whole_panel(self, local: Value) -> Value:
         return self.b.offset(self.whole_rows, self.b.mul(local, self._at(self.w["rows"], self.v.columns)), self.dtype)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from insitu import dtypes as dt
 from insitu.codegen import nest
 from insitu.codegen.cpu import survey
+from insitu.codegen.cpu.access import below, has_partial
 from insitu.codegen.cpu.emitter import Emitter, Value
 from insitu.codegen.cpu.gemm.control import loop
 from insitu.codegen.cpu.scalar import ScalarEmitter
@@ -169,6 +170,7 @@ class EpilogueWriter:
         self.b, self.epilogue, self.dtype, self.lanes, self.buffers = b, epilogue, dtype, lanes, buffers
         self.words = {f"word{k}": word for k, word in enumerate(words)}
         self.roots = survey.roots(epilogue.body)
+        self.partial = has_partial(b.target, survey.narrowest(epilogue.body))
 
     def write(self, span: Span, batch: Value) -> None:
         """Run the statements over the span, row by row."""
@@ -201,7 +203,7 @@ class EpilogueWriter:
     def _tail(self, scope: ScalarEmitter, line: Value, n: Value, first: Value, stop: Value) -> None:
         """The columns that do not fill a vector: masked where that is cheap, else one by one."""
         b = self.b
-        if not b.target.masks:
+        if not self.partial:
             with loop(b, first, stop, 1) as column:
                 self._vector(scope, b.offset(line, column.index, self.dtype), b.add(n, column.index), 1, None)
             return
@@ -217,9 +219,3 @@ class EpilogueWriter:
                 inner.let(s)
             elif isinstance(s, nest.Store):
                 inner.store(s)
-
-
-def below(b: Emitter, count: Value, lanes: int) -> Value:
-    """The mask of the first ``count`` lanes."""
-    ids = b.lane_ids(dt.int32, lanes)
-    return b.cmp("lt", ids, b.splat(b.cast(count, dt.int32), lanes))

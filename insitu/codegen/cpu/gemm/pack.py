@@ -70,16 +70,6 @@ def _mix_pairs(lanes: int, half: int) -> list[int]:
     return [g + half * 2 + k % 2 + (k // 2) * lanes for g in range(0, lanes, 4) for k in range(4)]
 
 
-def store_first(b: Emitter, vector: Value, target: Value, count: int) -> None:
-    """Store the first ``count`` lanes, in pieces of a power of two where they are not all."""
-    at = 0
-    while at < count:
-        size = min(vector.lanes, 1 << ((count - at).bit_length() - 1))
-        part = vector if size == vector.lanes else b.shuffle(vector, None, range(at, at + size)) if size > 1 else b.extract(vector, at)
-        b.store(part, b.offset(target, at, vector.dtype))  # type: ignore[arg-type]
-        at += size
-
-
 def copy_row(b: Emitter, source: Value, target: Value, length: Value, dtype: DType, to: DType, lanes: int) -> None:
     """Copy ``length`` contiguous elements; the last vector overlaps the one before."""
     with either(b, b.cmp("ge", length, b.const(lanes, i64))) as otherwise:

@@ -36,6 +36,8 @@ STREAM_UNIT = 256
 WHOLE_COLUMNS = 64
 #: Work worth a second thread, in multiply-adds, where a vector has 16 lanes.
 GRAIN_OPS = 500_000
+#: Multiply-adds in the time of one instruction of an epilogue, most of which wait for the one before.
+EPILOGUE_OPS = 3
 #: Rows that should share one packing of the lane side.
 GRAIN_ROWS = 128
 
@@ -135,11 +137,13 @@ class Schedule:
     def units(self) -> int:
         return self.batch * self.blocks * (1 if self.variant.whole else self.slivers) if self.m and self.n else 0
 
-    @property
-    def grain(self) -> int:
-        """Units worth a thread's while; where the lane side is packed, enough of them to share the packing."""
+    def grain(self, epilogue: int) -> int:
+        """Units worth a thread's while; where the lane side is packed, enough of them to share the packing.
+
+        ``epilogue``: instructions of the epilogue for one vector of elements.
+        """
         v = self.variant
-        tile_ops = v.rows * v.columns * self.panels_per_block * max(1, self.k)
+        tile_ops = v.rows * v.columns * self.panels_per_block * (max(1, self.k) + EPILOGUE_OPS * epilogue)
         least = -(-GRAIN_OPS * v.lanes // (16 * tile_ops * (self.slivers if v.whole else 1)))
         if v.whole:
             return max(1, min(least, self.units))

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from insitu import dtypes as dt
+from insitu.codegen.cpu.access import below
 from insitu.codegen.cpu.emitter import Value
 from insitu.codegen.cpu.gemm import micro
 from insitu.codegen.cpu.gemm.control import loop
 from insitu.codegen.cpu.gemm.driver import Driver
-from insitu.codegen.cpu.gemm.epilogue import Span, below
+from insitu.codegen.cpu.gemm.epilogue import Span
 from insitu.codegen.cpu.gemm.layout import STREAM_COLUMNS, STREAM_PITCH
 from insitu.codegen.cpu.gemm.schedule import STREAM_UNIT
 from insitu.codegen.nest import K_BLOCK

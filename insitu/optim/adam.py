@@ -1,4 +1,4 @@
-"""Adam."""
+"""Adam and its relatives: AdamW, Adamax, Nadam."""
 
 from __future__ import annotations
 
@@ -6,11 +6,32 @@ from collections.abc import Mapping
 from typing import Any
 
 import insitu as si
-from insitu.errors import ArgumentError
+from insitu.optim.arguments import DECAY, POSITIVE
 from insitu.optim.base import Optimizer
 
+Arrays = Mapping[str, si.Array]
 
-class Adam(Optimizer):
+
+def power(base: float, exponent: si.Array) -> si.Array:
+    """``base ** exponent`` with both as arrays, so that the step count is an input of the compiled step."""
+    return si.pow(si.full((), base, dtype=exponent.dtype), exponent)
+
+
+class _TwoMoments(Optimizer):
+    """The arguments that Adam and its relatives share."""
+
+    slots: tuple[str, ...] = ("momentum", "velocity")
+    ranges = {"beta_1": DECAY, "beta_2": DECAY, "epsilon": POSITIVE}
+    beta_1: float
+    beta_2: float
+    epsilon: float
+
+    def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7, **options: Any) -> None:
+        super().__init__(learning_rate, **options)
+        self.set_numbers(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+
+
+class Adam(_TwoMoments):
     """Adaptive moment estimation, in the formulation with one corrected rate per step.
 
     With ``t`` counted from 1: ``m += (g - m) * (1 - beta_1)``, ``v += (g*g - v) * (1 - beta_2)``,
@@ -18,12 +39,15 @@ class Adam(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float
+    learning_rate : float or LearningRateSchedule
     beta_1, beta_2 : float
         Decay of the first and second moment; from 0 to below 1.
     epsilon : float
         Keeps the division finite; positive.
-    name : str, optional
+    amsgrad : bool
+        Divide by the largest second moment so far (Reddi, Kale and Kumar 2018).
+    **options
+        As for `Optimizer`.
 
     Raises
     ------
@@ -34,50 +58,102 @@ class Adam(Optimizer):
     --------
     >>> import insitu as si
     >>> si.optim.Adam(1e-3)
-    Adam(learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-07)
+    Adam(learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-07, amsgrad=False)
 
     References
     ----------
     Kingma and Ba (2014), Adam: A method for stochastic optimization, section 2 (the efficient form).
     """
 
-    slots = ("momentum", "velocity")
-
     def __init__(
-        self, learning_rate: float = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7, name: str | None = None
+        self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7, amsgrad: bool = False, **options: Any
     ) -> None:
-        super().__init__(learning_rate, name)
-        for argument, value, fits, expected in (
-            ("beta_1", beta_1, 0 <= beta_1 < 1, "a number from 0 to below 1, such as 0.9"),
-            ("beta_2", beta_2, 0 <= beta_2 < 1, "a number from 0 to below 1, such as 0.999"),
-            ("epsilon", epsilon, epsilon > 0, "a small positive number such as 1e-7"),
-        ):
-            if not fits:
-                raise ArgumentError(
-                    f"Adam: {argument} is out of its range.",
-                    expected=expected,
-                    received=repr(value),
-                    fix=f"leave {argument} out to use the default",
-                    slug="optimizer-adam-range",
-                    argument=f"{argument}=",
-                )
-        self.beta_1, self.beta_2, self.epsilon = float(beta_1), float(beta_2), float(epsilon)
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, **options)
+        self.amsgrad = bool(amsgrad)
+        if self.amsgrad:
+            self.slots = ("momentum", "velocity", "velocity_max")
 
-    def scalars(self, iterations: si.Array) -> dict[str, si.Array]:
-        rate = super().scalars(iterations)["rate"]
-        t = (iterations + 1).astype(rate.dtype)
-        # beta ** t as arrays, so that the step count is an input of the compiled step
-        first, second = (si.pow(si.full((), beta, dtype=rate.dtype), t) for beta in (self.beta_1, self.beta_2))
-        return {"rate": rate * si.sqrt(1 - second) / (1 - first)}
+    def scalars(self, iterations: si.Array, shared: Arrays) -> dict[str, si.Array]:
+        found = super().scalars(iterations, shared)
+        t = (iterations + 1).astype(si.float32)
+        return {**found, "rate": found["learning_rate"] * si.sqrt(1 - power(self.beta_2, t)) / (1 - power(self.beta_1, t))}
 
-    def step(
-        self, grad: si.Array, param: si.Array, slots: Mapping[str, si.Array], scalars: Mapping[str, si.Array]
-    ) -> tuple[si.Array, dict[str, si.Array]]:
+    def step(self, grad: si.Array, param: si.Array, slots: Arrays, scalars: Arrays) -> tuple[si.Array, dict[str, si.Array]]:
         m, v = slots["momentum"], slots["velocity"]
         m = m + (grad - m) * (1 - self.beta_1)
         v = v + (grad * grad - v) * (1 - self.beta_2)
-        change = m * scalars["rate"].astype(param.dtype) / (si.sqrt(v) + self.epsilon)
-        return param - change, {"momentum": m, "velocity": v}
+        kept = {"momentum": m, "velocity": v}
+        if self.amsgrad:
+            kept["velocity_max"] = v = si.maximum(slots["velocity_max"], v)
+        return param - m * scalars["rate"] / (si.sqrt(v) + self.epsilon), kept
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
+        config = super().get_config()
+        first = {name: config.pop(name) for name in ("learning_rate", *self.ranges)}
+        return {**first, "amsgrad": self.amsgrad, **config}
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay, 0.004 by default (Loshchilov and Hutter 2017); arguments as for `Adam`.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> si.optim.AdamW().weight_decay
+    0.004
+    """
+
+    def __init__(
+        self, learning_rate: Any = 0.001, weight_decay: float | None = 0.004, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7,
+        amsgrad: bool = False, **options: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **options)
+
+
+class Adamax(_TwoMoments):
+    """Adam with the largest gradient in place of the second moment (Kingma and Ba 2014, section 7.1).
+
+    ``m += (g - m) * (1 - beta_1)``, ``u = max(beta_2 * u, |g|)``, ``w -= rate * m / ((1 - beta_1**t) * (u + epsilon))``.
+    Arguments as for `Adam`.
+    """
+
+    slots = ("momentum", "norm")
+
+    def scalars(self, iterations: si.Array, shared: Arrays) -> dict[str, si.Array]:
+        found = super().scalars(iterations, shared)
+        return {**found, "left": 1 - power(self.beta_1, (iterations + 1).astype(si.float32))}
+
+    def step(self, grad: si.Array, param: si.Array, slots: Arrays, scalars: Arrays) -> tuple[si.Array, dict[str, si.Array]]:
+        m, u = slots["momentum"], slots["norm"]
+        m = m + (grad - m) * (1 - self.beta_1)
+        u = si.maximum(u * self.beta_2, si.abs(grad))
+        return param - scalars["learning_rate"] * m / (scalars["left"] * (u + self.epsilon)), {"momentum": m, "norm": u}
+
+
+class Nadam(_TwoMoments):
+    """Adam with Nesterov's momentum (Dozat 2016), with the momentum schedule ``beta_1 * (1 - 0.96**t / 2)``.
+
+    Arguments as for `Adam`.
+    """
+
+    shared = {"momentum_product": 1.0}
+
+    def scalars(self, iterations: si.Array, shared: Arrays) -> dict[str, si.Array]:
+        t = (iterations + 1).astype(si.float32)
+        now, following = (self.beta_1 * (1 - 0.5 * power(0.96, at)) for at in (t, t + 1))
+        product = shared["momentum_product"] * now
+        found = {
+            "momentum_product": product,
+            "of_momentum": following / (1 - product * following),
+            "of_gradient": (1 - now) / (1 - product),
+            "left": 1 - power(self.beta_2, t),
+        }
+        return {**super().scalars(iterations, shared), **found}
+
+    def step(self, grad: si.Array, param: si.Array, slots: Arrays, scalars: Arrays) -> tuple[si.Array, dict[str, si.Array]]:
+        m, v = slots["momentum"], slots["velocity"]
+        m = m + (grad - m) * (1 - self.beta_1)
+        v = v + (grad * grad - v) * (1 - self.beta_2)
+        ahead = scalars["of_momentum"] * m + scalars["of_gradient"] * grad
+        change = ahead * scalars["learning_rate"] / (si.sqrt(v / scalars["left"]) + self.epsilon)
+        return param - change, {"momentum": m, "velocity": v}

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent."""
+"""Gradient descent with and without momentum, and by signs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import insitu as si
-from insitu.errors import ArgumentError
+from insitu.optim.arguments import DECAY, SHARE
 from insitu.optim.base import Optimizer
+
+Arrays = Mapping[str, si.Array]
 
 
 class SGD(Optimizer):
@@ -18,11 +20,12 @@ class SGD(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float
+    learning_rate : float or LearningRateSchedule
     momentum : float
         From 0 to 1.
     nesterov : bool
-    name : str, optional
+    **options
+        As for `Optimizer`.
 
     Raises
     ------
@@ -34,37 +37,64 @@ class SGD(Optimizer):
     >>> import insitu as si
     >>> si.optim.SGD(0.1, momentum=0.9)
     SGD(learning_rate=0.1, momentum=0.9, nesterov=False)
+    """
+
+    ranges = {"momentum": SHARE}
+
+    def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False, **options: Any) -> None:
+        super().__init__(learning_rate, **options)
+        self.set_numbers(momentum=momentum)
+        self.nesterov = bool(nesterov)
+        self.slots = ("momentum",) if self.momentum else ()
+
+    momentum: float
+
+    def step(self, grad: si.Array, param: si.Array, slots: Arrays, scalars: Arrays) -> tuple[si.Array, dict[str, si.Array]]:
+        change = grad * scalars["learning_rate"]
+        if not self.momentum:
+            return param - change, {}
+        v = slots["momentum"] * self.momentum - change
+        return param + (v * self.momentum - change if self.nesterov else v), {"momentum": v}
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        return {"learning_rate": config.pop("learning_rate"), "momentum": config.pop("momentum"), "nesterov": self.nesterov, **config}
+
+
+class Lion(Optimizer):
+    """Steps of one length, by the sign of an interpolated momentum.
+
+    ``w = w - rate * sign(beta_1 * m + (1 - beta_1) * g)``, then ``m = beta_2 * m + (1 - beta_2) * g``.
+
+    Parameters
+    ----------
+    learning_rate : float or LearningRateSchedule
+    beta_1, beta_2 : float
+        From 0 to below 1.
+    **options
+        As for `Optimizer`.
 
     References
     ----------
-    Sutskever et al. (2013), On the importance of initialization and momentum in deep learning.
+    Chen et al. (2023), Symbolic discovery of optimization algorithms, program 1.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> si.optim.Lion(1e-4)
+    Lion(learning_rate=0.0001, beta_1=0.9, beta_2=0.99)
     """
 
-    def __init__(self, learning_rate: float = 0.01, momentum: float = 0.0, nesterov: bool = False, name: str | None = None) -> None:
-        super().__init__(learning_rate, name)
-        if not isinstance(momentum, int | float) or not 0 <= momentum <= 1:
-            raise ArgumentError(
-                "SGD: momentum must lie between 0 and 1.",
-                expected="a number from 0 to 1",
-                received=repr(momentum),
-                fix="pass momentum=0.9",
-                slug="optimizer-momentum",
-                argument="momentum=",
-            )
-        self.momentum, self.nesterov = float(momentum), bool(nesterov)
-        if self.momentum:
-            self.slots = ("momentum",)  # only with momentum is there anything to keep
+    slots = ("momentum",)
+    ranges = {"beta_1": DECAY, "beta_2": DECAY}
+    beta_1: float
+    beta_2: float
 
-    def step(
-        self, grad: si.Array, param: si.Array, slots: Mapping[str, si.Array], scalars: Mapping[str, si.Array]
-    ) -> tuple[si.Array, dict[str, si.Array]]:
-        move = grad * scalars["rate"].astype(param.dtype)
-        if not self.momentum:
-            return param - move, {}
-        velocity = slots["momentum"] * self.momentum - move
-        if self.nesterov:
-            return param + (velocity * self.momentum - move), {"momentum": velocity}
-        return param + velocity, {"momentum": velocity}
+    def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.99, **options: Any) -> None:
+        super().__init__(learning_rate, **options)
+        self.set_numbers(beta_1=beta_1, beta_2=beta_2)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov}
+    def step(self, grad: si.Array, param: si.Array, slots: Arrays, scalars: Arrays) -> tuple[si.Array, dict[str, si.Array]]:
+        m = slots["momentum"]
+        change = scalars["learning_rate"] * si.sign(m * self.beta_1 + grad * (1 - self.beta_1))
+        return param - change, {"momentum": m * self.beta_2 + grad * (1 - self.beta_2)}

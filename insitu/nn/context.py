@@ -49,7 +49,8 @@ def is_training() -> bool:
 @contextlib.contextmanager
 def collect_losses() -> Iterator[list[si.Array]]:
     """While inside, the list fills with what layers add by ``add_loss`` and activity regularizers."""
-    token = _added.set(found := [])
+    found: list[si.Array] = []
+    token = _added.set(found)
     try:
         yield found
     finally:

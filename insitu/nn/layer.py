@@ -166,9 +166,11 @@ class Layer:
                 context.add_loss(self.activity_regularizer(y) / y.shape[0])
         return result
 
-    def _as_input(self, x: Any) -> si.Array:
+    def _as_input(self, x: Any) -> Any:
         x = x if isinstance(x, si.Array) else si.asarray(x)
-        return x.astype(self.dtype) if x.dtype.is_float and x.dtype is not self.dtype else x
+        if x.dtype.is_float and x.dtype is not self.dtype:
+            x = x.astype(self.dtype)
+        return x
 
     def prepare(self, input_shape: Any) -> None:
         """Build once, for a shape (or a list or dict of shapes) whose batch axis is None."""

@@ -44,7 +44,9 @@ class Objectives:
         found = []
         for i, identifiers in enumerate(_metrics_for_outputs(given, self.names, argument)):
             target = targets[i]
-            for identifier in identifiers if target is not None else ():
+            if target is None:
+                continue
+            for identifier in identifiers:
                 metric = metrics.get(identifier, target, outputs[i])
                 metric.check_shapes(target, outputs[i])
                 found.append((i, metric))

@@ -39,7 +39,8 @@ def model_to_file(model: Model, include_optimizer: bool = True) -> tuple[Tensors
     with blank_weights():
         deserialize(architecture)
     tensors, metadata = _state(model) if include_optimizer else (_weights(model), {})
-    return tensors, {"kind": "model", "architecture": json.dumps(architecture), **metadata}
+    names = json.dumps([v.name for v in model.weights])
+    return tensors, {"kind": "model", "architecture": json.dumps(architecture), "weights": names, **metadata}
 
 
 def model_from_file(tensors: Tensors, metadata: Metadata) -> Any:
@@ -54,6 +55,9 @@ def model_from_file(tensors: Tensors, metadata: Metadata) -> Any:
     """
     with blank_weights():
         model: Any = deserialize(json.loads(metadata["architecture"]))
+    # layers inside a class of the user's are numbered anew, but go on under the names they had
+    for v, name in zip(model.weights, json.loads(metadata["weights"]), strict=True):
+        v.name = name
     if "training" in metadata:
         training = json.loads(metadata["training"])
         model.compile(optim.get(training["optimizer"]), **training["settings"])
@@ -81,8 +85,9 @@ def _state(model: Model, described: bool = True) -> tuple[Tensors, Metadata]:
 def _set_state(model: Model, tensors: Mapping[str, Any], metadata: Mapping[str, str]) -> None:
     _fill(named(model.weights), tensors, "")
     random = json.loads(metadata.get("random", "{}"))
-    for generator, state in zip(model.generators, random.get("layers", []), strict=True):
-        generator.state = state
+    if "layers" in random:
+        for generator, state in zip(model.generators, random["layers"], strict=True):
+            generator.state = state
     if "order" in random:
         model.order.state = random["order"]
     if model.optimizer is not None and "training" in metadata:

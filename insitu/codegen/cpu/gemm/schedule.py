@@ -38,6 +38,8 @@ WHOLE_COLUMNS = 64
 GRAIN_OPS = 500_000
 #: Multiply-adds in the time of one instruction of an epilogue, most of which wait for the one before.
 EPILOGUE_OPS = 3
+#: Fewer units than this for each of two threads make halves that differ.
+FEW_UNITS = 16
 #: Rows that should share one packing of the lane side.
 GRAIN_ROWS = 128
 
@@ -153,8 +155,17 @@ class Schedule:
 
 def choose(contract: Contract, target: Target) -> Schedule:
     """The schedule for one shape on one CPU: the cheapest of some tiles, by a rough model of their cycles."""
-    best = min(_candidates(contract, target), key=lambda v: _cost(contract, v, target))
-    return arrange(contract, best)
+    large = contract.batch * contract.m * contract.n * max(1, contract.k) >= 2 * GRAIN_OPS
+
+    def cost(v: Variant) -> float:
+        return _cost(contract, v, target) * (_uneven(arrange(contract, v).units) if large else 1)
+
+    return arrange(contract, min(_candidates(contract, target), key=cost))
+
+
+def _uneven(units: int) -> float:
+    """Time of the longer half against half the time, for two threads; nothing where there are many units."""
+    return -(-units // 2) * 2 / max(1, units) if units < 2 * FEW_UNITS else 1
 
 
 def arrange(c: Contract, variant: Variant, *, panels_per_block: int = 0, run: int = 0) -> Schedule:
@@ -313,6 +324,8 @@ def _cost(c: Contract, v: Variant, target: Target) -> float:
     sums = v.rows * v.vectors
     machine = _machine(target)
     step = max(sums * machine.rate, 4.5, (v.rows + v.vectors) * 0.5) * machine.pace[min(v.vectors, 4) - 1] + (v.rows + v.vectors) * 0.02
+    if v.vectors == 1 and not v.pack_rows and not row_side.along_k:
+        step *= 1.08 / machine.pace[0]  # one address for all rows
     if v.rows * min(k, K_BLOCK) * c.dtype.itemsize > _NEAR_BYTES:
         step *= 1.04
     if v.pack_lanes and v.columns * min(k, K_BLOCK) * c.dtype.itemsize > BLOCK_BYTES // 4:
@@ -325,7 +338,8 @@ def _cost(c: Contract, v: Variant, target: Target) -> float:
     if v.turn:
         return k * v.vectors * panels * max(4.2, v.rows * machine.rate) + panels * 100
     if v.pack_lanes:
-        total += k * (0.2 * n if lane_side.along_k else 1.5 * panels * v.vectors)
+        turn = 0.2 if target.vector_bits >= 512 else 0.45
+        total += k * (turn * panels * v.columns if lane_side.along_k else 1.5 * panels * v.vectors)
     if v.pack_rows:
         again = -(-panels * v.columns * K_BLOCK * c.dtype.itemsize // BLOCK_BYTES)
         total += again * (m * (3 * k / v.lanes + 10) if row_side.along_k else 5 * k * slivers)

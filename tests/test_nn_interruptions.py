@@ -25,7 +25,7 @@ Y = rng.integers(0, 3, 24)
 
 def make_model(optimizer="adam"):
     model = si.nn.Sequential([si.nn.Dense(5, activation="tanh"), si.nn.Dense(3, activation="softmax")])
-    model.compile(optimizer, "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
@@ -69,7 +69,7 @@ def uninterrupted(tmp_path_factory):
 
 
 @pytest.mark.parametrize("save_freq", ["epoch", 1, 3])
-@pytest.mark.parametrize("step", [1, 2, 4, 5, 8, 9, 11])
+@pytest.mark.parametrize("step", [1, 4, 5, 8, 11])
 def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path, uninterrupted, save_freq, step):
     with pytest.raises(KeyboardInterrupt):
         training(tmp_path, Interrupt(step, after=step % 2), save_freq=save_freq)
@@ -204,7 +204,7 @@ rng = np.random.default_rng(0)
 x, y = rng.standard_normal((96, 6)).astype(np.float32), rng.integers(0, 3, 96)
 si.random.seed(5)
 model = si.nn.Sequential([si.nn.Dense(200, activation="relu"), si.nn.Dense(3, activation="softmax")])
-model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
 c = si.nn.callbacks
 begun = c.LambdaCallback(on_train_batch_end=lambda b, logs: print("step", flush=True))
 backup = c.BackupAndRestore(folder + "/backup", save_freq=freq if freq == "epoch" else int(freq))

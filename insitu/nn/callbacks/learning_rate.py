@@ -168,6 +168,8 @@ class ReduceLROnPlateau(MonitorCallback):
     def on_train_begin(self, logs: Logs = None) -> None:
         """Begin anew, so that one object serves several trainings."""
         self.best, self.wait, self.cooldown_counter = None, 0, 0
+        # an optimizer with a schedule refuses a rate: that is told now and not after hours
+        self.model.optimizer.learning_rate = learning_rate_of(self.model)
 
     def in_cooldown(self) -> bool:
         """Whether a reduction was not long ago."""

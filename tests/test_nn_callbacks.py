@@ -40,6 +40,10 @@ def fit(*callbacks, model=None, **options):
     return model.fit(X, Y, **{"batch_size": 8, "epochs": 3, "verbose": 0} | options, callbacks=list(callbacks))
 
 
+def scheduled():
+    return si.optim.SGD(si.optim.schedules.ExponentialDecay(0.1, 10, 0.9))
+
+
 class Calls(cb.Callback):
     """Notes all hooks."""
 
@@ -307,6 +311,7 @@ def test_callbacks_pickle_and_copy_without_the_model(callback):
         (lambda: fit(cb.ModelCheckpoint("x", save_best_only=True)), "callback-monitor", "without validation data"),
         (lambda: fit(cb.EarlyStopping("learning_rate"), cb.LearningRateScheduler(abs)), "callback-mode", "max"),
         (lambda: fit(cb.LearningRateScheduler(lambda epoch: None)), "schedule-return", "None"),
+        (lambda: fit(cb.ReduceLROnPlateau("loss"), model=make_model(scheduled())), "optimizer-schedule", "0.001"),
         (lambda: fit(cb.TerminateOnNaN(True), model=make_model(si.optim.SGD(1e30), loss_weights=1e20), epochs=9), "loss-not-finite", "clipnorm"),
         (lambda: fit(cb.BackupAndRestore(Path(__file__, "x"))), "file-not-writable", "path"),
         (lambda: fit(cb.ModelCheckpoint(Path(__file__, "x"))), "file-not-writable", "path"),

@@ -184,9 +184,9 @@ class Averaged(Metric):
         count: Any = values.shape[0] if values.ndim else 1
         if sample_weight is not None:
             weights = aligned(si.asarray(sample_weight).astype(values.dtype), values, self.name)
+            each = count / weights.shape[0] if values.ndim else 1  # one weight may hold for all
+            count = si.sum(_samplewise(weights)).astype(si.float64) * each
             values = values * weights
-            share = count / weights.shape[0] if values.ndim else 1
-            count = si.sum(_samplewise(weights)).astype(si.float64) * share
         self.total.assign(self.total.value + si.sum(_samplewise(values)).astype(si.float64))
         self.count.assign(self.count.value + count)
 

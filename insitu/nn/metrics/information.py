@@ -47,7 +47,7 @@ def entropy(p: Any, axis: int = -1, base: float | None = None) -> Array:
     """
     p = floating(si.asarray(p))
     p = p / si.sum(p, axis=axis, keepdims=True)
-    return -si.sum(_times_log(p, p), axis=axis) * _unit("entropy", base)
+    return 0.0 - si.sum(_times_log("entropy", p, p, base), axis=axis)
 
 
 def mutual_information(joint: Any, base: float | None = None) -> Array:
@@ -97,18 +97,12 @@ def mutual_information(joint: Any, base: float | None = None) -> Array:
         )
     p = p / si.sum(p, axis=(-2, -1), keepdims=True)
     independent = si.sum(p, axis=-1, keepdims=True) * si.sum(p, axis=-2, keepdims=True)
-    return si.sum(_times_log(p, p / si.where(p > 0, independent, 1)), axis=(-2, -1)) * _unit("mutual_information", base)
+    return si.sum(_times_log("mutual_information", p, p / si.where(p > 0, independent, 1), base), axis=(-2, -1))
 
 
-def _times_log(p: Array, q: Array) -> Array:
+def _times_log(function: str, p: Array, q: Array, base: float | None) -> Array:
     """``p * log(q)``, 0 where p is 0; NaN for negative p."""
-    return si.where(p == 0, 0, p * si.log(si.where(p == 0, 1, q)))
-
-
-def _unit(function: str, base: float | None) -> float:
-    if base is None:
-        return 1.0
-    if not base > 1:
+    if base is not None and not base > 1:
         raise ArgumentError(
             f"{function}: base must be above 1.",
             expected="2 for bits, 10, or None for nats",
@@ -117,4 +111,6 @@ def _unit(function: str, base: float | None) -> float:
             slug="argument-range",
             argument="base",
         )
-    return 1.0 / math.log(base)
+    q = si.where(p == 0, 1, q)
+    logarithm = si.log2(q) if base == 2 else si.log(q) if base is None else si.log(q) * (1 / math.log(base))
+    return si.where(p == 0, 0, p * logarithm)

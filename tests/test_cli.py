@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from insitu.cli import commands, pictures
+from insitu.cli import commands
+from insitu.nn import pictures
 from insitu.config import config
 from insitu.errors import ArgumentError, InternalError
 

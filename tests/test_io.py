@@ -282,7 +282,7 @@ def test_a_model_predicts_the_same_bits_in_a_new_process(tmp_path):
     x = np.random.default_rng(0).standard_normal((50, 6)).astype(np.float32)
     y = np.arange(50) % 3
     model = si.nn.Sequential([si.nn.Dense(8, activation="tanh"), si.nn.Dense(3, activation="softmax")])
-    model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(x, y, epochs=2, verbose=0)
     model.save(tmp_path / "m")
     np.save(tmp_path / "x.npy", x)
@@ -298,7 +298,7 @@ def test_training_goes_on_from_a_file_as_if_it_had_not_stopped(tmp_path):
     y = (x[:, :1] > 0).astype(np.float32)
     for optimizer in (si.optim.Adam(0.01), si.optim.SGD(0.1), si.optim.SGD(0.1, momentum=0.9, nesterov=True)):
         model = si.nn.Sequential([si.nn.Dense(4, activation="relu"), si.nn.Dense(1, activation="sigmoid")])
-        model.compile(optimizer, "binary_crossentropy", ["accuracy"])
+        model.compile(optimizer, "binary_crossentropy", metrics=["accuracy"])
         model.fit(x, y, epochs=1, verbose=0, shuffle=False)
         model.save(tmp_path / "m")
         again = si.load(tmp_path / "m")

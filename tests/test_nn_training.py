@@ -7,7 +7,6 @@ import pytest
 
 import insitu as si
 from insitu.errors import UserError
-from insitu.nn import progress
 
 rng = np.random.default_rng(0)
 X = rng.standard_normal((45, 6)).astype(np.float32)
@@ -16,7 +15,7 @@ Y = rng.integers(0, 3, 45)
 
 def softmax_model(optimizer="sgd", loss="sparse_categorical_crossentropy", metrics=("accuracy",)):
     model = si.nn.Sequential([si.nn.Dense(3, activation="softmax")])
-    model.compile(optimizer, loss, list(metrics))
+    model.compile(optimizer, loss, metrics=list(metrics))
     return model
 
 
@@ -94,7 +93,7 @@ def test_shuffling_takes_every_example_once():
     model = si.nn.Sequential([si.nn.Dense(1, use_bias=False, kernel_initializer="ones")])
     model.compile(si.optim.SGD(0.0), lambda y, p: si.mean(p - y, axis=-1))
     history = model.fit(seen, seen * 0, batch_size=4, epochs=3, verbose=0)
-    assert history.history["loss"] == [11.0, 11.0, 11.0]
+    np.testing.assert_allclose(history.history["loss"], [11.0, 11.0, 11.0], rtol=1e-7)
 
 
 def test_targets_move_with_their_inputs():
@@ -206,7 +205,7 @@ def test_training_gives_the_same_bits_on_any_number_of_threads_and_lanes(setting
         settings.threads, settings.vector_bits = threads, bits
         si.random.seed(0)
         model = si.nn.Sequential([si.nn.Flatten(), si.nn.Dense(50, activation="gelu"), si.nn.Dense(10, activation="softmax")])
-        model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
         history = model.fit(x[:500], y[:500], epochs=2, batch_size=100, verbose=0).history
         return [w.tobytes() for w in model.get_weights()], history
 
@@ -219,7 +218,7 @@ def test_digits_are_learned():
     si.random.seed(0)
     (x, y), (x_test, y_test) = si.data.digits()
     model = si.nn.Sequential([si.nn.Flatten(), si.nn.Dense(10, activation="softmax")])
-    model.compile(si.optim.Adam(0.01), "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(si.optim.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(x, y, epochs=10, verbose=0)
     assert model.evaluate(x_test, y_test, verbose=0)[1] > 0.93
 
@@ -291,28 +290,3 @@ def test_silence(capsys):
     model.evaluate(X, Y, verbose=0)
     model.predict(X)
     assert capsys.readouterr().out == ""
-
-
-def test_the_live_line_fits_a_narrow_terminal(monkeypatch):
-    import io
-    import sys
-
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
-    screen = Terminal()
-    monkeypatch.setattr(sys, "stdout", screen)
-    monkeypatch.setenv("COLUMNS", "40")
-    monkeypatch.setenv("TERM", "xterm")
-    with progress.Progress(1, 3, 1000, 10) as line:
-        line.begin(1)
-        line.look(500, {"loss": 0.5, "accuracy": 0.25})
-        line.end({"loss": 0.4, "accuracy": 0.5})
-    text = screen.getvalue()
-    assert "Epoch 2/3" in text and "…" in text and "loss 0.4000  accuracy 0.5000" in text.splitlines()[-1]
-
-
-@pytest.mark.parametrize(("value", "text"), [(0.123, "0.12 s"), (12.34, "12.3 s"), (125, "2:05"), (3725, "1:02:05")])
-def test_durations(value, text):
-    assert progress.seconds(value) == text

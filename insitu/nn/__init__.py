@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from insitu.nn import activations, callbacks, initializers, losses, metrics
-from insitu.nn.callbacks import History
-from insitu.nn.functional import Input, Symbol
-from insitu.nn.layer import Layer
-from insitu.nn.layers import Dense, Flatten
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from insitu.nn import activations, constraints, initializers, layers, losses, metrics, regularizers
+from insitu.nn.functional import Symbol
+from insitu.nn.layers import *  # noqa: F403
 from insitu.nn.model import Functional, Model
 from insitu.nn.registry import register
 from insitu.nn.sequential import Sequential
 
-__all__ = ["Dense", "Flatten", "Functional", "History", "Input", "Layer", "Model", "Sequential", "Symbol", "activations", "callbacks", "initializers",
-           "losses", "metrics", "register"]  # fmt: skip
+if TYPE_CHECKING:
+    from insitu.nn import callbacks, pictures
+    from insitu.nn.callbacks import History
+
+__all__ = [
+    "Functional", "History", "Model", "Sequential", "Symbol", "activations", "callbacks", "constraints", "initializers", "layers", "losses",
+    "metrics", "pictures", "register", "regularizers",
+]  # fmt: skip
+__all__ += layers.__all__
+
+
+def __getattr__(name: str) -> Any:
+    """Modules that are imported when they are first used: programs that only predict need neither."""
+    if name in ("callbacks", "pictures"):
+        return importlib.import_module(f"insitu.nn.{name}")
+    if name == "History":
+        return importlib.import_module("insitu.nn.callbacks").History
+    raise AttributeError(f"module 'insitu.nn' has no attribute {name!r}")

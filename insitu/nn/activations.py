@@ -65,9 +65,14 @@ def linear(x: Array) -> Array:
 
 
 @_register
-def relu(x: Array) -> Array:
-    """``max(x, 0)``; the derivative at 0 is 0, and NaN stays NaN."""
-    return si.where(x <= 0, 0, x)
+def relu(x: Array, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Array:
+    """``max(x, 0)``; the derivative at 0 is 0, and NaN stays NaN.
+
+    ``max_value`` is an upper limit; below ``threshold`` the result is ``negative_slope * (x - threshold)``.
+    """
+    below = (x - threshold) * negative_slope if negative_slope else 0
+    result = si.where(x <= threshold, below, x)
+    return result if max_value is None else si.where(result >= max_value, max_value, result)
 
 
 @_register

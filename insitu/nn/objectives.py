@@ -32,7 +32,7 @@ class Objectives:
         self.names = list(names)
         self.losses = [None if found is None else losses.get(found) for found in _for_outputs(settings.loss, self.names, "loss", True)]
         given = _for_outputs(settings.loss_weights, self.names, "loss_weights", False)
-        self.weights = [1.0 if w is None else float(w) for w in given]
+        self.weights = [1.0 if w is None else w for w in given]
         self.metrics = self._metrics(settings.metrics, "metrics", targets, outputs)
         self.weighted = self._metrics(settings.weighted_metrics, "weighted_metrics", targets, outputs)
         for loss, target, output in zip(self.losses, targets, outputs, strict=True):
@@ -97,7 +97,7 @@ class Settings:
     """What ``compile`` was told, before the shapes are known."""
 
     def __init__(self, loss: Any, loss_weights: Any, metrics: Any, weighted_metrics: Any) -> None:
-        self.loss, self.loss_weights = _mapped(loss, losses.get), loss_weights
+        self.loss, self.loss_weights = _mapped(loss, losses.get), _mapped(loss_weights, _factor)
         self.metrics, self.weighted_metrics = _checked(metrics), _checked(weighted_metrics)
 
     def get_config(self) -> dict[str, Any]:
@@ -108,6 +108,19 @@ class Settings:
             "metrics": _mapped(self.metrics, metrics.serialize),
             "weighted_metrics": _mapped(self.weighted_metrics, metrics.serialize),
         }
+
+
+def _factor(weight: Any) -> float:
+    if isinstance(weight, bool) or not isinstance(weight, int | float):
+        raise ArgumentError(
+            "compile: loss_weights are numbers.",
+            expected="a factor for each output's loss",
+            received=repr(weight),
+            fix=f"pass metrics by name: metrics=[{weight!r}]" if isinstance(weight, str) else "loss_weights=[1.0, 0.5]",
+            slug="compile-loss-weights",
+            argument="loss_weights=",
+        )
+    return float(weight)
 
 
 def _is_config(value: Any) -> bool:

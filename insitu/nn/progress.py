@@ -166,7 +166,7 @@ class Progress:
         parts.append(self._curve())
         width = _width()
         line = self._fitted(self._title(), [p for p in parts if p], width)
-        room = min(20, width - len(line) - 2)
+        room = min(20, width - len(line) - 3)
         if share is None or room < 4:
             return line
         full = min(room, round(room * share))

@@ -146,3 +146,62 @@ def unknown_argument(owner: str, name: str, known: Iterable[str]) -> ArgumentErr
         slug="argument-unknown",
         argument=f"{name}=",
     )
+
+
+def make(kind: str, classes: Mapping[str, type[T]], identifier: Any, fix: str) -> T | Callable[..., Any]:
+    """An object of a class found by name, with the arguments of its configuration if there are any; or a registered function.
+
+    Parameters
+    ----------
+    kind : str
+        Such as ``"regularizer"``.
+    classes : dict
+        Class name to class.
+    identifier : str, type or dict
+        A name in any spelling, a class, ``{"class_name": ..., "config": ...}`` or ``{"function": name}``.
+    fix : str
+        What to do if there is none of that name.
+
+    Raises
+    ------
+    ArgumentError
+        If there is none of that name.
+    """
+    if isinstance(identifier, type):
+        return identifier()  # type: ignore[no-any-return]
+    if isinstance(identifier, Mapping):
+        if "function" in identifier:
+            return find_function(identifier["function"])
+        name, config = identifier.get("class_name"), identifier.get("config", {})
+    else:
+        name, config = identifier, {}
+    table = {words(n): cls for n, cls in classes.items()} | {n.lower(): cls for n, cls in classes.items()}
+    return find(kind, table, name, fix)(**config)
+
+
+def config_of(kind: str, value: Any) -> dict[str, Any]:
+    """What `make` makes an object of, or finds a function by, again.
+
+    Raises
+    ------
+    ArgumentError
+        For a function that is not registered.
+    """
+    if hasattr(value, "get_config"):
+        return {"class_name": type(value).__name__, "config": value.get_config()}
+    name = registered_name(value)
+    if name is None:
+        raise not_registered(kind, value)
+    return {"function": name}
+
+
+def not_registered(kind: str, function: Callable[..., Any]) -> ArgumentError:
+    """The error for a function that a file cannot hold."""
+    name = getattr(function, "__name__", type(function).__name__)
+    return ArgumentError(
+        f"The function {name}, used as {kind}, cannot be stored: a file holds names, not code.",
+        expected=f"a {kind} of insitu, or a function that is registered",
+        received=f"{name}, which is not",
+        fix=f"write @si.nn.register above def {name}",
+        slug="save-function",
+    )

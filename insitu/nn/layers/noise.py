@@ -1,0 +1,149 @@
+"""Layers that differ in training: Dropout, Gaussian noise, and a term of the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import insitu as si
+from insitu.errors import ArgumentError
+from insitu.nn import regularizers
+from insitu.nn.layer import Layer
+
+
+def share(owner: str, layer: str, value: Any) -> float:
+    """A rate from 0 to below 1.
+
+    Raises
+    ------
+    ArgumentError
+        For another value.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+        raise ArgumentError(
+            f'{owner} "{layer}": rate is a share of the inputs.',
+            expected="a number from 0 to below 1",
+            received=repr(value),
+            fix=f"{owner}(0.5)" if not isinstance(value, int | float) or not 1 <= value <= 100 else f"{owner}({value / 100:g})",
+            slug="dropout-rate",
+            argument="rate=",
+        )
+    return float(value)
+
+
+class _Random(Layer):
+    """Layers with a generator of their own, which is kept in files."""
+
+    def __init__(self, seed: int | None, **options: Any) -> None:
+        super().__init__(**options)
+        self.seed = seed
+        self.generator = self.add_generator(seed)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "seed": self.seed}
+
+
+class Dropout(_Random):
+    """In training, numbers become 0 with probability ``rate``, and the others grow by ``1 / (1 - rate)``.
+
+    Parameters
+    ----------
+    rate : float
+        From 0 to below 1.
+    noise_shape : tuple, optional
+        Shape of the mask, which is broadcast: 1 for axes that share it, None for an axis of the input.
+    seed : int, optional
+        Of the layer's own generator; default: from `insitu.random.seed`.
+    **options
+        As for `Layer`.
+
+    Raises
+    ------
+    ArgumentError
+        If the rate is out of its range.
+
+    References
+    ----------
+    Srivastava et al. (2014), Dropout: a simple way to prevent neural networks from overfitting.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> y = si.nn.Dropout(0.5, seed=0)(si.ones((1, 1000)), training=True)
+    >>> sorted(set(y[0].tolist()))
+    [0.0, 2.0]
+    """
+
+    def __init__(self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **options: Any) -> None:
+        super().__init__(seed, **options)
+        self.rate = share("Dropout", self.name, rate)
+        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
+
+    def call(self, x: si.Array, training: bool = False) -> si.Array:
+        if not training or self.rate == 0:
+            return x
+        shape = x.shape if self.noise_shape is None else [n if m is None else m for m, n in zip(self.noise_shape, x.shape, strict=True)]
+        kept = self.generator.random(tuple(shape)) >= self.rate
+        return si.where(kept, x * (1 / (1 - self.rate)), 0)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        shape = None if self.noise_shape is None else list(self.noise_shape)
+        return {**super().get_config(), "rate": self.rate, "noise_shape": shape}
+
+
+class GaussianDropout(_Random):
+    """In training, numbers are multiplied by normal ones of mean 1 and standard deviation ``sqrt(rate / (1 - rate))``."""
+
+    def __init__(self, rate: float, seed: int | None = None, **options: Any) -> None:
+        super().__init__(seed, **options)
+        self.rate = share("GaussianDropout", self.name, rate)
+
+    def call(self, x: si.Array, training: bool = False) -> si.Array:
+        if not training or self.rate == 0:
+            return x
+        return x * self.generator.normal(1.0, (self.rate / (1 - self.rate)) ** 0.5, tuple(x.shape)).astype(x.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rate": self.rate}
+
+
+class GaussianNoise(_Random):
+    """In training, normal numbers of standard deviation ``stddev`` are added."""
+
+    def __init__(self, stddev: float, seed: int | None = None, **options: Any) -> None:
+        super().__init__(seed, **options)
+        if isinstance(stddev, bool) or not isinstance(stddev, int | float) or not 0 <= stddev < float("inf"):
+            raise ArgumentError(
+                f'GaussianNoise "{self.name}": stddev must be a number that is not negative.',
+                expected="a number such as 0.1",
+                received=repr(stddev),
+                fix="GaussianNoise(0.1)",
+                slug="noise-stddev",
+                argument="stddev=",
+            )
+        self.stddev = float(stddev)
+
+    def call(self, x: si.Array, training: bool = False) -> si.Array:
+        return x + self.generator.normal(0.0, self.stddev, tuple(x.shape)).astype(x.dtype) if training and self.stddev else x
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "stddev": self.stddev}
+
+
+class ActivityRegularization(Layer):
+    """The input, of which ``l1 * sum(|x|) + l2 * sum(x**2)`` per example is added to the loss."""
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, **options: Any) -> None:
+        super().__init__(activity_regularizer=regularizers.L1L2(l1, l2), **options)
+        self.l1, self.l2 = float(l1), float(l2)
+
+    def call(self, x: si.Array) -> si.Array:
+        return x
+
+    def get_config(self) -> dict[str, Any]:
+        config = {**super().get_config(), "l1": self.l1, "l2": self.l2}
+        del config["activity_regularizer"]
+        return config

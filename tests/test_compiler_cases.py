@@ -170,6 +170,77 @@ def test_wide_graphs() -> None:
     assert len(compiled.plan.order) == 500
 
 
+def test_row_kernels_overwrite_what_they_read_in_their_last_pass_or_before() -> None:
+    """A row's values, and a number for each row; not a row that is read again after it is stored."""
+    w, g, s = leaf(6, 50), leaf(6, 50), leaf(6)
+    norm = ops.reshape(ops.reduce_sum(ops.mul(g, w), (1,)), (6, 1))
+    step = ops.sub(w, ops.mul(norm, g))
+    assert in_place([step], [w, g], {0: 0}).donated == {0: 0}
+    total = ops.add(s, ops.reduce_sum(ops.mul(g, g), (1,)))
+    assert in_place([total], [s, g], {0: 0}).donated == {0: 0}
+    both = in_place([step, total, ops.mul(s, s)], [w, s, g], {0: 0, 1: 1})
+    assert both.donated == {0: 0, 1: 1}
+    again = ops.reduce_sum(ops.mul(step, w), (1,))
+    in_place([step, again], [w, g], {0: 0})
+    scaled = ops.mul(ops.permute(w, (1, 0)), number(2))
+    in_place([ops.reshape(ops.permute(ops.div(scaled, ops.reshape(ops.reduce_sum(scaled, (1,)), (50, 1))), (1, 0)), (6, 50))], [w], {0: 0})
+
+
+# -- several nests in one launch -----------------------------------------------------------------
+def update(count: int) -> tuple[list[Node], list[Node], dict[int, int]]:
+    """One step of gradient descent with all gradients scaled to their common norm: variables of many shapes."""
+    shapes = [(7,), (40, 30), (3, 5, 2), (1000,), (), (13,)][:count]
+    weights, grads = [leaf(*s) for s in shapes], [leaf(*s) for s in shapes]
+    total = number(0)
+    for g in grads:
+        total = ops.add(total, ops.reduce_sum(ops.mul(g, g), tuple(range(g.ndim))) if g.ndim else ops.mul(g, g))
+    scale = ops.div(number(0.1), ops.sqrt(total))
+    return [ops.sub(w, ops.mul(scale, g)) for w, g in zip(weights, grads, strict=True)], [*weights, *grads], {k: k for k in range(count)}
+
+
+def test_all_updates_of_a_step_are_one_launch() -> None:
+    outputs, inputs, wishes = update(6)
+    apart, joined = (compile_graph(outputs, inputs, NATIVE, wishes, join) for join in (False, True))
+    values = feeds(*inputs)
+    expected = run(outputs, values)
+    last = apart.launches[-1].group
+    assert sum(launch.group == last for launch in apart.launches) >= 3
+    assert sum(launch.group == joined.launches[-1].group for launch in joined.launches) == 1
+    assert len(joined.donated) == 6 and "nests: map" in joined.inspect("kernels")
+    for compiled in (apart, joined):
+        given = [from_numpy(np.array(a)) for a in values.values()]
+        for got, want in zip(arrays(outputs, compiled.run(given, set(compiled.donated.values()))), expected, strict=True):
+            np.testing.assert_array_equal(got, want)
+
+
+def test_nests_of_one_text_share_their_code_and_extents_are_not_part_of_it() -> None:
+    xs = [leaf(n) for n in (100, 1000, 10_000)]
+    compiled = compile_graph([ops.exp(x) for x in xs], xs, NATIVE, join=True)
+    (launch,) = compiled.launches
+    assert launch.code.ir().count("define private") == 1
+    ys = [leaf(n) for n in (5, 6, 7)]
+    (other,) = compile_graph([ops.exp(y) for y in ys], ys, NATIVE, join=True).launches
+    assert other.code.key == launch.code.key and other.units < launch.units
+
+
+def test_a_small_kernel_waits_for_others_but_not_past_what_overwrites_its_input() -> None:
+    x, w, old = leaf(40, 30), leaf(30, 30), leaf(40)
+    sums = ops.reduce_sum(x, (1,))
+    product = ops.matmul(x, w)
+    late = ops.reduce_sum(product, (0,))
+    joined = compile_graph([sums, product, late], [x, w], NATIVE, join=True)
+    assert [(when, len(parts)) for when, parts in joined.launched] == [(0, 1), (1, 2)]
+    new = ops.add(ops.reduce_sum(ops.matmul(x, w), (1,)), old)
+    read = ops.mul(old, old)
+    outputs, inputs = [new, read, ops.reduce_sum(ops.matmul(ops.reshape(new, (1, 40)), x), (0,))], [x, w, old]
+    values = feeds(*inputs)
+    expected = run(outputs, values)
+    compiled = compile_graph(outputs, inputs, NATIVE, {0: 2}, join=True)
+    given = [from_numpy(np.array(a)) for a in values.values()]
+    for got, want in zip(arrays(outputs, compiled.run(given, set(compiled.donated.values()))), expected, strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
 # -- corners -------------------------------------------------------------------------------------
 def test_results_that_need_no_computation() -> None:
     x = leaf(3, 2)

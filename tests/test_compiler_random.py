@@ -131,15 +131,19 @@ def check(seed: int, steps: int = 12) -> None:
                 split(compiled, grain)
             for n, got, bytes_ in zip(outputs, arrays(outputs, compiled.run(kept)), expected, strict=True):
                 assert bits(got) == bytes_, f"{seed}: {n!r} with {width} bits, {threads} threads: {_difference(got, values[n])}"
-    config.threads = 1
-    donated = compile_graph(outputs, graph.inputs, NATIVE, wishes(graph))
-    given = [from_numpy(np.array(a)) for a in feeds.values()]
-    results = arrays(outputs, donated.run(given, set(donated.donated.values())))
-    for n, got, bytes_ in zip(outputs, results, expected, strict=True):
-        assert bits(got) == bytes_, f"{seed}: {n!r} in place: {_difference(got, values[n])}"
-    for k, (memory, a) in enumerate(zip(given, feeds.values(), strict=True)):
-        if k not in donated.donated.values():
-            assert memory.view(a.shape, a.dtype).tobytes() == a.tobytes()
+    wanted = wishes(graph)
+    for join, threads, grain in ((False, 1, 0), (True, 1, 0), (True, 3, 1)):
+        config.threads = threads
+        donated = compile_graph(outputs, graph.inputs, NATIVE, wanted, join)
+        if grain:
+            split(donated, grain)
+        given = [from_numpy(np.array(a)) for a in feeds.values()]
+        results = arrays(outputs, donated.run(given, set(donated.donated.values())))
+        for n, got, bytes_ in zip(outputs, results, expected, strict=True):
+            assert bits(got) == bytes_, f"{seed}: {n!r} in place, {join=}, {threads} threads: {_difference(got, values[n])}"
+        for k, (memory, a) in enumerate(zip(given, feeds.values(), strict=True)):
+            if k not in donated.donated.values():
+                assert memory.view(a.shape, a.dtype).tobytes() == a.tobytes()
 
 
 def _difference(got: np.ndarray, expected: np.ndarray) -> str:

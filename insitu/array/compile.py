@@ -172,7 +172,7 @@ class CompiledFunction:
         holes = {n: placeholder(n.aval) for n in captured}
         from insitu.compiler import compile_graph  # late: `import insitu` does not wait for the compiler
 
-        program = compile_graph(_replace(outputs, holes), [holes.get(n, n) for n in inputs], config.target, wishes)
+        program = compile_graph(_replace(outputs, holes), [holes.get(n, n) for n in inputs], config.target, wishes, join=True)
         source: dict[Node, Source] = {h: ("argument", i) for i, h in enumerate(holders) if h is not None}
         source |= {n: ("variable", v) for v, n in trace.read.items()}
         source |= {n: ("output", k) for n, k in number.items()}

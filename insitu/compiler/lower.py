@@ -28,6 +28,16 @@ class Lowered:
     group: Group
 
 
+def reads(k: Lowered) -> set[Node]:
+    """Values a kernel reads."""
+    return {n for b, n in zip(k.kernel.buffers, k.arguments, strict=False) if b.role in ("in", "both")}
+
+
+def writes(k: Lowered) -> set[Node]:
+    """Values a kernel writes."""
+    return {n for b, n in zip(k.kernel.buffers, k.arguments, strict=False) if b.role in ("out", "both")}
+
+
 def unravel(flat: Expr, shape: Shape) -> Index:
     """The position in a shape of a flat index."""
     out: list[Expr] = []
@@ -133,6 +143,9 @@ def lower_map(group: Group, stored: set[Node]) -> Lowered:
                                                   y0[((r * 10) + j)] = (x0[((r * 10) + j)] + x1[j])
     """
     shape = group.shape
+    flat = _map_attempt(group, stored, shape, 0, bounded=False)
+    if _position_alone(flat.kernel):
+        return flat  # its code serves any extent
     flat = _map_attempt(group, stored, shape, 0)
     if len([n for n in shape if n > 1]) < 2 or _linear(flat.kernel.body, "i"):
         return flat
@@ -150,10 +163,28 @@ def _finer(group: Group, stored: set[Node], shape: Shape, split: int, tried: Low
     return _map_attempt(group, stored, shape, split + 1)
 
 
-def _map_attempt(group: Group, stored: set[Node], shape: Shape, split: int) -> Lowered:
+def _position_alone(kernel: nest.Kernel) -> bool:
+    """Whether the unit's position only addresses: every value lies at that very position, or at a fixed one."""
+    seen: set[Expr] = set()
+    stack: list[Expr] = []
+    for s in kernel.body:
+        if not isinstance(s, nest.Store) or s.guard is not None or s.offset.op != "axis":
+            return False
+        stack.append(s.value)
+    while stack:
+        x = stack.pop()
+        if x.op == "axis" or (x.op == "load" and (len(x.args) > 1 or x.args[0].op not in ("axis", "const"))):
+            return False
+        if x not in seen:
+            seen.add(x)
+            stack.extend(x.args if x.op != "load" else ())
+    return True
+
+
+def _map_attempt(group: Group, stored: set[Node], shape: Shape, split: int, bounded: bool = True) -> Lowered:
     low = Lowerer(stored, group.nodes)
     if split == 0:
-        unit = nest.axis("i", math.prod(shape))
+        unit = nest.axis("i", math.prod(shape) if bounded else None)
         index, lanes = unravel(unit, shape), "i"
     else:
         unit = nest.axis("r", math.prod(shape[:split]))

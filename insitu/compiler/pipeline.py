@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter, itemgetter
 from typing import Any
 
-from insitu.codegen.cpu import generate
+from insitu.codegen.cpu import generate, join_kernels
 from insitu.codegen.generated import Generated
+from insitu.codegen.nest import Kernel
 from insitu.codegen.target import Target
 from insitu.codegen.verify import verify as verify_kernel
 from insitu.compiler.canonical import chunk_reductions
 from insitu.compiler.fuse import Group, group
+from insitu.compiler.join import launched
 from insitu.compiler.lower import Lowered, lower_map, lower_rows
 from insitu.compiler.lower_special import lower_alone, lower_contract
 from insitu.compiler.lower_tiles import lower_turned
@@ -41,26 +43,29 @@ class Compiled:
         The results before and after the graph passes.
     groups : list of Group
     plan : Plan
+    launched : list of (int, list of Lowered)
+        The round of each launch and its loop nests, those of ``plan.order``.
     generated : list of Generated
-        The kernels of ``plan.order``.
+        The launches' machine code.
     donated : dict of int to int
         Results (by number) that are written over an input (by number) if the caller gives it away.
     """
 
-    def __init__(self, outputs: Sequence[Node], inputs: Sequence[Node], target: Target, wishes: dict[int, int]) -> None:
+    def __init__(self, outputs: Sequence[Node], inputs: Sequence[Node], target: Target, wishes: dict[int, int], join: bool) -> None:
         self.target = target
         self.graph = list(outputs)
         self.simplified = _passes(outputs)
         self.groups = group(self.simplified)
-        self.plan = make_plan(_lower(self.groups), self.simplified, inputs, wishes)
+        self.plan = make_plan(_lower(self.groups), self.simplified, inputs, wishes, join)
         if config.verify:
             for low in self.plan.order:
                 verify_kernel(low.kernel)
         self.donated = self.plan.donated
-        self.generated = [generate(low.kernel, target) for low in self.plan.order]
+        self.launched = launched(self.plan.order, self.plan.rounds, join)
+        self.generated = [_generated([low.kernel for low in parts], target) for _, parts in self.launched]
         #: for each result its bytes, and the input whose memory it may take (-1: none)
         self._results = [(n.aval.nbytes, self.donated.get(k, -1)) for k, n in enumerate(self.simplified)]
-        self.launches = _launches(self.plan, self.generated, self.simplified, inputs)
+        self.launches = _launches(self.plan, self.launched, self.generated, self.simplified, inputs)
         self._n_inputs = len(inputs)
         # where results lie if every donated input is overwritten: in an input, or in the next of the fresh blocks
         self._fresh = [size for size, source in self._results if source < 0]
@@ -126,7 +131,9 @@ def _picker(places: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
     return itemgetter(*places)
 
 
-def compile_graph(outputs: Sequence[Node], inputs: Sequence[Node], target: Target, wishes: dict[int, int] | None = None) -> Compiled:
+def compile_graph(
+    outputs: Sequence[Node], inputs: Sequence[Node], target: Target, wishes: dict[int, int] | None = None, join: bool = False
+) -> Compiled:
     """Compile a graph whose leaves are ``inputs`` (placeholders).
 
     Parameters
@@ -139,8 +146,10 @@ def compile_graph(outputs: Sequence[Node], inputs: Sequence[Node], target: Targe
         The CPU to make code for.
     wishes : dict of int to int, optional
         Results that would like to overwrite an input.
+    join : bool
+        Whether small kernels become one launch, with machine code of its own: for programs that run often.
     """
-    return Compiled(outputs, inputs, target, wishes or {})
+    return Compiled(outputs, inputs, target, wishes or {}, join)
 
 
 def _passes(outputs: Sequence[Node]) -> list[Node]:
@@ -170,13 +179,19 @@ def _lower(groups: Sequence[Group]) -> list[Lowered]:
     return out
 
 
-def _launches(plan: Plan, generated: Sequence[Generated], outputs: Sequence[Node], inputs: Sequence[Node]) -> list[Launch]:
+def _generated(kernels: Sequence[Kernel], target: Target) -> Generated:
+    return generate(kernels[0], target) if len(kernels) == 1 else join_kernels(kernels, target)
+
+
+def _launches(
+    plan: Plan, launched: Sequence[tuple[int, list[Lowered]]], generated: Sequence[Generated], outputs: Sequence[Node], inputs: Sequence[Node]
+) -> list[Launch]:
     slots = {n: Slot("arena", at) for n, at in plan.offsets.items()}
     slots |= {n: Slot("input", k) for k, n in enumerate(inputs)}
     slots |= {n: Slot("output", k) for k, n in enumerate(outputs)}
     out = []
-    for low, made, when in zip(plan.order, generated, plan.rounds, strict=True):
+    for (when, parts), made in zip(launched, generated, strict=True):
         if made.units:
-            args = tuple([slots[n] for n in low.arguments])
+            args = tuple([slots[n] for low in parts for n in low.arguments])
             out.append(Launch(made.code, args, made.words, made.units, made.grain, made.scratch_bytes, when, made.shared))
     return out

@@ -5,10 +5,12 @@ from __future__ import annotations
 import bisect
 import dataclasses
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from insitu.codegen import nest
-from insitu.compiler.lower import Lowered
+from insitu.codegen.nest_text import own_roots
+from insitu.compiler.join import postponed
+from insitu.compiler.lower import Lowered, reads, writes
 from insitu.graph.node import Node
 
 #: Values in the arena start at multiples of this many bytes, large ones of a page: streams that are some
@@ -42,10 +44,11 @@ class Plan:
     donated: dict[int, int]
 
 
-def make_plan(kernels: Sequence[Lowered], outputs: Sequence[Node], inputs: Sequence[Node], wishes: dict[int, int]) -> Plan:
+def make_plan(kernels: Sequence[Lowered], outputs: Sequence[Node], inputs: Sequence[Node], wishes: dict[int, int], join: bool = False) -> Plan:
     """Order the kernels and lay out memory.
 
-    ``wishes`` are the results that would like to overwrite an input (a variable's new value its old one).
+    ``wishes`` are the results that would like to overwrite an input (a variable's new value its old one). With ``join``
+    small kernels wait for others that they can be launched with.
     """
     pairs: dict[int, int] = {}
     taken: set[int] = set()
@@ -67,18 +70,12 @@ def make_plan(kernels: Sequence[Lowered], outputs: Sequence[Node], inputs: Seque
         overwritten |= olds
     donated = {o: i for o, i in pairs.items() if outputs[o] in overwritten}
     rounds = _rounds(order, overwritten)
+    if join:
+        later = postponed(order, rounds, overwritten)
+        turn = sorted(range(len(order)), key=lambda k: later[k])
+        order, rounds = [order[k] for k in turn], [later[k] for k in turn]
     offsets, arena = _arena(order, rounds, set(outputs))
     return Plan(order, rounds, offsets, arena, donated)
-
-
-def reads(k: Lowered) -> set[Node]:
-    """Values a kernel reads."""
-    return {n for b, n in zip(k.kernel.buffers, k.arguments, strict=False) if b.role in ("in", "both")}
-
-
-def writes(k: Lowered) -> set[Node]:
-    """Values a kernel writes."""
-    return {n for b, n in zip(k.kernel.buffers, k.arguments, strict=False) if b.role in ("out", "both")}
 
 
 def _ordered(kernels: Sequence[Lowered], pairs: Sequence[tuple[Node, Node]]) -> list[Lowered]:
@@ -128,16 +125,38 @@ def _ordered(kernels: Sequence[Lowered], pairs: Sequence[tuple[Node, Node]]) -> 
 
 
 def _may_overwrite(low: Lowered, new: Node, old: Node) -> bool:
-    """Whether the last kernel that reads the old value reads each element only where it replaces it."""
-    if low.group.kind not in ("map", "contract"):
+    """Whether the last kernel that reads the old value reads each element only where it replaces it, and not afterwards."""
+    if low.group.kind == "alone":
         return False
-    if not any(isinstance(s, nest.Store) for s in _statements(low.kernel)):
-        return False  # tiles: an element is read in another loop than the one that writes it
-    if old not in reads(low):
-        return True
     names = {n: b.name for b, n in zip(low.kernel.buffers, low.arguments, strict=False)}
-    spots = set(_places(low.kernel.body, names[new], names[old]))
-    return len(spots) == 1
+    spots: set[object] = set()
+    stored = False
+    loops = [(s,) for s in low.kernel.body if not isinstance(s, nest.Store)]
+    stores = tuple([s for s in low.kernel.body if isinstance(s, nest.Store)])  # `_reading_first` puts them in order
+    for statements in (*loops, stores):
+        places = list(_places(statements, names[new], names.get(old, "")))
+        if stored and places:
+            return False  # read again later, or in another piece of what is computed tile by tile
+        spots.update(spot for spot, _ in places)
+        stored = stored or any(is_store for _, is_store in places)
+    return stored and (old not in names or len(spots) == 1)
+
+
+def _places(body: Sequence[nest.Stmt], new: str, old: str) -> Iterator[tuple[object, bool]]:
+    """Offsets at which the old buffer is read (False) and the new one written (True); a contraction's own reading is no offset."""
+    for s in body:
+        for x in own_roots(s):
+            yield from ((spot, False) for spot in _loads(x, old))
+        if isinstance(s, nest.Store) and s.buffer == new:
+            yield s.offset, True
+        elif isinstance(s, nest.Contract):
+            if old in (s.a.buffer, s.b.buffer):
+                yield "operand", False
+            yield from _places(s.epilogue, new, old)
+        elif isinstance(s, nest.Loop):
+            yield from _places(s.body, new, old)
+        elif isinstance(s, nest.Reduce):
+            yield from _places((*s.body, *s.after), new, old)
 
 
 def _reading_first(low: Lowered, olds: dict[Node, Node]) -> Lowered:
@@ -151,56 +170,33 @@ def _reading_first(low: Lowered, olds: dict[Node, Node]) -> Lowered:
     Wishes for which there is no such order are taken out of ``olds``.
     """
     names = {n: b.name for b, n in zip(low.kernel.buffers, low.arguments, strict=False)}
-    left = [s for s in _statements(low.kernel) if isinstance(s, nest.Store)]
     old_of = {names[new]: names[old] for new, old in olds.items() if old in names}
-    readers = {old: {s.buffer for s in left if _loads(s.value, old)} for old in old_of.values()}
+    given_up: set[str] = set()
+    body = _stores_sorted(tuple([_sorted_inside(s, old_of, given_up) for s in low.kernel.body]), old_of, given_up)
+    for new in [new for new, old in olds.items() if names.get(old) in given_up]:
+        del olds[new]
+    return dataclasses.replace(low, kernel=dataclasses.replace(low.kernel, body=body))
+
+
+def _sorted_inside(s: nest.Stmt, old_of: dict[str, str], given_up: set[str]) -> nest.Stmt:
+    if isinstance(s, nest.Contract):
+        return dataclasses.replace(s, epilogue=_stores_sorted(s.epilogue, old_of, given_up))
+    return dataclasses.replace(s, body=_stores_sorted(s.body, old_of, given_up)) if isinstance(s, nest.Loop) else s
+
+
+def _stores_sorted(body: tuple[nest.Stmt, ...], old_of: dict[str, str], given_up: set[str]) -> tuple[nest.Stmt, ...]:
+    left = [s for s in body if isinstance(s, nest.Store)]
+    readers = {old: {s.buffer for s in left if any(_loads(x, old) for x in own_roots(s))} for old in old_of.values()}
     made: list[nest.Stmt] = []
     while left:
         remaining = {s.buffer for s in left}
         free = [s for s in left if not (readers.get(old_of.get(s.buffer, ""), set()) & remaining) - {s.buffer}]
         chosen = free or left[:1]
         if not free:
-            gone = old_of.pop(chosen[0].buffer)
-            for new in [new for new, old in olds.items() if names.get(old) == gone]:
-                del olds[new]
+            given_up.add(old_of.pop(chosen[0].buffer))
         made += chosen
         left = [s for s in left if s not in chosen]
-    first = [s for s in _statements(low.kernel) if not isinstance(s, nest.Store)]
-    return dataclasses.replace(low, kernel=_replaced(low.kernel, (*first, *made)))
-
-
-def _statements(kernel: nest.Kernel) -> tuple[nest.Stmt, ...]:
-    """The statements of a kernel's innermost body: of its one loop over lanes, of a contraction's epilogue, or its own."""
-    last = kernel.body[-1] if kernel.body else None
-    return last.epilogue if isinstance(last, nest.Contract) else last.body if isinstance(last, nest.Loop) else kernel.body
-
-
-def _replaced(kernel: nest.Kernel, statements: tuple[nest.Stmt, ...]) -> nest.Kernel:
-    last = kernel.body[-1]
-    if isinstance(last, nest.Contract):
-        return dataclasses.replace(kernel, body=(dataclasses.replace(last, epilogue=statements),))
-    if isinstance(last, nest.Loop):
-        return dataclasses.replace(kernel, body=(*kernel.body[:-1], dataclasses.replace(last, body=statements)))
-    return dataclasses.replace(kernel, body=statements)
-
-
-def _places(body: Sequence[nest.Stmt], new: str, old: str) -> list[object]:
-    """Offsets at which the new buffer is written and the old one read; "operand" for a contraction's own reading."""
-    out: list[object] = []
-    for s in body:
-        if isinstance(s, nest.Store):
-            out += [s.offset] if s.buffer == new else []
-            out += _loads(s.value, old)
-        elif isinstance(s, nest.Let):
-            out += _loads(s.value, old)
-        elif isinstance(s, nest.Loop):
-            out += _places(s.body, new, old)
-        elif isinstance(s, nest.Reduce):
-            out += _loads(s.value, old) and ["operand"]
-        elif isinstance(s, nest.Contract):
-            out += ["operand"] if old in (s.a.buffer, s.b.buffer) else []
-            out += _places(s.epilogue, new, old)
-    return out
+    return (*[s for s in body if not isinstance(s, nest.Store)], *made)
 
 
 def _loads(x: nest.Expr, buffer: str) -> list[object]:

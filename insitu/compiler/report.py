@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from insitu.compiler.lower import Lowered
-from insitu.compiler.plan import reads, writes
+from insitu.compiler.lower import Lowered, reads, writes
 from insitu.errors import ArgumentError
 from insitu.graph import node as graph
 
@@ -50,9 +49,12 @@ def _stage(compiled: Compiled, stage: str) -> str:
 
 def _kernels(compiled: Compiled) -> str:
     rows = ["  #  round  units      FLOPs      bytes  nodes"]
-    for k, (low, made, when) in enumerate(zip(compiled.plan.order, compiled.generated, compiled.plan.rounds, strict=True)):
-        names = ", ".join(n.prim.name for n in low.group.nodes)
-        rows.append(f"{k:>3}  {when:>5}  {made.units:>5}  {flops(low):>9}  {traffic(low):>9}  {low.group.kind}: {names}")
+    for k, ((when, parts), made) in enumerate(zip(compiled.launched, compiled.generated, strict=True)):
+        work = f"{sum(map(flops, parts)):>9}  {sum(map(traffic, parts)):>9}"
+        names = [f"{low.group.kind}: {', '.join(n.prim.name for n in low.group.nodes)}" for low in parts]
+        if len(parts) > 1:
+            names = [f"{len(parts)} nests: {' | '.join(names)}"]
+        rows.append(f"{k:>3}  {when:>5}  {made.units:>5}  {work}  {names[0]}")
     rows.append(f"arena {compiled.plan.arena} bytes; written in place: {len(compiled.donated)} of {len(compiled.simplified)} results")
     return "\n".join(rows)
 

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from insitu.codegen.generated import Generated
 from insitu.codegen.nest import ArgSort, Contract, Kernel
 from insitu.codegen.target import Target
+
+
+def join_kernels(kernels: Sequence[Kernel], target: Target) -> Generated:
+    """One launch for several independent kernels of loops (see `insitu.codegen.cpu.joined`)."""
+    from insitu.codegen.cpu.joined import join
+
+    return join(kernels, target)
 
 
 def generate(kernel: Kernel, target: Target) -> Generated:

@@ -92,12 +92,12 @@ class Emitter:
         return "\n".join([*head, *[line for line in self.lines if line]]) + "\n"
 
     @contextlib.contextmanager
-    def function(self, name: str, params: Sequence[tuple[str, DType | None]], attributes: str = "nounwind") -> Iterator[list[Value]]:
-        """A ``void`` function; yields its parameters (dtype None = pointer)."""
+    def function(self, name: str, params: Sequence[tuple[str, DType | None]], linkage: str = "") -> Iterator[list[Value]]:
+        """A ``void`` function; yields its parameters (dtype None = pointer). ``linkage`` is LLVM's word, such as private."""
         text = ", ".join(f"{llvm_type(d)} {'noundef ' if d else ''}%{n}" for n, d in params)
         cpu = f'"target-cpu"="{self.target.cpu}" "target-features"="{self.target.features}"'
         width = f'"prefer-vector-width"="{self.target.vector_bits}" "min-legal-vector-width"="{self.target.vector_bits}"'
-        self.lines.append(f"define void @{name}({text}) {attributes} {cpu} {width} {{")
+        self.lines.append(f"define {linkage + ' ' if linkage else ''}void @{name}({text}) nounwind {cpu} {width} {{")
         self.block_name = "entry"
         self.lines += ["entry:", ""]
         self._spill = len(self.lines) - 1, None

@@ -23,7 +23,7 @@ from insitu.codegen.target import Target
 from insitu.errors import InternalError
 
 #: Work of one grain in nanoseconds: long beside handing it to a thread, short beside a kernel worth sharing.
-_GRAIN_TIME = 25_000
+GRAIN_TIME = 25_000
 _ALIGN = 64
 #: Instructions up to which a row reduction's body is repeated for each register of virtual lanes.
 _SHORT = 16
@@ -48,22 +48,27 @@ def generate(kernel: Kernel, target: Target) -> Generated:
     by_blocks = columns.blocked(kernel)
     key = kernel_key(kernel, target, *sorted(traffic.streamed(kernel)), *(["by blocks of columns"] if by_blocks else []))
     symbol = f"k_{key[:24]}"
-    code = Code(key, symbol, lambda: _Nest(kernel, target).module(symbol), target)
+    code = Code(key, symbol, lambda: _module(kernel, target, symbol), target)
     return Generated(code, (), kernel.units, _grain(kernel, target), scratch_offsets(kernel)[1] + (columns.AREA if by_blocks else 0))
+
+
+def _module(kernel: Kernel, target: Target, symbol: str) -> str:
+    b = Emitter(target)
+    Nest(kernel, target, b).write(symbol)
+    return b.module()
 
 
 def _grain(kernel: Kernel, target: Target) -> int:
     lanes = target.lanes(survey.element_bits(kernel.body))
-    units = max(1, int(_GRAIN_TIME / max(0.01, survey.nanoseconds(kernel.body, lanes))))
+    units = max(1, int(GRAIN_TIME / max(0.01, survey.nanoseconds(kernel.body, lanes))))
     return -(-units // 64) * 64 if kernel.vector else units
 
 
-class _Nest:
+class Nest:
     """Writes one kernel's function."""
 
-    def __init__(self, kernel: Kernel, target: Target) -> None:
-        self.kernel, self.target = kernel, target
-        self.b = Emitter(target)
+    def __init__(self, kernel: Kernel, target: Target, b: Emitter) -> None:
+        self.kernel, self.target, self.b = kernel, target, b
         self.accumulators: Value
         self.column_area: Value
         self.columns = columns.blocked(kernel)
@@ -71,11 +76,11 @@ class _Nest:
         self.ahead = traffic.fetched_ahead(kernel)
         self.fetching: list[traffic.Ahead] = []
 
-    def module(self, symbol: str) -> str:
-        """The LLVM module with the kernel's function."""
+    def write(self, symbol: str, linkage: str = "") -> None:
+        """The kernel's function."""
         b, body, unit = self.b, self.kernel.body, self.kernel.unit
         i64 = dt.int64
-        with b.function(symbol, [("args", None), ("begin", i64), ("end", i64), ("scratch", None)]) as (args, begin, end, scratch):
+        with b.function(symbol, [("args", None), ("begin", i64), ("end", i64), ("scratch", None)], linkage) as (args, begin, end, scratch):
             self.accumulators = b.alloca(dt.uint8, 2 * nest.MAX_LANES * 8) if _has_row(body) else args
             buffers = pointers(b, self.kernel, args, scratch)
             self.column_area = b.offset(scratch, scratch_offsets(self.kernel)[1], dt.uint8)
@@ -93,7 +98,6 @@ class _Nest:
                 with b.when(b.not_(aligned)):
                     scope.streamed = frozenset()
                     self._all_units(scope, begin, end)
-        return b.module()
 
     def _aligned(self, places: list[Value], begin: Value) -> Value:
         """Whether every streamed result starts at a cache line, and with it each whole vector of it."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import insitu as si
@@ -182,10 +182,84 @@ def log_softmax(x: Array, axis: int = -1) -> Array:
     return shifted - si.log(si.sum(si.exp(shifted), axis=axis, keepdims=True))
 
 
+@_register
+def celu(x: Array, alpha: float = 1.0) -> Array:
+    """``x`` where positive, ``alpha * (exp(x / alpha) - 1)`` elsewhere (Barron 2017)."""
+    return si.where(x > 0, x, si.expm1(si.where(x > 0, 0, x) / alpha) * alpha)
+
+
+@_register
+def glu(x: Array, axis: int = -1) -> Array:
+    """The first half along the axis times the sigmoid of the second half (Dauphin et al. 2016)."""
+    first, second = si.split(x, 2, axis=axis)
+    return first * sigmoid(second)
+
+
+@_register
+def hard_tanh(x: Array) -> Array:
+    """``x``, clipped to -1 and 1."""
+    return si.where(x <= -1, -1, si.where(x >= 1, 1, x))
+
+
+@_register
+def hard_shrink(x: Array, threshold: float = 0.5) -> Array:
+    """``x`` where its size is above ``threshold``, else 0."""
+    return si.where(si.abs(x) > threshold, x, 0)
+
+
+@_register
+def soft_shrink(x: Array, threshold: float = 0.5) -> Array:
+    """``x`` moved towards 0 by ``threshold``, and 0 within it."""
+    return si.where(x > threshold, x - threshold, si.where(x < -threshold, x + threshold, 0))
+
+
+@_register
+def tanh_shrink(x: Array) -> Array:
+    """``x - tanh(x)``."""
+    return x - si.tanh(x)
+
+
+@_register
+def threshold(x: Array, threshold: float, default_value: float) -> Array:
+    """``x`` above ``threshold``, else ``default_value``."""
+    return si.where(x > threshold, x, default_value)
+
+
+@_register
+def squareplus(x: Array, b: float = 4.0) -> Array:
+    """``(x + sqrt(x**2 + b)) / 2`` (Barron 2021)."""
+    return (x + si.sqrt(x * x + b)) / 2
+
+
+@_register
+def sparse_plus(x: Array) -> Array:
+    """0 up to -1, ``x`` from 1 on, ``(x + 1)**2 / 4`` between."""
+    return si.where(x <= -1, 0, si.where(x >= 1, x, (x + 1) * (x + 1) * 0.25))
+
+
+@_register
+def sparse_sigmoid(x: Array) -> Array:
+    """0 up to -1, 1 from 1 on, ``(x + 1) / 2`` between."""
+    return si.where(x <= -1, 0, si.where(x >= 1, 1, (x + 1) * 0.5))
+
+
+@_register
+def sparsemax(x: Array, axis: int = -1) -> Array:
+    """The point of the probability simplex nearest to ``x`` (Martins and Astudillo 2016, algorithm 1)."""
+    rows = si.moveaxis(x, axis, -1)
+    ordered = si.flip(si.sort(rows, axis=-1), axis=-1)
+    counts = si.arange(1, rows.shape[-1] + 1, dtype=x.dtype)
+    sums = si.cumulative_sum(ordered, axis=-1)
+    inside = (1 + counts * ordered > sums).astype(x.dtype)
+    support = si.sum(inside, axis=-1, keepdims=True)
+    excess = (si.sum(ordered * inside, axis=-1, keepdims=True) - 1) / support
+    return si.moveaxis(relu(rows - excess), -1, axis)
+
+
 TABLE |= {"swish": silu, "hard_swish": hard_silu}
 
 
-def get(identifier: str | Activation | None) -> Activation:
+def get(identifier: str | Activation | Mapping[str, str] | None) -> Activation:
     """The activation that a name or a function means; None means `linear`.
 
     Raises
@@ -201,9 +275,20 @@ def get(identifier: str | Activation | None) -> Activation:
     """
     if identifier is None:
         return linear
-    return identifier if callable(identifier) else registry.find("activation", TABLE, identifier, 'pass a name such as "relu", or a function')
+    if callable(identifier):
+        return identifier
+    if isinstance(identifier, Mapping):
+        return registry.find_function(identifier["function"])
+    return registry.find("activation", TABLE, identifier, 'pass a name such as "relu", or a function')
 
 
-def serialize(activation: Activation) -> str:
-    """The name under which `get` finds the activation again."""
-    return registry.name_of(TABLE, activation)
+def serialize(activation: Activation) -> str | dict[str, str]:
+    """What `get` finds the activation by again: its name, or that of a registered function.
+
+    Raises
+    ------
+    ArgumentError
+        For a function that is not registered.
+    """
+    name = next((name for name, f in TABLE.items() if f is activation), None)
+    return registry.config_of("activation", activation) if name is None else name

@@ -126,14 +126,6 @@ def find(kind: str, table: Mapping[str, T], identifier: Any, fix: str) -> T:
     )
 
 
-def name_of(table: Mapping[str, Callable[..., Any]], function: Callable[..., Any]) -> str:
-    """The registered name of a function; its own name if it has none."""
-    for name, f in table.items():
-        if f is function:
-            return name
-    return getattr(function, "__name__", type(function).__name__)
-
-
 def unknown_argument(owner: str, name: str, known: Iterable[str]) -> ArgumentError:
     """The error for a keyword argument that does not exist; a similar one is proposed."""
     names = list(known)

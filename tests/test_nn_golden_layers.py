@@ -35,6 +35,17 @@ def test_activation_as_in_keras(name):
     np.testing.assert_allclose(activations.get(name)(si.asarray(x)), want, rtol=2e-5, atol=2e-6)
 
 
+def test_sparsemax_is_the_nearest_point_of_the_simplex():
+    # Keras 3 sums cumulative sums here, so its rows need not add up to 1; the projection is found by bisection instead
+    x = golden.inputs([[20, 8]])[0].astype(np.float64)
+    for row, got in zip(x, np.asarray(activations.sparsemax(si.asarray(x))), strict=True):
+        low, high = row.min() - 1, row.max()
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if np.maximum(row - middle, 0).sum() > 1 else (low, middle)
+        np.testing.assert_allclose(got, np.maximum(row - low, 0), atol=1e-9)
+
+
 @pytest.mark.parametrize("name", [n for n in sorted(activations.TABLE) if n != "threshold"])
 def test_gradient_of_activation_against_differences(name):
     f = activations.TABLE[name]

@@ -32,7 +32,17 @@ COMPUTED = {
     "f'{function}-empty-data'": ["fit-empty-data", "evaluate-empty-data", "predict-empty-data"],
     "f'{function}-no-targets'": ["fit-no-targets", "evaluate-no-targets"],
     "f'{function}-lengths-differ'": ["fit-lengths-differ", "evaluate-lengths-differ"],
-    "f'{kind}-unknown'": ["activation-unknown", "initializer-unknown", "loss-unknown", "metric-unknown"],
+    "f'{kind}-unknown'": [
+        "activation-unknown",
+        "constraint-unknown",
+        "initializer-unknown",
+        "layer-unknown",
+        "loss-unknown",
+        "metric-unknown",
+        "optimizer-unknown",
+        "regularizer-unknown",
+        "schedule-unknown",
+    ],  # fmt: skip
     "f'{what}-{kind}'": ["vjp-cotangent", "jvp-tangent"],
     "argument.replace('_', '-')": ["batch-size", "epochs"],
 }

@@ -63,13 +63,7 @@ def targets(y: Any, outputs: Sequence[Shape], model: Model, function: str) -> No
     DTypeError, ArgumentError
         For labels that are not whole numbers, or out of range.
     """
-    settings = model.settings
-    if y is None:
-        if settings is not None and settings.loss is not None:
-            raise no_targets(function)
-        return
-    names = model.output_names
-    loss = settings.loss if settings is not None else None
+    names, loss = model.output_names, model.loss
     for i, labels in enumerate(target_leaves(y, names, function)):
         one = loss.get(names[i]) if isinstance(loss, dict) else loss[i] if isinstance(loss, list) else loss
         if labels is not None and isinstance(one, losses.SparseCategoricalCrossentropy):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from insitu.array.tree import flatten, map_leaves, unflatten
-from insitu.data.feed import Arrays, Batches, validation
+from insitu.data.feed import Arrays, Batches, no_targets, validation
 from insitu.data.feed import feed as feed
 from insitu.errors import ArgumentError
 from insitu.nn import checks, progress, sources
@@ -160,6 +160,8 @@ def steps_for(model: Model, data: Arrays | Batches, function: str) -> Steps:
     """The compiled steps for data of these shapes, after the checks of one look at them."""
     model.check_compiled(function)
     x, y, _ = parts_of(data)
+    if y is None:
+        raise no_targets(function)
     outputs = model.prepared(x)
     checks.targets(y, outputs, model, function)
     return model.steps_for_shapes(map_leaves(_target_shape, y), outputs)

@@ -305,6 +305,7 @@ def _packed(c: Contract, target: Target, swap: bool, rows: int, vectors: int, la
     pack_lanes = not lanes_in_place or (m > 48 and far)
     rows_in_place = row_side.dtype is c.dtype and (not row_side.along_k or rows <= _machine(target).in_place[min(vectors, 4) - 1])
     paged = row_side.leading * size % 2048 == 0 and (rows > 10 if row_side.along_k else c.k > 256)
+    paged = paged or (target.vector_bits < 512 and not row_side.along_k and m > 48 and _crowded(row_side.leading * size, c.k, rows * size))
     pack_rows = not rows_in_place or (paged and panels > 1) or (panels > 4 and c.k * m * size > _IN_PLACE_BYTES)
     return Variant(swap, rows, vectors, lanes, pack_rows, pack_lanes, narrow, whole=swap and m <= WHOLE_COLUMNS)
 

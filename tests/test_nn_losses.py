@@ -323,6 +323,8 @@ def test_wrong_arguments_are_refused(make, slug, hint):
         ("sparse_categorical_crossentropy", (None,), (None,), "Dense"),
         ("categorical_crossentropy", (None,), (None, 4), "sparse_categorical_crossentropy"),
         ("categorical_crossentropy", (None, 5), (None, 4), "5 units"),
+        ("categorical_crossentropy", (None, 1), (None, 1), "binary_crossentropy"),
+        ("sparse_categorical_crossentropy", (None,), (None, 1), "binary_crossentropy"),
         ("categorical_hinge", (None,), (None, 4), "one_hot"),
         ("mse", (None, 3), (None, 2), "3 units"),
         ("binary_crossentropy", (None, 2), (None, 1), "2 units"),

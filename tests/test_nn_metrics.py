@@ -376,6 +376,7 @@ def test_wrong_arguments_are_refused(make, slug, hint):
         (metrics.SparseCategoricalAccuracy(), (None, 4), (None, 4), "categorical_accuracy"),
         (metrics.CategoricalAccuracy(), (None,), (None, 4), "sparse_categorical_accuracy"),
         (metrics.SparseCategoricalCrossentropy(), (None, 4), (None, 4), "categorical_crossentropy"),
+        (metrics.SparseCategoricalAccuracy(), (None,), (None, 1), "binary_accuracy"),
         (metrics.TopKCategoricalAccuracy(), (None,), (None, 4), "sparse_categorical"),
         (metrics.BinaryAccuracy(), (None, 2), (None, 1), "2 units"),
         (metrics.MeanSquaredError(), (None, 3), (None, 2), "3 units"),

@@ -39,6 +39,7 @@ def check_equal(owner: str, target: Shape, output: Shape) -> None:
 
 def check_labels(owner: str, target: Shape, output: Shape) -> None:
     """Raise `ShapeError` unless there is one class number for each row of scores in the output."""
+    _check_classes(owner, target, output)
     if len(output) > 1 and (target == output[:-1] or target == (*output[:-1], 1)):
         return
     if len(output) < 2:
@@ -54,11 +55,20 @@ def check_labels(owner: str, target: Shape, output: Shape) -> None:
 
 def check_rows(owner: str, target: Shape, output: Shape) -> None:
     """Raise `ShapeError` unless there is one row of probabilities for each row of the output."""
+    _check_classes(owner, target, output)
     if target == output and len(output) > 1:
         return
     numbers = target == output[:-1] or target == (*output[:-1], 1)
     fix = f"these look like class numbers: use {_other(owner, 'sparse_categorical')}" if numbers else equal_fix(target, output)
     raise shapes_differ(owner, target, output, f"{output}, one row of probabilities per example", fix)
+
+
+def _check_classes(owner: str, target: Shape, output: Shape) -> None:
+    """One class alone always has probability 1: nothing could be learned, or be wrong."""
+    if len(output) > 1 and output[-1] == 1:
+        kind = "accuracy" if "accuracy" in owner else "crossentropy"
+        fix = f'use "binary_{kind}" and a sigmoid for one output, or give the last layer one unit for each class'
+        raise shapes_differ(owner, target, output, "(None,), and an output with a score for each of at least 2 classes", fix)
 
 
 def _other(owner: str, kind: str) -> str:

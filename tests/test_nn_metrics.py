@@ -190,6 +190,17 @@ def test_a_batch_counts_with_its_weights_where_a_function_gives_one_number():
     assert float(metric.result()) == 2
 
 
+def test_functions_of_whole_batches_count_every_example_once_in_evaluate():
+    x = rng.standard_normal((50, 3)).astype(np.float32)
+    model = si.nn.Sequential([si.nn.Dense(1)])
+    model.build((None, 3))
+    results = []
+    for loss in ("mse", lambda y, p: si.mean((y - p) ** 2)):
+        model.compile("sgd", loss, metrics=[lambda y, p: si.mean((y - p) ** 2)])
+        results += model.evaluate(x, x[:, :1], batch_size=32, verbose=0)
+    np.testing.assert_allclose(results, results[0], rtol=1e-6)
+
+
 def test_single_numbers_per_example_are_weighed_one_by_one():
     metric = metrics.MeanSquaredError()
     metric.update_state([0.0, 0.0], [1.0, 3.0], sample_weight=[1.0, 0.0])

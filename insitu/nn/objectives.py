@@ -90,7 +90,7 @@ class Objectives:
     @property
     def sums_over_batch(self) -> bool:
         """Whether the examples of a batch add up, so that those of weight 0 can be left out."""
-        return all(loss is None or loss.adds_examples for loss in self.losses)
+        return all(loss is None or loss.adds_examples for loss in self.losses) and all(m.adds_examples for m in self.all_metrics)
 
 
 class Settings:

@@ -62,7 +62,8 @@ class Steps:
             values = objectives.values(targets, outputs, weights)
             objectives.update_metrics(targets, outputs, masks, weights)
             extra = [v.regularizer(v.value) for v in self.model.trainable_weights if v.regularizer is not None] + added
-            self.may_overlap = self.may_overlap and not added
+            # functions of the user show only now whether they give one number for a whole batch
+            self.may_overlap = self.may_overlap and not added and objectives.sums_over_batch
         counted: Any = n if mask is None else si.sum(mask).astype(si.float64)
         for k, (total, value) in enumerate(zip(self.sums, values, strict=True)):
             batch_sum = value.astype(si.float64) * n

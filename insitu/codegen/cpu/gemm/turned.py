@@ -57,7 +57,7 @@ class Turned(Driver):
 
     @property
     def _piece(self) -> int:
-        """Elements of a row that are loaded at once: what fills a vector, or half of it where it has more than two parts of 128 bits."""
+        """Elements of a row that are taken at once: what fills a vector, or half of it where it has more than two parts of 128 bits."""
         return min(self.v.lanes, 2 * pack.group(self.dtype, self.v.lanes))
 
     def _turns(self, rows: micro.Rows, values: list[Value], turns: int) -> list[Value]:
@@ -90,14 +90,15 @@ class Turned(Driver):
             for r, line in enumerate(lines):
                 vector = b.insert(vector, b.load(line, d), r) if lanes > 1 else b.load(line, d)
             return [vector]
-        if turns < piece:
-            return pack.transpose(b, lambda r: b.load(lines[r], d, width), d, lanes)
-        if lanes == piece:
-            loaded = [[b.load(b.offset(line, at, d), d, piece) for at in range(0, turns, piece)] for line in lines]
-        else:
-            pairs = [(first + r, first + width + r) for first in range(0, lanes, 2 * width) for r in range(width)]
-            loaded = [[self._pair(b.offset(lines[x], at, d), b.offset(lines[y], at, d)) for at in range(0, turns, piece)] for x, y in pairs]
+        if turns < piece or lanes == piece:  # small pieces are joined while they are loaded: fewer shuffles
+            return [vector for at in range(0, turns, width) for vector in self._square([b.offset(line, at, d) for line in lines], width)]
+        pairs = [(first + r, first + width + r) for first in range(0, lanes, 2 * width) for r in range(width)]
+        loaded = [[self._pair(b.offset(lines[x], at, d), b.offset(lines[y], at, d)) for at in range(0, turns, piece)] for x, y in pairs]
         return [vector for square in zip(*loaded, strict=True) for vector in self._turned(square, width)]
+
+    def _square(self, lines: Sequence[Value], width: int) -> list[Value]:
+        """``width`` elements of each row, as vectors over the rows."""
+        return pack.transpose(self.b, lambda r: self.b.load(lines[r], self.dtype, width), self.dtype, self.v.lanes)
 
     def _pair(self, low: Value, high: Value) -> Value:
         """Pieces of two rows as one vector."""
@@ -105,10 +106,8 @@ class Turned(Driver):
         return b.shuffle(b.load(low, self.dtype, piece), b.load(high, self.dtype, piece), range(2 * piece))
 
     def _turned(self, loaded: Sequence[Value], width: int) -> list[Value]:
-        """Transpose: inside each 128 bits first, then (with more than 128) every second part of two vectors makes one."""
+        """Transpose: inside each 128 bits first, then every second part of two vectors makes one."""
         b, lanes = self.b, self.v.lanes
-        if lanes == width:
-            return pack.turned(b, loaded, lanes, width)
         first, second = (pack.turned(b, some, lanes, width) for some in (loaded[:width], loaded[width:]))
         parts = [at + k for at in range(0, 2 * lanes, 2 * width) for k in range(width)]
         return [b.shuffle(x, y, [k + odd for k in parts]) for odd in (0, width) for x, y in zip(first, second, strict=True)]

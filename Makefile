@@ -18,7 +18,7 @@ help:
 	@echo "make test    the tests"
 	@echo "make bench   the benchmarks, beside other frameworks where they are installed"
 	@echo "make lint    ruff: rules and format       make types   mypy --strict"
-	@echo "make docs    renew the listings in docs/  make wheel   build dist/insitu-*.whl"
+	@echo "make docs    renew the listings, write docs/api   make wheel   build dist/insitu-*.whl"
 	@echo "make clean   remove .venv and what was built"
 
 $(RUN):
@@ -53,6 +53,7 @@ types: $(VENV)/installed-dev
 
 docs: $(VENV)/installed
 	@$(RUN) docs/make_how_it_works.py
+	@$(RUN) docs/make_api.py
 
 wheel: $(VENV)/installed-dev
 	@$(RUN) -m hatchling build -t wheel

@@ -1,28 +1,17 @@
 """Softmax regression on MNIST: about 92 % of the test digits are read right.
 
-The four original files are read from $INSITU_DATA_DIR/mnist:
-
-    INSITU_DATA_DIR=path/to/data python examples/mnist_softmax.py
+The data come from $INSITU_DATA_DIR/mnist, or are downloaded once.
 """
-
-import os
-import pathlib
-
-import numpy as np
 
 import insitu as si
 
-folder = pathlib.Path(os.environ.get("INSITU_DATA_DIR", ".")) / "mnist"
-x_train, y_train, x_test, y_test = (
-    si.data.read_idx(folder / name)
-    for name in ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
-)
-x_train = np.divide(x_train, 255, dtype="float32")  # from bytes to 0 ... 1
-x_test = np.divide(x_test, 255, dtype="float32")
+(x_train, y_train), (x_test, y_test) = si.data.mnist()
 
 si.random.seed(0)
 model = si.nn.Sequential(
     [
+        si.nn.Input((28, 28), dtype="uint8"),
+        si.nn.Rescaling(1 / 255),  # bytes -> 0 ... 1
         si.nn.Flatten(),  # 28 x 28 pixels -> 784 numbers
         si.nn.Dense(10, activation="softmax"),  # one probability per digit
     ]

@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import doctest
 import importlib
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import insitu as si
+
+PACKAGE = Path(si.__file__).parent
 
 MODULES = [
     "array", "checks", "contraction", "convert", "creation", "distributions", "einsum", "elementwise", "indexing", "info", "joining", "methods",
     "random", "reductions", "scalars", "shaping", "sorting", "taking", "transforms", "tree", "update", "values",
 ]  # fmt: skip
+
+
+ROOMS = sorted(
+    path.relative_to(PACKAGE.parent).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
+    for room in ("nn", "optim", "data", "io")
+    for path in (PACKAGE / room).rglob("*.py")
+)
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_examples_of_the_rooms_for_people(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    module = importlib.import_module(name)
+    assert doctest.testmod(module, extraglobs={"si": si, "np": np}).failed == 0
 
 
 @pytest.mark.parametrize("name", MODULES)

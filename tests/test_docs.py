@@ -61,6 +61,30 @@ def test_plain_loop_learns(tmp_path):
     assert float(re.search(r"accuracy ([\d.]+)", done.stdout)[1]) > 0.93
 
 
+def test_first_steps_run_one_after_the_other(tmp_path):
+    programs = _PROGRAM.findall((ROOT / "docs" / "first-steps.md").read_text(encoding="utf-8"))
+    whole = tmp_path / "first_steps.py"
+    whole.write_text("\n".join(programs), encoding="utf-8")
+    environment = dict(os.environ, PYTHONPATH=str(ROOT), INSITU_VERIFY="0")
+    done = subprocess.run([sys.executable, str(whole)], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    accuracy = next(float(line) for line in lines if re.fullmatch(r"0\.\d+", line))
+    assert accuracy > 0.93 and {"digits.insitu", "weights.safetensors", "best.insitu", "log.csv"} <= {p.name for p in tmp_path.iterdir()}
+
+
+def test_reference_has_every_public_name(tmp_path):
+    maker = load(ROOT / "docs" / "make_api.py")
+    maker.write(tmp_path)
+    for name, (_, module) in maker.ROOMS.items():
+        text = (tmp_path / f"{name}.md").read_text(encoding="utf-8")
+        for public in maker.public(module):
+            assert f"## {public}\n" in text
+            assert (getattr(module, public).__doc__ or "").strip(), f"{name}: {public} has no docstring"
+    for target in re.findall(r"\]\(([^)]+)\)", (tmp_path / "index.md").read_text(encoding="utf-8")):
+        assert (tmp_path / target).exists()
+
+
 def test_readme_gives_its_two_commands_on_the_first_screen():
     first = "\n".join((ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:24])
     assert "make demo" in first and "make test" in first

@@ -42,7 +42,7 @@ COMPUTED = {
         "optimizer-unknown",
         "regularizer-unknown",
         "schedule-unknown",
-    ],  # fmt: skip
+    ],
     "f'{what}-{kind}'": ["vjp-cotangent", "jvp-tangent"],
     "argument.replace('_', '-')": ["batch-size", "epochs"],
 }

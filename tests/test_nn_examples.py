@@ -16,11 +16,28 @@ DATA = Path(os.environ.get("INSITU_DATA_DIR", ROOT.parent / "shared" / "data"))
 
 @pytest.mark.data
 @pytest.mark.skipif(not (DATA / "mnist").is_dir(), reason="needs the MNIST files in $INSITU_DATA_DIR/mnist")
-@pytest.mark.parametrize(("name", "least"), [("mnist_softmax", 91.5), ("mnist_hidden", 95.0)])
+@pytest.mark.parametrize(("name", "least"), [("mnist_softmax", 91.5), ("mnist_hidden", 95.0), ("mnist_dropout", 98.2)])
 def test_example_reaches_its_accuracy(tmp_path, name, least):
     environment = {**os.environ, "INSITU_DATA_DIR": str(DATA), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(ROOT / "examples" / f"{name}.py")]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stderr
     found = re.search(r"([\d.]+)% of the test digits are read right", done.stdout)
     assert found and float(found[1]) >= least, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "low", "high"),
+    [
+        ("custom_step", r"([\d.]+)% of the held-out digits", 95, 100),
+        ("gan", r"is (\d+)% sure of the drawn ones", 50, 100),
+        ("meta_learner", r"to ([\d.]+) after five steps", 0, 1.0),
+    ],
+)
+def test_example_shows_that_it_works(tmp_path, name, pattern, low, high):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "INSITU_VERIFY": "0"}
+    command = [sys.executable, str(ROOT / "examples" / f"{name}.py")]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    found = re.search(pattern, done.stdout)
+    assert found and low <= float(found[1]) <= high, done.stdout

@@ -245,14 +245,15 @@ def _machine(target: Target) -> _Machine:
 
 def _candidates(c: Contract, target: Target) -> Iterator[Variant]:
     lanes, machine = target.lanes(max(32, c.dtype.bits)), _machine(target)
-    for swap in (False, True):
-        m, n = (c.n, c.m) if swap else (c.m, c.n)
+    both = [(swap, *((c.n, c.m) if swap else (c.m, c.n))) for swap in (False, True)]
+    streams = [side for side in both if _streams(c, side[0], max(1, side[1]), side[2], lanes)]
+    for swap, m, n in streams or both:  # nothing else reads a large operand of few rows once, in order
         available = max(1, -(-n // lanes))
         few = max(1, m)
         tiles = {(rows, min(vectors, available)) for rows, vectors in machine.tiles if rows <= few}
         if few <= 12:
             tiles |= {(few, min(vectors, available)) for vectors in (1, 2, 3, 4, 6, 8, 12, 16) if few * vectors <= machine.few}
-        if _streams(c, swap, few, n, lanes):
+        if streams:
             yield Variant(swap, few, 1, lanes, False, False, False, _stream_rows(few, n * c.k * c.dtype.itemsize, target))
             continue
         turned = _turned_vectors(c, swap, few, n, lanes, target)

@@ -14,9 +14,9 @@ import pytest
 from rich.console import Console
 
 from insitu.cli import commands
-from insitu.nn import pictures
 from insitu.config import config
 from insitu.errors import ArgumentError, InternalError
+from insitu.nn import pictures
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from insitu.data.feed import no_targets
 from insitu.errors import ArgumentError, DTypeError, ShapeError
 from insitu.nn import losses
 from insitu.nn.functional import Symbol

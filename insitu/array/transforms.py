@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from insitu.array.checks import function_argument, whole
 from insitu.array.convert import asarray
 from insitu.array.evaluate import keep_history
 from insitu.array.tree import Structure, describe, flatten, unflatten
+from insitu.array.variable import Variable, traces
 from insitu.errors import ArgumentError, DTypeError, ShapeError, UserError
 from insitu.graph.node import Node, placeholder, topological
 from insitu.transform.autodiff import backward, jvp_nodes
@@ -29,7 +32,8 @@ def grad(function: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = Fal
     Parameters
     ----------
     function : callable
-        Takes arrays and trees of arrays (dict, list, tuple, dataclass); returns an array of shape ().
+        Takes arrays and trees of arrays (dict, list, tuple, dataclass); returns an array of shape (). In the place of a
+        `Variable` it gets the array in it; reading the variable itself, as a layer does with its weights, gives the same array.
     argnums : int or sequence of int
         Positional arguments to differentiate with respect to; their leaves are floating.
     has_aux : bool
@@ -55,6 +59,9 @@ def grad(function: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = Fal
     Array([2., 4.], dtype=float32)
     >>> si.grad(si.grad(lambda x: x ** 3))(2.0)
     Array(12., dtype=float32)
+    >>> w = si.Variable([1.0, 2.0])
+    >>> si.grad(lambda params: si.sum(w.value * params["w"]))({"w": w})
+    {'w': Array([2., 4.], dtype=float32)}
     """
     function_argument("grad", function)
     both = value_and_grad(function, argnums, has_aux)
@@ -88,8 +95,8 @@ def value_and_grad(function: Callable[..., Any], argnums: ArgNums = 0, has_aux: 
     @functools.wraps(function)
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
         chosen = _arguments(name, argnums, len(args))
-        wrapped, inputs, structures = _wrapped("grad", name, args, chosen)
-        with keep_history():
+        wrapped, inputs, structures, held = _wrapped("grad", name, args, chosen)
+        with keep_history(), _standing_in(held):
             result = function(*wrapped, **kwargs)
             if has_aux and (not isinstance(result, tuple) or len(result) != 2):
                 raise _no_aux(name, result)
@@ -118,18 +125,51 @@ def _arguments(name: str, argnums: ArgNums, count: int) -> list[int]:
     return out
 
 
-def _wrapped(what: str, name: str, args: Sequence[Any], chosen: Sequence[int]) -> tuple[list[Any], list[Node], list[Structure]]:
-    """The arguments with a new node for each chosen leaf; these nodes; the forms of the chosen arguments."""
+#: A variable, and the node that its readers get while a function of it is differentiated.
+Held = tuple[Variable, Node]
+
+
+def _wrapped(what: str, name: str, args: Sequence[Any], chosen: Sequence[int]) -> tuple[list[Any], list[Node], list[Structure], list[Held]]:
+    """The arguments with a new node for each chosen leaf; these nodes; the forms of the chosen arguments; the variables among the leaves."""
     full = list(args)
     inputs: list[Node] = []
     structures = []
+    held: list[Held] = []
     for n in chosen:
         leaves, structure = flatten(args[n])
         nodes = [ops.identity(_floating_leaf(what, name, n, leaf)) for leaf in leaves]
         full[n] = unflatten(structure, [Array(x) for x in nodes])
         inputs += nodes
         structures.append(structure)
-    return full, inputs, structures
+        held += [(leaf, node) for leaf, node in zip(leaves, nodes, strict=True) if isinstance(leaf, Variable)]
+    return full, inputs, structures, held
+
+
+#: Outside of traces the variables themselves change for a while, which no second thread may do at the same time.
+_turns = threading.RLock()
+
+
+@contextlib.contextmanager
+def _standing_in(held: Sequence[Held]) -> Iterator[None]:
+    """While inside, who reads one of these variables gets its node, so that the result depends on it."""
+    with _turns if held and not traces.open else contextlib.nullcontext():
+        before = [_exchange(v, node) for v, node in held]
+        try:
+            yield
+        finally:
+            for (v, node), old in reversed(list(zip(held, before, strict=True))):
+                if v.value._node is node:  # else the function has assigned another value
+                    _exchange(v, old)
+
+
+def _exchange(variable: Variable, node: Node) -> Node:
+    """Put a node into a variable without more ado; gives the one that was there."""
+    old = variable.value._node
+    if traces.open:
+        traces.open[-1].now[variable] = node
+    else:
+        variable.node = node
+    return old
 
 
 def _floating_leaf(what: str, name: str, n: int, leaf: Any) -> Node:
@@ -222,8 +262,8 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
     (Array([2.], dtype=float32),)
     """
     name = getattr(function, "__name__", "function")
-    wrapped, inputs, structures = _wrapped("vjp", name, primals, range(len(primals)))
-    with keep_history():
+    wrapped, inputs, structures, held = _wrapped("vjp", name, primals, range(len(primals)))
+    with keep_history(), _standing_in(held):
         result = function(*wrapped)
         if has_aux and (not isinstance(result, tuple) or len(result) != 2):
             raise _no_aux(name, result)
@@ -270,13 +310,13 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
     (Array([0.], dtype=float32), Array([2.], dtype=float32))
     """
     name = getattr(function, "__name__", "function")
-    wrapped, inputs, structures = _wrapped("jvp", name, primals, range(len(primals)))
+    wrapped, inputs, structures, held = _wrapped("jvp", name, primals, range(len(primals)))
     directions = []
     at = 0
     for primal, tangent in zip(structures, _as_many(tangents, len(primals)), strict=True):
         directions += _matching("jvp", "tangent", tangent, primal, inputs[at : at + primal.count])
         at += primal.count
-    with keep_history():
+    with keep_history(), _standing_in(held):
         result = function(*wrapped)
         if has_aux and (not isinstance(result, tuple) or len(result) != 2):
             raise _no_aux(name, result)

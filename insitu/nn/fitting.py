@@ -69,6 +69,8 @@ class Fit:
                     if model.stop_training:  # also one that was restored
                         break
                     self._epoch(epoch, first if epoch == begin else 0, keys)
+                if model.optimizer is not None:
+                    model.optimizer.finalize_variable_values(model.trainable_weights)
                 self.callbacks.on_train_end()
             finally:
                 model.now_fitting = None

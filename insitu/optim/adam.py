@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import insitu as si
-from insitu.optim.arguments import DECAY, POSITIVE
+from insitu.optim.arguments import DECAY, FLAG, POSITIVE
 from insitu.optim.base import Optimizer
 
 Arrays = Mapping[str, si.Array]
@@ -28,7 +28,7 @@ class _TwoMoments(Optimizer):
 
     def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7, **options: Any) -> None:
         super().__init__(learning_rate, **options)
-        self.set_numbers(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+        self.set_arguments(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
 
 
 class Adam(_TwoMoments):
@@ -65,18 +65,20 @@ class Adam(_TwoMoments):
     Kingma and Ba (2014), Adam: A method for stochastic optimization, section 2 (the efficient form).
     """
 
+    ranges = {**_TwoMoments.ranges, "amsgrad": FLAG}
+    amsgrad: bool
+
     def __init__(
         self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7, amsgrad: bool = False, **options: Any
     ) -> None:
         super().__init__(learning_rate, beta_1, beta_2, epsilon, **options)
-        self.amsgrad = bool(amsgrad)
+        self.set_arguments(amsgrad=amsgrad)
         if self.amsgrad:
             self.slots = ("momentum", "velocity", "velocity_max")
 
-    def scalars(self, iterations: si.Array, shared: Arrays) -> dict[str, si.Array]:
-        found = super().scalars(iterations, shared)
+    def scalars(self, iterations: si.Array, rate: si.Array, shared: Arrays) -> dict[str, si.Array]:
         t = (iterations + 1).astype(si.float32)
-        return {**found, "rate": found["learning_rate"] * si.sqrt(1 - power(self.beta_2, t)) / (1 - power(self.beta_1, t))}
+        return {"rate": rate * si.sqrt(1 - power(self.beta_2, t)) / (1 - power(self.beta_1, t))}
 
     def step(self, grad: si.Array, param: si.Array, slots: Arrays, scalars: Arrays) -> tuple[si.Array, dict[str, si.Array]]:
         m, v = slots["momentum"], slots["velocity"]
@@ -86,11 +88,6 @@ class Adam(_TwoMoments):
         if self.amsgrad:
             kept["velocity_max"] = v = si.maximum(slots["velocity_max"], v)
         return param - m * scalars["rate"] / (si.sqrt(v) + self.epsilon), kept
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        first = {name: config.pop(name) for name in ("learning_rate", *self.ranges)}
-        return {**first, "amsgrad": self.amsgrad, **config}
 
 
 class AdamW(Adam):
@@ -114,14 +111,28 @@ class Adamax(_TwoMoments):
     """Adam with the largest gradient in place of the second moment (Kingma and Ba 2014, section 7.1).
 
     ``m += (g - m) * (1 - beta_1)``, ``u = max(beta_2 * u, |g|)``, ``w -= rate * m / ((1 - beta_1**t) * (u + epsilon))``.
-    Arguments as for `Adam`.
+
+    Parameters
+    ----------
+    learning_rate, beta_1, beta_2, epsilon, **options
+        As for `Adam`.
+
+    Raises
+    ------
+    ArgumentError
+        For values out of their ranges.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> si.optim.Adamax(0.5)
+    Adamax(learning_rate=0.5, beta_1=0.9, beta_2=0.999, epsilon=1e-07)
     """
 
     slots = ("momentum", "norm")
 
-    def scalars(self, iterations: si.Array, shared: Arrays) -> dict[str, si.Array]:
-        found = super().scalars(iterations, shared)
-        return {**found, "left": 1 - power(self.beta_1, (iterations + 1).astype(si.float32))}
+    def scalars(self, iterations: si.Array, rate: si.Array, shared: Arrays) -> dict[str, si.Array]:
+        return {"left": 1 - power(self.beta_1, (iterations + 1).astype(si.float32))}
 
     def step(self, grad: si.Array, param: si.Array, slots: Arrays, scalars: Arrays) -> tuple[si.Array, dict[str, si.Array]]:
         m, u = slots["momentum"], slots["norm"]
@@ -133,22 +144,35 @@ class Adamax(_TwoMoments):
 class Nadam(_TwoMoments):
     """Adam with Nesterov's momentum (Dozat 2016), with the momentum schedule ``beta_1 * (1 - 0.96**t / 2)``.
 
-    Arguments as for `Adam`.
+    Parameters
+    ----------
+    learning_rate, beta_1, beta_2, epsilon, **options
+        As for `Adam`.
+
+    Raises
+    ------
+    ArgumentError
+        For values out of their ranges.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> si.optim.Nadam(beta_1=0.8)
+    Nadam(learning_rate=0.001, beta_1=0.8, beta_2=0.999, epsilon=1e-07)
     """
 
     shared = {"momentum_product": 1.0}
 
-    def scalars(self, iterations: si.Array, shared: Arrays) -> dict[str, si.Array]:
+    def scalars(self, iterations: si.Array, rate: si.Array, shared: Arrays) -> dict[str, si.Array]:
         t = (iterations + 1).astype(si.float32)
         now, following = (self.beta_1 * (1 - 0.5 * power(0.96, at)) for at in (t, t + 1))
         product = shared["momentum_product"] * now
-        found = {
+        return {
             "momentum_product": product,
             "of_momentum": following / (1 - product * following),
             "of_gradient": (1 - now) / (1 - product),
             "left": 1 - power(self.beta_2, t),
         }
-        return {**super().scalars(iterations, shared), **found}
 
     def step(self, grad: si.Array, param: si.Array, slots: Arrays, scalars: Arrays) -> tuple[si.Array, dict[str, si.Array]]:
         m, v = slots["momentum"], slots["velocity"]

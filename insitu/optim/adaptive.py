@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import insitu as si
-from insitu.optim.arguments import DECAY, NOT_NEGATIVE, POSITIVE, SHARE, Range
+from insitu.optim.arguments import DECAY, FLAG, NOT_NEGATIVE, POSITIVE, SHARE, Range
 from insitu.optim.base import Optimizer
 
 Arrays = Mapping[str, si.Array]
@@ -34,20 +34,26 @@ class RMSprop(Optimizer):
     References
     ----------
     Tieleman and Hinton (2012), Neural networks for machine learning, lecture 6.5; Graves (2013) for the centred form.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> si.optim.RMSprop(0.01, centered=True)
+    RMSprop(learning_rate=0.01, rho=0.9, momentum=0.0, epsilon=1e-07, centered=True)
     """
 
-    ranges = {"rho": DECAY, "momentum": SHARE, "epsilon": POSITIVE}
+    ranges = {"rho": DECAY, "momentum": SHARE, "epsilon": POSITIVE, "centered": FLAG}
     rho: float
     momentum: float
     epsilon: float
+    centered: bool
 
     def __init__(
         self, learning_rate: Any = 0.001, rho: float = 0.9, momentum: float = 0.0, epsilon: float = 1e-7, centered: bool = False, **options: Any
     ) -> None:
         super().__init__(learning_rate, **options)
-        self.set_numbers(rho=rho, momentum=momentum, epsilon=epsilon)
-        self.centered = bool(centered)
-        self.slots = ("velocity", *(("momentum",) if self.momentum else ()), *(("average_gradient",) if centered else ()))
+        self.set_arguments(rho=rho, momentum=momentum, epsilon=epsilon, centered=centered)
+        self.slots = ("velocity", *(("momentum",) if self.momentum else ()), *(("average_gradient",) if self.centered else ()))
 
     def step(self, grad: si.Array, param: si.Array, slots: Arrays, scalars: Arrays) -> tuple[si.Array, dict[str, si.Array]]:
         v = slots["velocity"] * self.rho + grad * grad * (1 - self.rho)
@@ -60,9 +66,6 @@ class RMSprop(Optimizer):
         if self.momentum:
             kept["momentum"] = change = slots["momentum"] * self.momentum + change
         return param - change, kept
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "centered": self.centered}
 
 
 class Adagrad(Optimizer):
@@ -79,6 +82,17 @@ class Adagrad(Optimizer):
         Positive.
     **options
         As for `Optimizer`.
+
+    Raises
+    ------
+    ArgumentError
+        For values out of their ranges.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> si.optim.Adagrad(0.1)
+    Adagrad(learning_rate=0.1, initial_accumulator_value=0.1, epsilon=1e-07)
     """
 
     slots = ("accumulator",)
@@ -89,7 +103,7 @@ class Adagrad(Optimizer):
 
     def __init__(self, learning_rate: Any = 0.001, initial_accumulator_value: float = 0.1, epsilon: float = 1e-7, **options: Any) -> None:
         super().__init__(learning_rate, **options)
-        self.set_numbers(initial_accumulator_value=initial_accumulator_value, epsilon=epsilon)
+        self.set_arguments(initial_accumulator_value=initial_accumulator_value, epsilon=epsilon)
 
     def step(self, grad: si.Array, param: si.Array, slots: Arrays, scalars: Arrays) -> tuple[si.Array, dict[str, si.Array]]:
         a = slots["accumulator"] + grad * grad
@@ -111,6 +125,17 @@ class Adadelta(Optimizer):
         Positive.
     **options
         As for `Optimizer`.
+
+    Raises
+    ------
+    ArgumentError
+        For values out of their ranges.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> si.optim.Adadelta(1.0)
+    Adadelta(learning_rate=1.0, rho=0.95, epsilon=1e-07)
     """
 
     slots = ("accumulated_gradient", "accumulated_change")
@@ -120,7 +145,7 @@ class Adadelta(Optimizer):
 
     def __init__(self, learning_rate: Any = 0.001, rho: float = 0.95, epsilon: float = 1e-7, **options: Any) -> None:
         super().__init__(learning_rate, **options)
-        self.set_numbers(rho=rho, epsilon=epsilon)
+        self.set_arguments(rho=rho, epsilon=epsilon)
 
     def step(self, grad: si.Array, param: si.Array, slots: Arrays, scalars: Arrays) -> tuple[si.Array, dict[str, si.Array]]:
         a = slots["accumulated_gradient"] * self.rho + grad * grad * (1 - self.rho)
@@ -151,6 +176,14 @@ class Ftrl(Optimizer):
     References
     ----------
     McMahan et al. (2013), Ad click prediction: a view from the trenches, algorithm 1.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> w = si.Variable([0.0, 0.0])
+    >>> si.optim.Ftrl(1.0, l1_regularization_strength=0.5).apply([si.asarray([0.4, 2.0])], [w])
+    >>> w.value[0]
+    Array(0., dtype=float32)
     """
 
     slots = ("accumulator", "linear")
@@ -175,7 +208,7 @@ class Ftrl(Optimizer):
         beta: float = 0.0, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__(learning_rate, **options)
-        self.set_numbers(
+        self.set_arguments(
             learning_rate_power=learning_rate_power,
             initial_accumulator_value=initial_accumulator_value,
             l1_regularization_strength=l1_regularization_strength,

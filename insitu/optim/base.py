@@ -2,37 +2,47 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
 import insitu as si
-from insitu.array.tree import flatten, unflatten
+from insitu.array.array import Array
+from insitu.array.tree import flatten
 from insitu.array.variable import traces
-from insitu.errors import ArgumentError, ShapeError
-from insitu.optim import clipping, schedules
-from insitu.optim.arguments import NOT_NEGATIVE, POSITIVE, SHARE, Range, count, number
+from insitu.errors import ArgumentError
+from insitu.optim import pairing, schedules
+from insitu.optim.arguments import FLAG, NOT_NEGATIVE, POSITIVE, SHARE, Range, arguments_of
+from insitu.optim.core import AVERAGE, Rule, State
 from insitu.optim.schedules import LearningRateSchedule
-
-State = dict[str, Any]
 
 #: Every optimizer class by its name in lower case.
 REGISTRY: dict[str, type[Optimizer]] = {}
 
-#: Slots that options add to those of the class.
-_AVERAGE, _SUM = "average", "gradient_sum"
+#: The options of all optimizers, and what they may be.
+OPTIONS = {
+    "weight_decay": NOT_NEGATIVE._replace(optional=True),
+    "clipnorm": POSITIVE._replace(optional=True),
+    "clipvalue": POSITIVE._replace(optional=True),
+    "global_clipnorm": POSITIVE._replace(optional=True),
+    "use_ema": FLAG,
+    "ema_momentum": SHARE,
+    "ema_overwrite_frequency": Range(1, kind="whole", optional=True),
+    "gradient_accumulation_steps": Range(2, kind="whole", optional=True),
+}
 
 
-class Optimizer:
+class Optimizer(Rule):
     """Base class: a rule that turns gradients into new parameters.
 
     There are two ways to use one. The functional core, ``init`` and ``update``, works on trees of arrays
     and changes nothing. ``apply`` works on `Variable`s and keeps the state in variables of its own. Learning
     rate and step count are arrays, so that changing them compiles nothing anew.
 
-    A subclass names its per-parameter arrays in ``slots`` and implements ``step``.
+    A subclass names its per-parameter arrays in ``slots``, implements ``step``, and keeps the arguments of its own as
+    attributes, from which ``get_config`` reads them. What has been built for variables keeps all numbers but the learning
+    rate, since steps that are compiled hold them.
 
     Parameters
     ----------
@@ -51,7 +61,7 @@ class Optimizer:
     ema_overwrite_frequency : int, optional
         Steps after which the parameters become their averages; None: only at the end of `Model.fit`.
     gradient_accumulation_steps : int, optional
-        Calls whose gradients are averaged for one update.
+        Calls whose gradients are averaged for one update. Schedules go on counting calls.
     name : str, optional
         Shown in messages; default: the class name in lower case.
 
@@ -66,71 +76,82 @@ class Optimizer:
     Array([0.5, 2. ], dtype=float32)
     """
 
-    #: Names of the arrays kept for each parameter, and the values they begin with (0 where none is named).
-    slots: tuple[str, ...] = ()
-    slot_values: ClassVar[Mapping[str, str]] = {}
-    #: Names of numbers kept for all parameters together, with the values they begin with.
-    shared: ClassVar[Mapping[str, float]] = {}
-    #: The class's own numbers, in the order of its arguments, and what they may be.
-    ranges: ClassVar[Mapping[str, Range]] = {}
+    #: The arguments of a class's own, beside the learning rate, the options and the name.
+    _own: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        REGISTRY[cls.__name__.lower()] = cls
+        cls._own = tuple([name for name in arguments_of(cls)[0] if name not in ("learning_rate", "name", *OPTIONS)])
+        if not cls.__name__.startswith("_"):
+            REGISTRY[cls.__name__.lower()] = cls
 
     def __init__(
         self, learning_rate: Any, weight_decay: float | None = None, clipnorm: float | None = None, clipvalue: float | None = None,
         global_clipnorm: float | None = None, use_ema: bool = False, ema_momentum: float = 0.99, ema_overwrite_frequency: int | None = None,
         gradient_accumulation_steps: int | None = None, name: str | None = None, **unknown: Any,
     ) -> None:  # fmt: skip
-        owner = type(self).__name__
         if unknown:
-            from insitu.nn import registry  # late: the room of models stands above this one
-
-            own = [*inspect.signature(type(self).__init__).parameters, *inspect.signature(Optimizer.__init__).parameters]
-            raise registry.unknown_argument(owner, next(iter(unknown)), dict.fromkeys(n for n in own if n not in ("self", "options", "unknown")))
-        self.name = name or owner.lower()
-        self.schedule = learning_rate if isinstance(learning_rate, LearningRateSchedule) else None
-        if isinstance(learning_rate, Mapping):
-            self.schedule = schedules.get(learning_rate)
+            raise self._unknown(next(iter(unknown)))
+        self._slots: dict[si.Variable, dict[str, si.Variable]] = {}
+        self._undecayed: list[si.Variable] = []
+        self._undecayed_names: list[str] = []
+        self.name = str(name or type(self).__name__.lower())
+        given = (weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency, gradient_accumulation_steps)
+        for (option, allowed), value in zip(OPTIONS.items(), given, strict=True):
+            setattr(self, option, allowed.taken(type(self).__name__, option, value))
+        self._check_clipping()
+        scheduled = isinstance(learning_rate, LearningRateSchedule | Mapping)
+        self.schedule = schedules.get(learning_rate) if scheduled else None
         if self.schedule is None:
             self._learning_rate = si.Variable(self._checked_rate(learning_rate), name="learning_rate", trainable=False)
         self._iterations = si.Variable(np.zeros((), np.int64), name="iterations", trainable=False)
-        self.weight_decay = None if weight_decay is None else number(owner, "weight_decay", weight_decay, NOT_NEGATIVE)
-        self.clipnorm = None if clipnorm is None else number(owner, "clipnorm", clipnorm, POSITIVE)
-        self.clipvalue = None if clipvalue is None else number(owner, "clipvalue", clipvalue, POSITIVE)
-        self.global_clipnorm = None if global_clipnorm is None else number(owner, "global_clipnorm", global_clipnorm, POSITIVE)
-        if sum(c is not None for c in (self.clipnorm, self.clipvalue, self.global_clipnorm)) > 1:
+        self._shared = {n: si.Variable(np.asarray(v, np.float32), name=n, trainable=False) for n, v in self.shared.items()}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if (name in OPTIONS or name in self._own) and self.__dict__.get("_slots"):
+            raise self._too_late(f"{name} cannot be changed any more", f"{name} = {value!r}", f"{name}={value!r}")
+        super().__setattr__(name, value)
+
+    def _too_late(self, what: str, received: str, argument: str) -> ArgumentError:
+        """The error for changes that steps which are compiled already would not see."""
+        owner = type(self).__name__
+        return ArgumentError(
+            f"{owner}: {what}, as the optimizer has begun its work.",
+            expected="changes of the learning rate only, or of other things before the first step",
+            received=received,
+            fix=f"make a new optimizer: {owner}({argument})",
+            slug="optimizer-built",
+        )
+
+    def _unknown(self, name: str) -> ArgumentError:
+        from insitu.nn import registry  # late: the room of models stands above this one
+
+        return registry.unknown_argument(type(self).__name__, name, dict.fromkeys(["learning_rate", *self._own, *OPTIONS, "name"]))
+
+    def _check_clipping(self) -> None:
+        chosen = {n: getattr(self, n) for n in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(self, n) is not None}
+        if len(chosen) > 1:
             raise ArgumentError(
-                f"{owner}: only one way of clipping gradients can be chosen.",
+                f"{type(self).__name__}: only one way of clipping gradients can be chosen.",
                 expected="one of clipnorm, clipvalue and global_clipnorm",
-                received=f"clipnorm={clipnorm}, clipvalue={clipvalue}, global_clipnorm={global_clipnorm}",
-                fix="leave two of them out",
+                received=", ".join(f"{n}={v}" for n, v in chosen.items()),
+                fix="leave out all but one of them",
                 slug="optimizer-clipping",
             )
-        self.use_ema, self.ema_momentum = bool(use_ema), number(owner, "ema_momentum", ema_momentum, SHARE)
-        self.ema_overwrite_frequency = None if ema_overwrite_frequency is None else count(owner, "ema_overwrite_frequency", ema_overwrite_frequency)
-        accumulated = gradient_accumulation_steps
-        self.gradient_accumulation_steps = None if accumulated is None else count(owner, "gradient_accumulation_steps", accumulated, 2)
-        self._slots: dict[si.Variable, dict[str, si.Variable]] = {}
-        self._order: list[si.Variable] = []
-        self._shared = {n: si.Variable(np.asarray(v, np.float32), name=n, trainable=False) for n, v in self.shared.items()}
-        self._undecayed: list[si.Variable] = []
-        self._undecayed_names: list[str] = []
-
-    def set_numbers(self, **values: Any) -> None:
-        """Check the class's own numbers against ``ranges`` and keep them as attributes."""
-        for argument, value in values.items():
-            setattr(self, argument, number(type(self).__name__, argument, value, self.ranges[argument]))
 
     # -- learning rate ---------------------------------------------------------------------------
     @property
     def learning_rate(self) -> Any:
-        """The learning rate, a float32 variable of shape (); assign a number to change it. With a schedule, its present value."""
-        return self._learning_rate if self.schedule is None else self.schedule(self.iterations)
+        """The learning rate, a float32 variable of shape (); assign a number to change it. With a schedule, its present value, an array."""
+        return self._learning_rate if self.schedule is None else self.rate_at(self._iterations.value)
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
+        if isinstance(value, LearningRateSchedule):
+            if self._slots:
+                raise self._too_late("the learning rate cannot follow another schedule any more", repr(value), f"learning_rate={value!r}")
+            self.schedule = value
+            return
         if self.schedule is not None:
             raise ArgumentError(
                 f"{type(self).__name__}: the learning rate follows {self.schedule!r} and cannot be assigned.",
@@ -139,11 +160,13 @@ class Optimizer:
                 fix=f"make it with a number: {type(self).__name__}(learning_rate=0.001)",
                 slug="optimizer-schedule",
             )
-        self._learning_rate.assign(value if isinstance(value, si.Array) else self._checked_rate(value))
+        # an array may be one that a function under `compile` computes; numbers are looked at
+        self._learning_rate.assign(value.astype(si.float32) if isinstance(value, si.Array) else self._checked_rate(value))
 
     def _checked_rate(self, value: Any) -> np.ndarray[Any, Any]:
-        found = value.value.item() if isinstance(value, si.Variable) else value
-        if isinstance(found, bool) or not isinstance(found, int | float | np.number) or not 0 <= float(found) < float("inf"):
+        scalar = isinstance(value, si.Variable | si.Array | np.ndarray) and value.ndim == 0
+        found = np.asarray(value)[()] if scalar else value
+        if isinstance(found, bool) or not isinstance(found, int | float | np.floating | np.integer) or not 0 <= float(found) < float("inf"):
             raise ArgumentError(
                 f"{type(self).__name__}: learning_rate must be a number that is not negative.",
                 expected="a number such as 0.001, or a schedule of si.optim.schedules",
@@ -160,144 +183,54 @@ class Optimizer:
         n = self.gradient_accumulation_steps
         return self._iterations if n is None else self._iterations.value // n
 
-    # -- the functional core ---------------------------------------------------------------------
-    @property
-    def all_slots(self) -> tuple[str, ...]:
-        """``slots`` and those that options add."""
-        return (*self.slots, *((_AVERAGE,) if self.use_ema else ()), *((_SUM,) if self.gradient_accumulation_steps else ()))
+    def rate_at(self, calls: si.Array) -> si.Array:
+        """The learning rate after this number of calls, float32 of shape ()."""
+        return self._learning_rate.value if self.schedule is None else schedules.rate(self.schedule, calls)
 
-    def _initial(self, slot: str) -> float:
-        named = self.slot_values.get(slot)
-        return 0.0 if named is None else float(getattr(self, named))
-
-    def init(self, params: Any) -> State:
-        """The state before the first step.
+    # -- on variables ----------------------------------------------------------------------------
+    def build(self, variables: Any) -> None:
+        """Make the state of variables that have none yet.
 
         Parameters
         ----------
-        params : tree of arrays
-
-        Returns
-        -------
-        dict
-            ``iterations`` (int64, shape ()), the numbers in ``shared``, and, for each name in ``all_slots``, a list with one
-            array per parameter.
-        """
-        leaves, _ = flatten(params)
-        state: State = {"iterations": si.asarray(np.zeros((), np.int64))}
-        state |= {name: si.asarray(np.asarray(value, np.float32)) for name, value in self.shared.items()}
-        for slot in self.all_slots:
-            state[slot] = [si.full(p.shape, self._initial(slot), dtype=p.dtype) for p in leaves]
-        return state
-
-    def update(self, grads: Any, params: Any, state: State, decayed: Sequence[bool] | None = None) -> tuple[Any, State]:
-        """One step.
-
-        Parameters
-        ----------
-        grads, params : trees of arrays
-            Of one structure; each gradient has its parameter's shape.
-        state : dict
-            From `init` or the step before.
-        decayed : sequence of bool, optional
-            Which parameters weight decay makes smaller; default: all.
-
-        Returns
-        -------
-        params : tree of arrays
-            The new parameters, in the structure of ``params``.
-        state : dict
+        variables : sequence, or tree, of Variable
 
         Raises
         ------
-        ShapeError
-            If gradients and parameters do not match.
+        ArgumentError, DTypeError
+            For what is no variable, or is not floating.
         """
-        old, structure = flatten(params)
-        steps, _ = flatten(grads)
-        self._check(steps, old)
-        steps = [g.astype(p.dtype) for g, p in zip(steps, old, strict=True)]
-        calls, n = state["iterations"], self.gradient_accumulation_steps
-        due = None
-        if n is not None:
-            due = (calls + 1) % n == 0
-            totals = [a + g for a, g in zip(state[_SUM], steps, strict=True)]
-            steps = [total / n for total in totals]
-        new, found = self._update(steps, old, state, calls if n is None else calls // n, decayed)
-        if due is not None:
-            new = [si.where(due, p, q) for p, q in zip(new, old, strict=True)]
-            for name in (*self.slots, *self.shared):
-                found[name] = _where(due, found[name], state[name])
-            found[_SUM] = [si.where(due, 0, total) for total in totals]
-        if self.use_ema:
-            new = self._average(new, state, found)
-        return unflatten(structure, new), {**found, "iterations": calls + 1}
-
-    def _update(
-        self, grads: Sequence[Any], params: Sequence[Any], state: State, iterations: Any, decayed: Sequence[bool] | None
-    ) -> tuple[list[Any], State]:
-        grads = clipping.clip(grads, self.clipnorm, self.clipvalue, self.global_clipnorm)
-        scalars = self.scalars(iterations, {name: state[name] for name in self.shared})
-        found: State = {slot: [] for slot in self.slots} | {name: scalars[name] for name in self.shared}
-        new = []
-        for i, (g, p) in enumerate(zip(grads, params, strict=True)):
-            if self.weight_decay is not None and (decayed is None or decayed[i]):
-                p = p - p * (scalars["learning_rate"] * self.weight_decay).astype(p.dtype)
-            local = {k: v.astype(p.dtype) for k, v in scalars.items()}
-            changed, kept = self.step(g, p, {slot: state[slot][i] for slot in self.slots}, local)
-            new.append(changed)
-            for slot in self.slots:
-                found[slot].append(kept[slot])
-        return new, found
-
-    def _average(self, new: Sequence[Any], state: State, found: State) -> list[Any]:
-        """Move the averages; where it is time, they become the parameters."""
-        first = state["iterations"] == 0
-        averages = []
-        for a, p in zip(state[_AVERAGE], new, strict=True):
-            averages.append(si.where(first, p, a * self.ema_momentum + p * (1 - self.ema_momentum)))
-        found[_AVERAGE] = averages
-        if self.ema_overwrite_frequency is None:
-            return list(new)
-        due = (state["iterations"] + 1) % self.ema_overwrite_frequency == 0
-        return [si.where(due, a, p) for a, p in zip(averages, new, strict=True)]
-
-    def scalars(self, iterations: si.Array, shared: Mapping[str, si.Array]) -> dict[str, si.Array]:
-        """Values that one step has in common for all parameters: ``learning_rate``, the new ``shared``, and what a class adds."""
-        rate = self._learning_rate.value if self.schedule is None else si.asarray(self.schedule(iterations)).astype(si.float32)
-        return {"learning_rate": rate}
-
-    def step(
-        self, grad: si.Array, param: si.Array, slots: Mapping[str, si.Array], scalars: Mapping[str, si.Array]
-    ) -> tuple[si.Array, dict[str, si.Array]]:
-        """The new parameter and its new slots."""
-        raise NotImplementedError(f"{type(self).__name__} has no step")
-
-    # -- on variables ----------------------------------------------------------------------------
-    def build(self, variables: Sequence[si.Variable]) -> None:
-        """Make the state of variables that have none yet."""
-        for v in variables:
+        names = {slot.name for slots in self._slots.values() for slot in slots.values()}
+        for v in _leaves(variables):
+            pairing.check_variable(type(self).__name__, v)
             if v not in self._slots:
-                self._slots[v] = {
-                    slot: si.Variable(np.full(v.shape, self._initial(slot), v.dtype.numpy), name=f"{v.name}/{slot}", trainable=False)
-                    for slot in self.all_slots
-                }
-                self._order.append(v)
+                self._slots[v] = {slot: self._slot(v, slot, names) for slot in self.all_slots}
 
-    def apply(self, grads: Any, variables: Any) -> None:
+    def _slot(self, v: si.Variable, slot: str, names: set[str]) -> si.Variable:
+        """The variable of a slot, under a name that is not taken yet."""
+        name, number = f"{v.name}/{slot}", 2
+        while name in names:
+            name, number = f"{v.name}/{slot}#{number}", number + 1
+        names.add(name)
+        # the value from outside of a trace, which may be open
+        begin = np.array(Array(v.node)) if slot == AVERAGE else np.full(v.shape, self._initial(slot), v.dtype.numpy)
+        return si.Variable(begin, name=name, trainable=False)
+
+    def apply(self, grads: Any, variables: Any = None) -> None:
         """One step on variables: each is assigned its new value, and its constraint is applied.
 
         Parameters
         ----------
         grads : sequence, or tree, of arrays
-            One for each variable; None leaves that variable as it is.
+            One for each variable; None leaves that variable as it is. A variable that comes several times takes their sum.
         variables : sequence, or tree, of Variable
-            Of the structure of ``grads``.
+            Of the form of ``grads``: list and tuple for each other, dict with the same keys, dataclass of the same class.
+            Default: those the optimizer was built for, in that order.
 
         Raises
         ------
-        ShapeError
-            If gradients and variables do not match.
+        ShapeError, DTypeError, ArgumentError
+            If gradients and variables do not match, or there is no gradient at all.
 
         Examples
         --------
@@ -307,14 +240,29 @@ class Optimizer:
         >>> params["w"].value
         Array([0.5, 2. ], dtype=float32)
         """
-        pairs = [(g, v) for g, v in _pairs(grads, variables) if g is not None]
-        chosen = [v for _, v in pairs]
-        self.build(chosen)
+        owner = type(self).__name__
+        given, found, _ = pairing.aligned(owner, _listed(grads), list(self._slots) if variables is None else _listed(variables))
+        if not found:
+            return
+        self.build(found)
+        total: dict[si.Variable, si.Array] = {}
+        for g, v in zip(given, found, strict=True):
+            if g is not None:
+                total[v] = si.asarray(g) if v not in total else total[v] + g
+        if not total:
+            raise pairing.no_gradients(owner, [v.name for v in found])
+        pairing.check_shapes(owner, list(total.values()), list(total), [v.name for v in total])
+        self._apply({v: g.astype(v.dtype) for v, g in total.items()})
+        if not traces.open:
+            si.evaluate(*[v.value for v in (*total, *self.variables)])
+
+    def _apply(self, grads: Mapping[si.Variable, si.Array]) -> None:
+        chosen = list(grads)
         state: State = {"iterations": self._iterations.value} | {name: v.value for name, v in self._shared.items()}
         for slot in self.all_slots:
             state[slot] = [self._slots[v][slot].value for v in chosen]
         decayed = [self._is_decayed(v) for v in chosen]
-        new, state = self.update([g for g, _ in pairs], [v.value for v in chosen], state, decayed)
+        new, state = self._advance(list(grads.values()), [v.value for v in chosen], state, decayed)
         self._iterations.assign(state["iterations"])
         for name, variable in self._shared.items():
             variable.assign(state[name])
@@ -322,26 +270,45 @@ class Optimizer:
             v.assign(new[i] if v.constraint is None else v.constraint(new[i]))
             for slot in self.all_slots:
                 self._slots[v][slot].assign(state[slot][i])
-        if not traces.open:
-            si.evaluate(*[v.value for v in (*chosen, *self.variables)])
 
-    def finalize_variable_values(self, variables: Iterable[si.Variable]) -> None:
+    def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, si.Variable]]) -> None:
+        """`apply` for pairs of a gradient and its variable, as from ``zip(grads, variables)``."""
+        pairs = list(grads_and_vars)
+        self.apply([g for g, _ in pairs], [v for _, v in pairs])
+
+    def finalize_variable_values(self, variables: Any) -> None:
         """With ``use_ema``, give variables their averages; `Model.fit` does it at its end."""
-        for v in variables:
+        for v in _leaves(variables):
             if self.use_ema and v in self._slots:
-                v.assign(self._slots[v][_AVERAGE].value)
+                v.assign(self._slots[v][AVERAGE].value)
 
-    def exclude_from_weight_decay(self, var_list: Iterable[si.Variable] = (), var_names: Iterable[str] = ()) -> None:
+    def exclude_from_weight_decay(self, var_list: Iterable[si.Variable] | None = None, var_names: Iterable[str] | None = None) -> None:
         """Keep weight decay from variables: those in a list, and those with one of the texts in their name.
 
         Parameters
         ----------
-        var_list : iterable of Variable
-        var_names : iterable of str
+        var_list : iterable of Variable, optional
+        var_names : iterable of str, optional
             Such as ``["bias"]``.
+
+        Raises
+        ------
+        ArgumentError
+            After the first step, or after `build`.
+
+        Examples
+        --------
+        >>> import insitu as si
+        >>> optimizer, kernel, bias = si.optim.SGD(1.0, weight_decay=0.5), si.Variable([4.0], name="kernel"), si.Variable([4.0], name="bias")
+        >>> optimizer.exclude_from_weight_decay(var_names=["bias"])
+        >>> optimizer.apply([si.zeros(1), si.zeros(1)], [kernel, bias])
+        >>> kernel.value, bias.value
+        (Array([2.], dtype=float32), Array([4.], dtype=float32))
         """
+        if self._slots:
+            raise self._too_late("no more variables can be excluded from weight decay", "a call after the first step", "...")
         self._undecayed += list(var_list or ())
-        self._undecayed_names += list(var_names or ())
+        self._undecayed_names += [var_names] if isinstance(var_names, str) else list(var_names or ())
 
     def _is_decayed(self, v: si.Variable) -> bool:
         return v not in self._undecayed and not any(text in v.name for text in self._undecayed_names)
@@ -350,21 +317,7 @@ class Optimizer:
     def variables(self) -> list[si.Variable]:
         """Step count, learning rate, shared numbers and all slots, in the order of the variables they belong to."""
         rate = [self._learning_rate] if self.schedule is None else []
-        return [self._iterations, *rate, *self._shared.values(), *[s for v in self._order for s in self._slots[v].values()]]
-
-    def _check(self, grads: Sequence[Any], params: Sequence[Any]) -> None:
-        if len(grads) != len(params):
-            raise _counts_differ(len(grads), len(params))
-        for i, (g, p) in enumerate(zip(grads, params, strict=True)):
-            if tuple(g.shape) != tuple(p.shape):
-                raise ShapeError(
-                    f"{type(self).__name__}: gradient {i} has another shape than its parameter.",
-                    expected=f"shape {tuple(p.shape)}",
-                    received=f"shape {tuple(g.shape)}",
-                    fix="pass the gradients in the order of the parameters",
-                    slug="optimizer-gradient-shape",
-                    argument="grads=",
-                )
+        return [self._iterations, *rate, *self._shared.values(), *[s for slots in self._slots.values() for s in slots.values()]]
 
     # -- configuration ---------------------------------------------------------------------------
     def get_config(self) -> dict[str, Any]:
@@ -373,9 +326,9 @@ class Optimizer:
             rate: Any = schedules.serialize(self.schedule)
         else:
             rate = float(str(np.asarray(self._learning_rate)))  # the shortest number that is this float32
-        own = {name: getattr(self, name) for name in self.ranges}
-        options = {name: getattr(self, name) for name in _OPTIONS}
-        return {"learning_rate": rate, **own, **options, "name": self.name}
+        found = {"learning_rate": rate, **self.kept(dict.fromkeys(self._own)), **self.kept(OPTIONS), "name": self.name}
+        named, more = arguments_of(type(self))
+        return {name: value for name, value in found.items() if more or name in named}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Optimizer:
@@ -384,50 +337,21 @@ class Optimizer:
 
     def __repr__(self) -> str:
         config = self.get_config()
-        del config["name"]
-        shown = {k: v for k, v in config.items() if k not in _OPTIONS or v != _OPTIONS[k]}
+        usual = {name: p.default for name, p in (arguments_of(Optimizer)[0] | arguments_of(type(self))[0]).items()}
+        shown = {k: v for k, v in config.items() if k != "name" and (k not in OPTIONS or v != usual[k])}
         if self.schedule is not None:
             shown["learning_rate"] = self.schedule
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
 
 
-#: The options of all optimizers, with their defaults.
-_OPTIONS = {
-    name: p.default
-    for name, p in inspect.signature(Optimizer.__init__).parameters.items()
-    if name not in ("self", "learning_rate", "name", "unknown")
-}
+def _listed(tree: Any) -> Any:
+    """A tree; other iterables, such as the values of a dict or a generator, as a list."""
+    plain = isinstance(tree, si.Variable | si.Array | np.ndarray | str) or flatten(tree)[1].kind != "leaf" or not hasattr(tree, "__iter__")
+    return tree if plain else list(tree)
 
 
-def _where(due: Any, new: Any, old: Any) -> Any:
-    return [si.where(due, a, b) for a, b in zip(new, old, strict=True)] if isinstance(new, list) else si.where(due, new, old)
-
-
-def _pairs(grads: Any, variables: Any) -> list[tuple[Any, si.Variable]]:
-    """Each variable of a tree with its gradient, which may be None."""
-    if isinstance(variables, si.Variable):
-        return [(grads, variables)]
-    if isinstance(variables, Mapping) and isinstance(grads, Mapping) and set(grads) == set(variables):
-        return [pair for k in variables for pair in _pairs(grads[k], variables[k])]
-    if isinstance(variables, list | tuple) and isinstance(grads, list | tuple):
-        if len(grads) != len(variables):
-            raise _counts_differ(len(grads), len(variables))
-        return [pair for g, v in zip(grads, variables, strict=True) for pair in _pairs(g, v)]
-    leaves, found = flatten(variables)[0], flatten(grads)[0]
-    if len(leaves) != len(found):
-        raise _counts_differ(len(found), len(leaves))
-    return list(zip(found, leaves, strict=True))
-
-
-def _counts_differ(grads: int, params: int) -> ShapeError:
-    return ShapeError(
-        "There must be one gradient for each parameter.",
-        expected=f"{params} gradients",
-        received=f"{grads}",
-        fix="pass the gradients of exactly these parameters",
-        slug="optimizer-gradient-count",
-        argument="grads=",
-    )
+def _leaves(variables: Any) -> list[Any]:
+    return flatten(_listed(variables))[0]
 
 
 def get(identifier: str | Optimizer | Mapping[str, Any]) -> Optimizer:

@@ -19,6 +19,12 @@ def clip(grads: Sequence[si.Array], norm: float | None, value: float | None, glo
         Values are clipped to this on both sides.
     global_norm : float, optional
         As ``norm``, for all gradients as one vector (Pascanu, Mikolov and Bengio 2013, algorithm 1).
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> clip([si.asarray([3.0, 4.0])], 1.0, None, None)
+    [Array([0.6, 0.8], dtype=float32)]
     """
     if norm is not None:
         return [g * (norm / si.maximum(_norm([g]), norm)).astype(g.dtype) for g in grads]
@@ -31,7 +37,9 @@ def clip(grads: Sequence[si.Array], norm: float | None, value: float | None, glo
 
 
 def _norm(grads: Sequence[si.Array]) -> si.Array:
-    total = si.sum(grads[0] * grads[0])
-    for g in grads[1:]:
+    # 16 bits are too few for a sum of squares: float16 ends at 65504
+    wide = [g.astype(si.float32) if g.dtype.itemsize < 4 else g for g in grads]
+    total = si.sum(wide[0] * wide[0])
+    for g in wide[1:]:
         total = total + si.sum(g * g).astype(total.dtype)
     return si.sqrt(total)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import insitu as si
-from insitu.optim.arguments import DECAY, SHARE
+from insitu.optim.arguments import DECAY, FLAG, SHARE
 from insitu.optim.base import Optimizer
 
 Arrays = Mapping[str, si.Array]
@@ -39,15 +39,14 @@ class SGD(Optimizer):
     SGD(learning_rate=0.1, momentum=0.9, nesterov=False)
     """
 
-    ranges = {"momentum": SHARE}
+    ranges = {"momentum": SHARE, "nesterov": FLAG}
+    momentum: float
+    nesterov: bool
 
     def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False, **options: Any) -> None:
         super().__init__(learning_rate, **options)
-        self.set_numbers(momentum=momentum)
-        self.nesterov = bool(nesterov)
+        self.set_arguments(momentum=momentum, nesterov=nesterov)
         self.slots = ("momentum",) if self.momentum else ()
-
-    momentum: float
 
     def step(self, grad: si.Array, param: si.Array, slots: Arrays, scalars: Arrays) -> tuple[si.Array, dict[str, si.Array]]:
         change = grad * scalars["learning_rate"]
@@ -55,10 +54,6 @@ class SGD(Optimizer):
             return param - change, {}
         v = slots["momentum"] * self.momentum - change
         return param + (v * self.momentum - change if self.nesterov else v), {"momentum": v}
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        return {"learning_rate": config.pop("learning_rate"), "momentum": config.pop("momentum"), "nesterov": self.nesterov, **config}
 
 
 class Lion(Optimizer):
@@ -92,7 +87,7 @@ class Lion(Optimizer):
 
     def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.99, **options: Any) -> None:
         super().__init__(learning_rate, **options)
-        self.set_numbers(beta_1=beta_1, beta_2=beta_2)
+        self.set_arguments(beta_1=beta_1, beta_2=beta_2)
 
     def step(self, grad: si.Array, param: si.Array, slots: Arrays, scalars: Arrays) -> tuple[si.Array, dict[str, si.Array]]:
         m = slots["momentum"]

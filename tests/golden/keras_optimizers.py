@@ -6,7 +6,8 @@ import json
 
 import numpy as np
 
-STEPS = 9
+STEPS = 10
+SCHEDULE = {"class_name": "ExponentialDecay", "config": {"initial_learning_rate": 0.1, "decay_steps": 2, "decay_rate": 0.5}}
 #: class name, arguments
 CASES = [
     ["SGD", {"learning_rate": 0.1}],
@@ -32,6 +33,17 @@ CASES = [
     ["Ftrl", {"learning_rate": 0.1, "l1_regularization_strength": 0.01, "l2_regularization_strength": 0.02,
               "l2_shrinkage_regularization_strength": 0.03, "beta": 0.1, "learning_rate_power": -0.4}],
     ["Lion", {"learning_rate": 0.01}],
+    ["SGD", {"learning_rate": 0.1, "use_ema": True, "ema_momentum": 0.8, "ema_overwrite_frequency": 2, "gradient_accumulation_steps": 3}],
+    ["SGD", {"learning_rate": SCHEDULE, "weight_decay": 0.1, "gradient_accumulation_steps": 2}],
+    ["Adam", {"learning_rate": SCHEDULE, "clipvalue": 0.4}],
+]  # fmt: skip
+#: all ways of changing a step at once, for every rule
+CASES += [
+    [name, {"learning_rate": 0.05, "weight_decay": 0.1, clip: 0.6, "use_ema": True, "ema_momentum": 0.7, "ema_overwrite_frequency": 4,
+            "gradient_accumulation_steps": 2}]
+    for name, clip in [("SGD", "clipnorm"), ("Adam", "global_clipnorm"), ("AdamW", "clipvalue"), ("Adamax", "clipnorm"),
+                       ("Nadam", "global_clipnorm"), ("RMSprop", "clipvalue"), ("Adagrad", "clipnorm"), ("Adadelta", "global_clipnorm"),
+                       ("Ftrl", "clipvalue"), ("Lion", "clipnorm")]
 ]  # fmt: skip
 SCHEDULES = [
     ["ExponentialDecay", {"initial_learning_rate": 0.1, "decay_steps": 10, "decay_rate": 0.7}],
@@ -44,8 +56,9 @@ SCHEDULES = [
     ["CosineDecay", {"initial_learning_rate": 0.0, "decay_steps": 20, "warmup_target": 0.1, "warmup_steps": 5}],
     ["CosineDecayRestarts", {"initial_learning_rate": 0.1, "first_decay_steps": 7, "m_mul": 0.8}],
     ["CosineDecayRestarts", {"initial_learning_rate": 0.1, "first_decay_steps": 7, "t_mul": 1.0, "alpha": 0.2}],
+    ["CosineDecayRestarts", {"initial_learning_rate": 0.1, "first_decay_steps": 7.5, "t_mul": 1.5, "alpha": 0.2}],
 ]
-AT = [0, 1, 4, 5, 6, 10, 13, 20, 21, 33, 50]
+AT = [*range(64), 100, 1000]
 
 
 def parameters() -> list[np.ndarray]:
@@ -59,18 +72,25 @@ def gradients(step: int) -> list[np.ndarray]:
 
 
 def main() -> None:
+    import jax
     import keras
 
     found = []
     for name, config in CASES:
-        optimizer = getattr(keras.optimizers, name)(**config)
+        rate = config["learning_rate"]
+        if isinstance(rate, dict):
+            rate = getattr(keras.optimizers.schedules, rate["class_name"])(**rate["config"])
+        optimizer = getattr(keras.optimizers, name)(**{**config, "learning_rate": rate})
         variables = [keras.Variable(p) for p in parameters()]
         optimizer.build(variables)
+        state, values = [v.value for v in optimizer.variables], [v.value for v in variables]
+        apply = jax.jit(optimizer.stateless_apply)
         for step in range(STEPS):
-            optimizer.apply([keras.ops.convert_to_tensor(g) for g in gradients(step)], variables)
-        found.append([np.asarray(v.value).tolist() for v in variables])
-    rates = [[float(getattr(keras.optimizers.schedules, n)(**c)(keras.ops.convert_to_tensor(at))) for at in AT] for n, c in SCHEDULES]
-    print(json.dumps({"optimizers": found, "schedules": rates}))
+            values, state = apply(state, gradients(step), values)
+        found.append([np.asarray(v).tolist() for v in values])
+    steps = np.asarray(AT, np.int32)
+    rates = [np.asarray(jax.vmap(getattr(keras.optimizers.schedules, n)(**c))(steps)).tolist() for n, c in SCHEDULES]
+    print(json.dumps({"optimizers": found, "schedules": [[float(f"{r:.9g}") for r in rate] for rate in rates]}))
 
 
 if __name__ == "__main__":

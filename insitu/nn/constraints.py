@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import insitu as si
 from insitu.nn import registry
+from insitu.nn.arguments import axes, number
 
 #: Keeps divisions by norms finite.
 EPSILON = 1e-7
@@ -21,15 +22,19 @@ class Constraint:
     Examples
     --------
     >>> import insitu as si
-    >>> si.nn.constraints.NonNeg()(si.asarray([1.0, -2.0]))
-    Array([1., 0.], dtype=float32)
+    >>> class Small(si.nn.constraints.Constraint):
+    ...     def __call__(self, w):
+    ...         return si.clip(w, -1, 1)
+    >>> Small()(si.asarray([0.5, -2.0]))
+    Array([ 0.5, -1. ], dtype=float32)
     """
 
     classes: ClassVar[dict[str, type[Constraint]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        Constraint.classes[cls.__name__] = cls
+        if not cls.__name__.startswith("_"):
+            Constraint.classes[cls.__name__] = cls
 
     def __call__(self, w: si.Array) -> si.Array:
         """The nearest allowed weights."""
@@ -49,7 +54,14 @@ class Constraint:
 
 
 class NonNeg(Constraint):
-    """Negative weights become 0."""
+    """Negative weights become 0.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> NonNeg()(si.asarray([1.0, -2.0]))
+    Array([1., 0.], dtype=float32)
+    """
 
     def __call__(self, w: si.Array) -> si.Array:
         return si.where(w >= 0, w, 0)
@@ -59,7 +71,7 @@ class _OfNorm(Constraint):
     """Constraints on the Euclidean norm along ``axis``: 0 for a Dense kernel, whose columns belong to units."""
 
     def __init__(self, axis: int | Sequence[int] = 0) -> None:
-        self.axis = axis if isinstance(axis, int) else tuple(axis)
+        self.axis = axes(type(self).__name__, axis)
 
     def _norm(self, w: si.Array) -> si.Array:
         return si.sqrt(si.sum(w * w, axis=self.axis, keepdims=True))
@@ -69,11 +81,19 @@ class _OfNorm(Constraint):
 
 
 class MaxNorm(_OfNorm):
-    """Norms above ``max_value`` are scaled down to it (Srivastava et al. 2014)."""
+    """Norms above ``max_value`` are scaled down to it (Srivastava et al. 2014).
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> MaxNorm(1.0)(si.asarray([[3.0, 0.6], [4.0, 0.0]])).round(4)
+    Array([[0.6, 0.6],
+           [0.8, 0. ]], dtype=float32)
+    """
 
     def __init__(self, max_value: float = 2.0, axis: int | Sequence[int] = 0) -> None:
         super().__init__(axis)
-        self.max_value = float(max_value)
+        self.max_value = number("MaxNorm", "max_value", max_value, 0)
 
     def __call__(self, w: si.Array) -> si.Array:
         norm = self._norm(w)
@@ -84,18 +104,36 @@ class MaxNorm(_OfNorm):
 
 
 class UnitNorm(_OfNorm):
-    """Every norm becomes 1."""
+    """Every norm becomes 1.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> UnitNorm()(si.asarray([[3.0], [4.0]])).round(4)
+    Array([[0.6],
+           [0.8]], dtype=float32)
+    """
 
     def __call__(self, w: si.Array) -> si.Array:
         return w / (EPSILON + self._norm(w))
 
 
 class MinMaxNorm(_OfNorm):
-    """Norms are moved into ``min_value`` to ``max_value``: by the share ``rate`` of the way."""
+    """Norms are moved into ``min_value`` to ``max_value``: by the share ``rate`` of the way.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> MinMaxNorm(max_value=1.0, rate=0.5)(si.asarray([[3.0], [4.0]])).round(4)
+    Array([[1.8],
+           [2.4]], dtype=float32)
+    """
 
     def __init__(self, min_value: float = 0.0, max_value: float = 1.0, rate: float = 1.0, axis: int | Sequence[int] = 0) -> None:
         super().__init__(axis)
-        self.min_value, self.max_value, self.rate = float(min_value), float(max_value), float(rate)
+        self.min_value = number("MinMaxNorm", "min_value", min_value, 0)
+        self.max_value = number("MinMaxNorm", "max_value", max_value, self.min_value)
+        self.rate = number("MinMaxNorm", "rate", rate, 0, 1)
 
     def __call__(self, w: si.Array) -> si.Array:
         norm = self._norm(w)
@@ -104,6 +142,9 @@ class MinMaxNorm(_OfNorm):
 
     def get_config(self) -> dict[str, Any]:
         return {"min_value": self.min_value, "max_value": self.max_value, "rate": self.rate, **super().get_config()}
+
+
+max_norm, min_max_norm, non_neg, unit_norm = MaxNorm, MinMaxNorm, NonNeg, UnitNorm
 
 
 def get(identifier: Any) -> Any:
@@ -125,12 +166,17 @@ def get(identifier: Any) -> Any:
     return registry.make("constraint", Constraint.classes, identifier, 'pass a name such as "max_norm", or a function of an array')
 
 
-def serialize(constraint: Any) -> dict[str, Any]:
-    """The configuration from which `get` makes the constraint again.
+def serialize(constraint: Any) -> dict[str, Any] | None:
+    """The configuration from which `get` makes the constraint again; None for None.
 
     Raises
     ------
     ArgumentError
         For a function that is not registered.
+
+    Examples
+    --------
+    >>> serialize(NonNeg())
+    {'class_name': 'NonNeg', 'config': {}}
     """
-    return registry.config_of("constraint", constraint)
+    return None if constraint is None else registry.config_of("constraint", constraint)

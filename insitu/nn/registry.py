@@ -167,8 +167,10 @@ def make(kind: str, classes: Mapping[str, type[T]], identifier: Any, fix: str) -
         name, config = identifier.get("class_name"), identifier.get("config", {})
     else:
         name, config = identifier, {}
-    table = {words(n): cls for n, cls in classes.items()} | {n.lower(): cls for n, cls in classes.items()}
-    return find(kind, table, name, fix)(**config)
+    joined = {n.lower(): cls for n, cls in classes.items()}
+    found = joined.get(name.lower()) if isinstance(name, str) else None
+    cls: Any = found or find(kind, {words(n): c for n, c in classes.items()}, name, fix)
+    return cls.from_config(config) if config and hasattr(cls, "from_config") else cls(**config)  # type: ignore[no-any-return]
 
 
 def config_of(kind: str, value: Any) -> dict[str, Any]:

@@ -10,21 +10,10 @@ from typing import Any, ClassVar
 
 import insitu as si
 from insitu.array.checks import choice_error
-from insitu.errors import ArgumentError
+from insitu.errors import ShapeError
 from insitu.nn import registry
-
-
-def _factor(owner: str, argument: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        raise ArgumentError(
-            f"{owner}: {argument} must be a number that is not negative.",
-            expected="a number such as 0.01",
-            received=repr(value),
-            fix=f"pass {argument}=0.01",
-            slug="regularizer-factor",
-            argument=f"{argument}=",
-        )
-    return float(value)
+from insitu.nn.arguments import number
+from insitu.nn.vectors import unit
 
 
 class Regularizer:
@@ -33,15 +22,19 @@ class Regularizer:
     Examples
     --------
     >>> import insitu as si
-    >>> float(si.nn.regularizers.L2(0.5)(si.asarray([1.0, 2.0])))
-    2.5
+    >>> class Range(si.nn.regularizers.Regularizer):
+    ...     def __call__(self, x):
+    ...         return si.max(x) - si.min(x)
+    >>> float(Range()(si.asarray([1.0, 4.0])))
+    3.0
     """
 
     classes: ClassVar[dict[str, type[Regularizer]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        Regularizer.classes[cls.__name__] = cls
+        if not cls.__name__.startswith("_"):
+            Regularizer.classes[cls.__name__] = cls
 
     def __call__(self, x: si.Array) -> si.Array:
         """The term of the loss, of shape ()."""
@@ -61,10 +54,17 @@ class Regularizer:
 
 
 class L1L2(Regularizer):
-    """``l1 * sum(|x|) + l2 * sum(x**2)``; both 0 by default."""
+    """``l1 * sum(|x|) + l2 * sum(x**2)``; both 0 by default, and 0.01 where the name "l1_l2" stands for it.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> float(L1L2(l1=0.5, l2=1.0)(si.asarray([1.0, -2.0])))
+    6.5
+    """
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
-        self.l1, self.l2 = _factor("L1L2", "l1", l1), _factor("L1L2", "l2", l2)
+        self.l1, self.l2 = number("L1L2", "l1", l1, 0), number("L1L2", "l2", l2, 0)
 
     def __call__(self, x: si.Array) -> si.Array:
         return self.l1 * si.sum(si.abs(x)) + self.l2 * si.sum(x * x)
@@ -74,10 +74,17 @@ class L1L2(Regularizer):
 
 
 class L1(Regularizer):
-    """``l1 * sum(|x|)``."""
+    """``l1 * sum(|x|)``.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> float(L1(0.5)(si.asarray([1.0, -2.0])))
+    1.5
+    """
 
     def __init__(self, l1: float = 0.01) -> None:
-        self.l1 = _factor("L1", "l1", l1)
+        self.l1 = number("L1", "l1", l1, 0)
 
     def __call__(self, x: si.Array) -> si.Array:
         return self.l1 * si.sum(si.abs(x))
@@ -87,10 +94,17 @@ class L1(Regularizer):
 
 
 class L2(Regularizer):
-    """``l2 * sum(x**2)``."""
+    """``l2 * sum(x**2)``.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> float(L2(0.5)(si.asarray([1.0, -2.0])))
+    2.5
+    """
 
     def __init__(self, l2: float = 0.01) -> None:
-        self.l2 = _factor("L2", "l2", l2)
+        self.l2 = number("L2", "l2", l2, 0)
 
     def __call__(self, x: si.Array) -> si.Array:
         return self.l2 * si.sum(x * x)
@@ -100,26 +114,50 @@ class L2(Regularizer):
 
 
 class OrthogonalRegularizer(Regularizer):
-    """``factor`` times the mean size of the products of different rows (``mode="rows"``) or columns, each scaled to length 1.
+    """``factor`` times half the mean size of the products of two different rows (``mode="rows"``) or columns, scaled to length 1.
 
-    Half the sum over the off-diagonal products, divided by the number of pairs.
+    As in Keras, the sum over each pair in both orders is divided by the number of pairs.
+
+    Raises
+    ------
+    ArgumentError
+        For a negative factor, or another mode.
+    ShapeError
+        On use, for an array that is no matrix.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> regularizer = OrthogonalRegularizer(factor=1.0)
+    >>> float(regularizer(si.asarray([[1.0, 0.0], [0.0, 2.0]]))), float(regularizer(si.asarray([[1.0, 0.0], [2.0, 0.0]])))
+    (0.0, 1.0)
     """
 
     def __init__(self, factor: float = 0.01, mode: str = "rows") -> None:
-        self.factor = _factor("OrthogonalRegularizer", "factor", factor)
+        self.factor = number("OrthogonalRegularizer", "factor", factor, 0)
         if mode not in ("rows", "columns"):
             raise choice_error("OrthogonalRegularizer", "mode", mode, ("rows", "columns"))
         self.mode = mode
 
     def __call__(self, x: si.Array) -> si.Array:
-        rows = x if self.mode == "rows" else x.mT
-        rows = rows / si.maximum(si.sqrt(si.sum(rows * rows, axis=1, keepdims=True)), 1e-12)
+        if x.ndim != 2:
+            raise ShapeError(
+                "OrthogonalRegularizer: the weight is no matrix.",
+                expected="two axes, such as the kernel of a Dense layer has",
+                received=f"shape {tuple(x.shape)}",
+                fix='use "l2", which takes any shape',
+                slug="initializer-shape",
+            )
+        rows = unit(x if self.mode == "rows" else x.mT)
         products = si.abs(si.matmul(rows, rows.mT)) * (1 - si.eye(rows.shape[0], dtype=rows.dtype))
-        count = rows.shape[0] * (rows.shape[0] - 1) / 2
-        return self.factor * 0.5 * si.sum(products) / max(count, 1)
+        pairs = rows.shape[0] * (rows.shape[0] - 1) / 2
+        return self.factor * 0.5 * si.sum(products) / max(pairs, 1)
 
     def get_config(self) -> dict[str, Any]:
         return {"factor": self.factor, "mode": self.mode}
+
+
+l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
 
 
 def get(identifier: Any) -> Any:
@@ -138,15 +176,22 @@ def get(identifier: Any) -> Any:
     """
     if identifier is None or (callable(identifier) and not isinstance(identifier, type)):
         return identifier
+    if isinstance(identifier, str) and identifier == "l1_l2":
+        return L1L2(0.01, 0.01)
     return registry.make("regularizer", Regularizer.classes, identifier, 'pass a name such as "l2", or a function of an array')
 
 
-def serialize(regularizer: Any) -> dict[str, Any]:
-    """The configuration from which `get` makes the regularizer again.
+def serialize(regularizer: Any) -> dict[str, Any] | None:
+    """The configuration from which `get` makes the regularizer again; None for None.
 
     Raises
     ------
     ArgumentError
         For a function that is not registered.
+
+    Examples
+    --------
+    >>> serialize(L2(0.5))
+    {'class_name': 'L2', 'config': {'l2': 0.5}}
     """
-    return registry.config_of("regularizer", regularizer)
+    return None if regularizer is None else registry.config_of("regularizer", regularizer)

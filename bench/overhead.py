@@ -40,6 +40,14 @@ def _actions() -> dict[str, tuple[Callable[[], Any], int, int]]:
         return lambda: compiled(start)
 
     base = np.ones(10, np.float32)
+    variables = [si.Variable(np.zeros(4, np.float32)) for _ in range(14)]
+
+    @si.compile
+    def update(a: si.Array) -> None:
+        for v in variables:
+            v.assign(v.value * 0.5 + a)
+
+    four, many = ten[0], si.asarray(np.ones(4 * 50, np.float32))
     return {
         "node: x + y": (lambda: x + y, 2000, 1),
         "node: x @ w": (lambda: x @ w, 2000, 1),
@@ -47,6 +55,8 @@ def _actions() -> dict[str, tuple[Callable[[], Any], int, int]]:
         "node: x[2:5]": (lambda: x[2:5], 2000, 1),
         "compiled call, one array": (lambda: one(x), 2000, 1),
         "compiled call, ten small arrays": (lambda: all_ten(*ten), 2000, 1),
+        "compiled call, 14 variables": (lambda: update(four), 2000, 1),
+        "a step of run_many, 14 variables": (lambda: update.run_many(many, steps=50, split=[0]), 200, 50),
         "1 product of 10x10": (products(1), 1000, 1),
         "65 products of 10x10": (products(65), 300, 1),
         "NumPy x + x, ten floats (reference)": (lambda: base + base, 5000, 1),
@@ -61,8 +71,8 @@ def run(rounds: int = 15, seconds: float = 0.0, threads: int = 2, only: tuple[st
         _each(action, 20)
     times: dict[str, list[float]] = {name: [] for name in actions}
     for _ in range(rounds):
-        for name, (action, count, _) in actions.items():
-            times[name].append(_each(action, count))
+        for name, (action, count, things) in actions.items():
+            times[name].append(_each(action, count) / things)
     best = {name: min(t) for name, t in times.items()}
     best["one more kernel in a program"] = (best.pop("65 products of 10x10") - best.pop("1 product of 10x10")) / 64
     rows = [[name, number(1e6 * t)] for name, t in best.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import os
 import pickle
@@ -427,3 +428,23 @@ def test_a_variable_looked_at_between_calls_keeps_what_was_seen() -> None:
         if k == 7:
             v.assign(si.zeros(100))
     assert [float(a[0]) for a, _ in seen] == [3, 6, 1, 4] and [float(b[5]) for _, b in seen] == [3, 6, 1, 4]
+
+
+@si.compile
+def decorated(x):
+    return x * 3
+
+
+def plain(x):
+    return x * 2
+
+
+def test_compiled_functions_pickle_and_copy_by_their_function():
+
+    f = si.compile(plain)
+    x = si.asarray([1.0, 2.0])
+    f(x)
+    for other in (pickle.loads(pickle.dumps(f)), copy.deepcopy(f)):
+        assert other is not f and np.array_equal(np.asarray(other(x)), [2.0, 4.0])
+    assert pickle.loads(pickle.dumps(decorated)) is decorated
+    assert np.array_equal(np.asarray(pickle.loads(pickle.dumps(x * 2))), [2.0, 4.0])

@@ -92,6 +92,21 @@ def test_no_output_is_no_trouble(monkeypatch, output):
         line.end({"loss": 1.0})
 
 
+def test_a_notebook_gets_one_line_that_is_written_over(monkeypatch):
+    screen = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    monkeypatch.setattr(progress, "_REDRAW", 0.0)
+    with progress.Progress(1, 1, 100, 1000) as line:
+        line.begin(0)
+        for step in (10, 20, 30):
+            line.look(step, 10 * step, {"loss": 1.0})
+        line.end({"loss": 0.5})
+    text = screen.getvalue()
+    assert text.count("\n") == 1 and "\x1b" not in text and text.count("\r") >= 4
+    assert "loss 0.5000" in text.splitlines()[-1].rpartition("\r")[2]
+
+
 def test_messages_keep_their_own_line(monkeypatch):
     screen = Terminal()
     monkeypatch.setattr(sys, "stdout", screen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -42,6 +43,14 @@ class CompiledFunction:
         self.__name__ = getattr(function, "__name__", type(function).__name__)
         self._traced: dict[Any, Traced] = {}
         self._shapes_seen: dict[Any, list[Any]] = {}
+
+    def __reduce__(self) -> Any:
+        """The function alone is pickled and copied: programs are made again where they are needed."""
+        found: Any = sys.modules.get(self.function.__module__)
+        for part in self.function.__qualname__.split(".") if hasattr(self.function, "__qualname__") else ():
+            found = getattr(found, part, None)
+        # a function under its decorator is found by its name, as Python's own functions are
+        return self.function.__qualname__ if found is self else (CompiledFunction, (self.function,))
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)

@@ -103,6 +103,11 @@ class Model(Layer):
         """The loss that `compile` was given; None before."""
         return None if self.settings is None else self.settings.loss
 
+    @property
+    def metrics(self) -> list[Any]:
+        """The metrics of the steps that were compiled last; empty before the model has seen targets."""
+        return list(self._steps.values())[-1].objectives.all_metrics if self._steps else []
+
     def check_compiled(self, function: str) -> None:
         """Raise `ArgumentError` if `compile` was not called with a loss."""
         if self.settings is None or self.settings.loss is None:

@@ -105,6 +105,7 @@ class Progress:
     def __init__(self, verbose: int, epochs: int, steps: int | None, examples: int | None) -> None:
         self.verbose, self.epochs, self.steps, self.examples = verbose, epochs, steps, examples
         self._live: Any = None
+        self._shown = 0
         self._epoch, self._step, self._done, self._first = 0, 0, 0, 0
         self._begin = self._drawn = time.perf_counter()
         self._trained: float | None = None
@@ -199,6 +200,11 @@ class Progress:
 
     # -- where it goes ---------------------------------------------------------------------------------
     def _show(self, line: str) -> None:
+        if _is_notebook():  # a cell's output follows carriage returns, and has no cursor to move
+            sys.stdout.write("\r" + line.ljust(self._shown))
+            sys.stdout.flush()
+            self._shown = len(line)
+            return
         from rich.text import Text  # imported late: a pipe never needs it
 
         if self._live is None:
@@ -210,6 +216,9 @@ class Progress:
         self._live.update(Text(line, no_wrap=True, overflow="crop"), refresh=True)
 
     def _stop(self) -> None:
+        if self._shown:
+            sys.stdout.write("\r" + " " * self._shown + "\r")
+            self._shown = 0
         if self._live is not None:
             live, self._live = self._live, None
             live.stop()
@@ -261,6 +270,10 @@ def _is_terminal() -> bool:
     return bool(sys.stdout is not None and not getattr(sys.stdout, "closed", False) and getattr(sys.stdout, "isatty", lambda: False)())
 
 
+def _is_notebook() -> bool:
+    return "ipykernel" in sys.modules and not _is_terminal()
+
+
 def _is_live() -> bool:
     """Whether a line can be drawn again: in a terminal that moves its cursor, or in a notebook."""
-    return "ipykernel" in sys.modules or (_is_terminal() and os.environ.get("TERM", "") != "dumb")
+    return _is_notebook() or (_is_terminal() and os.environ.get("TERM", "") != "dumb")

@@ -24,7 +24,7 @@ Y = rng.integers(0, 3, 24)
 
 
 def make_model(optimizer="adam"):
-    model = si.nn.Sequential([si.nn.Dense(5, activation="tanh"), si.nn.Dense(3, activation="softmax")])
+    model = si.nn.Sequential([si.nn.Dense(5, activation="tanh"), si.nn.Dropout(0.3), si.nn.Dense(3, activation="softmax")])
     model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
@@ -203,7 +203,7 @@ folder, freq, epochs = sys.argv[1], sys.argv[2], int(sys.argv[3])
 rng = np.random.default_rng(0)
 x, y = rng.standard_normal((96, 6)).astype(np.float32), rng.integers(0, 3, 96)
 si.random.seed(5)
-model = si.nn.Sequential([si.nn.Dense(200, activation="relu"), si.nn.Dense(3, activation="softmax")])
+model = si.nn.Sequential([si.nn.Dense(200, activation="relu"), si.nn.Dropout(0.3), si.nn.Dense(3, activation="softmax")])
 model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
 c = si.nn.callbacks
 begun = c.LambdaCallback(on_train_batch_end=lambda b, logs: print("step", flush=True))

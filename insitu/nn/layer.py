@@ -183,6 +183,9 @@ class Layer:
     def check_input(self, shape: Any) -> None:
         """Raise `ShapeError` if the layer cannot take an input of that shape."""
 
+    def check_values(self, x: Any) -> None:
+        """Raise an error if the layer cannot take these numbers: a tree of NumPy arrays that reach it as the user gave them."""
+
     # -- parts ---------------------------------------------------------------------------------------
     @property
     def layers(self) -> list[Layer]:

@@ -159,6 +159,7 @@ class Model(Layer):
         shapes, self._dtypes = batch_shape(inputs), self._kinds(inputs)
         self.prepare(shapes)
         self.check_input(shapes)
+        self.check_values(inputs)
         specs = infer(self, shapes, self._dtypes)
         leaves = flatten(specs)[0]
         self._names = sorted(specs) if isinstance(specs, dict) else [f"output_{i + 1}" for i in range(len(leaves))]
@@ -524,6 +525,13 @@ class Functional(Model):
 
     def check_input(self, shape: Any) -> None:
         checks.inputs_fit(shape, self.inputs, self.name)
+
+    def check_values(self, x: Any) -> None:
+        values = dict(zip(self.inputs, flatten(x)[0], strict=True))
+        for call in self._calls:
+            found = call.arguments[0] if len(call.arguments) == 1 else None
+            if isinstance(found, functional.Symbol) and found in values:
+                call.layer.check_values(values[found])
 
     def __call__(self, x: Any, *more: Any, training: bool | None = None, **options: Any) -> Any:
         return super().__call__(self.arranged(x), *more, training=training, **options)

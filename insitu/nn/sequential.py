@@ -149,6 +149,10 @@ class Sequential(Model):
                 return  # as it was built, so the layers behind it fit, too
             flowing = layer.compute_output_shape((None, *flowing[1:]))
 
+    def check_values(self, x: Any) -> None:
+        if self._layers:
+            self._layers[0].check_values(x)
+
     @property
     def output_names(self) -> list[str]:
         return [self._layers[-1].name] if self._layers else []

@@ -5,7 +5,9 @@ from __future__ import annotations
 from insitu.nn.functional import Input
 from insitu.nn.layer import Layer
 from insitu.nn.layers.activating import ELU, LeakyReLU, PReLU, ReLU, Softmax
-from insitu.nn.layers.core import Activation, Dense, Embedding, Lambda
+from insitu.nn.layers.core import Activation, Dense
+from insitu.nn.layers.embedding import Embedding
+from insitu.nn.layers.function import Lambda
 from insitu.nn.layers.merging import (
     Add,
     Average,

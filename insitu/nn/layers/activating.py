@@ -6,18 +6,61 @@ from collections.abc import Sequence
 from typing import Any
 
 import insitu as si
-from insitu.nn import activations, constraints, initializers, regularizers
+from insitu.errors import ShapeError
+from insitu.nn import activations, arguments, constraints, initializers, regularizers
+from insitu.nn.arguments import checked_axes, number
 from insitu.nn.layer import Layer
-from insitu.nn.layers.core import built, named_parts
+from insitu.nn.layers.core import built
 from insitu.nn.shapes import Shape
 
 
+def closed(owner: str, shape: Shape, axes: Sequence[int]) -> None:
+    """Check that these axes have a length, as weights must.
+
+    Raises
+    ------
+    ShapeError
+        If one is open (None).
+    """
+    for i in axes:
+        if shape[i] is None:
+            raise ShapeError(
+                f"{owner} needs to know the length of axis {i} before it can make its weights.",
+                expected="a number for each axis that the weights have",
+                received=str(shape).replace("None", "batch", 1),
+                fix="give the axis a length in the Input, or take it out of the axes of the weights",
+                slug="build-open-axis",
+            )
+
+
 class ReLU(Layer):
-    """``max(x, 0)``, limited to ``max_value``; ``negative_slope * (x - threshold)`` below ``threshold``."""
+    """``max(x, 0)``, limited to ``max_value``; ``negative_slope * (x - threshold)`` up to ``threshold``.
+
+    Parameters
+    ----------
+    max_value : float, optional
+    negative_slope, threshold : float
+        None of them negative.
+    **options
+        As for `Layer`.
+
+    Raises
+    ------
+    ArgumentError
+        For a negative number.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> si.nn.ReLU(max_value=6.0)(si.asarray([[-1.0, 2.0, 9.0]]))
+    Array([[0., 2., 6.]], dtype=float32)
+    """
 
     def __init__(self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0, **options: Any) -> None:
         super().__init__(**options)
-        self.max_value, self.negative_slope, self.threshold = max_value, float(negative_slope), float(threshold)
+        owner = f'ReLU "{self.name}"'
+        self.max_value = None if max_value is None else number(owner, "max_value", max_value, 0)
+        self.negative_slope, self.threshold = number(owner, "negative_slope", negative_slope, 0), number(owner, "threshold", threshold, 0)
 
     def call(self, x: si.Array) -> si.Array:
         return activations.relu(x, self.negative_slope, self.max_value, self.threshold)
@@ -28,11 +71,25 @@ class ReLU(Layer):
 
 
 class LeakyReLU(Layer):
-    """``x`` where positive, ``negative_slope * x`` elsewhere."""
+    """``x`` where positive, ``negative_slope * x`` elsewhere.
+
+    Parameters
+    ----------
+    negative_slope : float
+        Not negative.
+    **options
+        As for `Layer`.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> si.nn.LeakyReLU(0.5)(si.asarray([[-1.0, 2.0]]))
+    Array([[-0.5,  2. ]], dtype=float32)
+    """
 
     def __init__(self, negative_slope: float = 0.3, **options: Any) -> None:
         super().__init__(**options)
-        self.negative_slope = float(negative_slope)
+        self.negative_slope = number(f'LeakyReLU "{self.name}"', "negative_slope", negative_slope, 0)
 
     def call(self, x: si.Array) -> si.Array:
         return activations.leaky_relu(x, self.negative_slope)
@@ -46,29 +103,49 @@ class PReLU(Layer):
 
     Parameters
     ----------
-    alpha_initializer, alpha_regularizer, alpha_constraint : str or callable, optional
-    shared_axes : sequence of int, optional
-        Axes along which ``alpha`` is one number, counted with the batch.
+    alpha_initializer : str, initializer or callable
+    alpha_regularizer, alpha_constraint : str or callable, optional
+    shared_axes : int or sequence of int, optional
+        Axes along which ``alpha`` is one number, counted with the batch: 1 is the first of an example.
     **options
         As for `Layer`.
+
+    Raises
+    ------
+    ShapeError
+        On use, if an axis that is not shared has no fixed length.
+
+    Notes
+    -----
+    ``alpha``: the shape of an example, with 1 for shared axes.
 
     References
     ----------
     He et al. (2015), Delving deep into rectifiers.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> si.nn.PReLU(alpha_initializer="ones")(si.asarray([[-1.0, 2.0]]))
+    Array([[-1.,  2.]], dtype=float32)
     """
 
     def __init__(
         self, alpha_initializer: Any = "zeros", alpha_regularizer: Any = None, alpha_constraint: Any = None,
-        shared_axes: Sequence[int] | None = None, **options: Any,
+        shared_axes: int | Sequence[int] | None = None, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__(**options)
         self.alpha_initializer = initializers.get(alpha_initializer)
         self.alpha_regularizer, self.alpha_constraint = regularizers.get(alpha_regularizer), constraints.get(alpha_constraint)
-        self.shared_axes = None if shared_axes is None else tuple(shared_axes)
+        found = () if shared_axes is None else arguments.axes(f'PReLU "{self.name}"', shared_axes)
+        self.shared_axes = (found,) if isinstance(found, int) else found
         self.alpha: si.Variable | None = None
 
     def build(self, input_shape: Shape) -> None:
-        shape = [1 if i in (self.shared_axes or ()) else n or 1 for i, n in enumerate(input_shape)][1:]
+        owner = f'PReLU "{self.name}"'
+        shared = checked_axes(owner, self.shared_axes, len(input_shape))
+        closed(owner, input_shape, [i for i in range(1, len(input_shape)) if i not in shared])
+        shape = [1 if i in shared else n or 0 for i, n in enumerate(input_shape)][1:]
         self.alpha = self.add_weight(shape, self.alpha_initializer, "alpha", regularizer=self.alpha_regularizer, constraint=self.alpha_constraint)
 
     def call(self, x: si.Array) -> si.Array:
@@ -78,18 +155,31 @@ class PReLU(Layer):
         return {
             **super().get_config(),
             "alpha_initializer": initializers.serialize(self.alpha_initializer),
-            "shared_axes": None if self.shared_axes is None else list(self.shared_axes),
-            **named_parts(regularizers.serialize, alpha_regularizer=self.alpha_regularizer),
-            **named_parts(constraints.serialize, alpha_constraint=self.alpha_constraint),
+            "alpha_regularizer": regularizers.serialize(self.alpha_regularizer),
+            "alpha_constraint": constraints.serialize(self.alpha_constraint),
+            "shared_axes": list(self.shared_axes) or None,
         }
 
 
 class ELU(Layer):
-    """``x`` where positive, ``alpha * (exp(x) - 1)`` elsewhere."""
+    """``x`` where positive, ``alpha * (exp(x) - 1)`` elsewhere.
+
+    Parameters
+    ----------
+    alpha : float
+    **options
+        As for `Layer`.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> si.nn.ELU(alpha=2.0)(si.asarray([[-100.0, 2.0]]))
+    Array([[-2.,  2.]], dtype=float32)
+    """
 
     def __init__(self, alpha: float = 1.0, **options: Any) -> None:
         super().__init__(**options)
-        self.alpha = float(alpha)
+        self.alpha = number(f'ELU "{self.name}"', "alpha", alpha)
 
     def call(self, x: si.Array) -> si.Array:
         return activations.elu(x, self.alpha)
@@ -99,14 +189,35 @@ class ELU(Layer):
 
 
 class Softmax(Layer):
-    """``exp(x) / sum(exp(x))`` along ``axis``."""
+    """``exp(x) / sum(exp(x))`` along ``axis``.
 
-    def __init__(self, axis: int = -1, **options: Any) -> None:
+    Parameters
+    ----------
+    axis : int or sequence of int
+    **options
+        As for `Layer`.
+
+    Raises
+    ------
+    ShapeError
+        On use, if the axis does not exist.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> si.nn.Softmax()(si.asarray([[1.0, 1.0]]))
+    Array([[0.5, 0.5]], dtype=float32)
+    """
+
+    def __init__(self, axis: int | Sequence[int] = -1, **options: Any) -> None:
         super().__init__(**options)
-        self.axis = axis
+        self.axis = arguments.axes(f'Softmax "{self.name}"', axis)
+
+    def check_input(self, shape: Shape) -> None:
+        checked_axes(f'Softmax "{self.name}"', self.axis, len(shape))
 
     def call(self, x: si.Array) -> si.Array:
         return activations.softmax(x, self.axis)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "axis": self.axis}
+        return {**super().get_config(), "axis": list(self.axis) if isinstance(self.axis, tuple) else self.axis}

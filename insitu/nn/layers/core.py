@@ -1,14 +1,13 @@
-"""Layers that compute with weights: Dense and Embedding; Activation and Lambda for functions."""
+"""Dense, and Activation for its function alone."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import insitu as si
-from insitu.errors import ArgumentError, DTypeError, InternalError, ShapeError
-from insitu.nn import activations, constraints, initializers, registry, regularizers
+from insitu.errors import ArgumentError, InternalError, ShapeError
+from insitu.nn import activations, constraints, initializers, regularizers
 from insitu.nn.layer import Layer
 from insitu.nn.shapes import Shape
 
@@ -20,11 +19,6 @@ def built(weight: si.Variable | None) -> si.Array:
     return weight.value
 
 
-def named_parts(serialize: Callable[[Any], Any], **parts: Any) -> dict[str, Any]:
-    """Configurations of the parts that are not None, by name."""
-    return {name: serialize(part) for name, part in parts.items() if part is not None}
-
-
 class Dense(Layer):
     """A fully connected layer: ``activation(x @ kernel + bias)`` over the last axis.
 
@@ -32,7 +26,7 @@ class Dense(Layer):
     ----------
     units : int
         Length of the output's last axis.
-    activation : str or callable, optional
+    activation : str, callable or layer, optional
         None is the identity.
     use_bias : bool
     kernel_initializer, bias_initializer : str, initializer or callable
@@ -133,6 +127,8 @@ class Dense(Layer):
             self.bias = self.add_weight(
                 (self.units,), self.bias_initializer, "bias", regularizer=self.bias_regularizer, constraint=self.bias_constraint
             )
+        if isinstance(self.activation, Layer):
+            self.activation.prepare((*input_shape[:-1], self.units))
 
     def call(self, x: si.Array) -> si.Array:
         kernel = built(self.kernel)
@@ -150,8 +146,10 @@ class Dense(Layer):
             "use_bias": self.use_bias,
             "kernel_initializer": initializers.serialize(self.kernel_initializer),
             "bias_initializer": initializers.serialize(self.bias_initializer),
-            **named_parts(regularizers.serialize, kernel_regularizer=self.kernel_regularizer, bias_regularizer=self.bias_regularizer),
-            **named_parts(constraints.serialize, kernel_constraint=self.kernel_constraint, bias_constraint=self.bias_constraint),
+            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
+            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
+            "kernel_constraint": constraints.serialize(self.kernel_constraint),
+            "bias_constraint": constraints.serialize(self.bias_constraint),
         }
 
 
@@ -160,7 +158,7 @@ class Activation(Layer):
 
     Parameters
     ----------
-    activation : str or callable
+    activation : str, callable or layer
     **options
         As for `Layer`.
 
@@ -175,143 +173,12 @@ class Activation(Layer):
         super().__init__(**options)
         self.activation = activations.get(activation)
 
+    def build(self, input_shape: Shape) -> None:
+        if isinstance(self.activation, Layer):
+            self.activation.prepare(input_shape)
+
     def call(self, x: si.Array) -> si.Array:
         return self.activation(x)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "activation": activations.serialize(self.activation)}
-
-
-class Embedding(Layer):
-    """A row of a table for each whole number: (batch, ...) becomes (batch, ..., output_dim).
-
-    Parameters
-    ----------
-    input_dim : int
-        Rows: the numbers are from 0 to ``input_dim - 1``.
-    output_dim : int
-        Length of a row.
-    embeddings_initializer : str, initializer or callable
-    embeddings_regularizer, embeddings_constraint : str or callable, optional
-    **options
-        As for `Layer`.
-
-    Raises
-    ------
-    ArgumentError
-        If a dimension is no positive whole number.
-    DTypeError
-        On use, for numbers that cannot be whole (booleans).
-
-    Notes
-    -----
-    ``embeddings``: (input_dim, output_dim). Numbers out of range are not noticed inside a compiled step: check them before.
-
-    Examples
-    --------
-    >>> import insitu as si
-    >>> si.nn.Embedding(10, 4)(si.asarray([[1, 2, 3]])).shape
-    (1, 3, 4)
-    """
-
-    def __init__(
-        self, input_dim: int, output_dim: int, embeddings_initializer: Any = "uniform", embeddings_regularizer: Any = None,
-        embeddings_constraint: Any = None, **options: Any,
-    ) -> None:  # fmt: skip
-        super().__init__(**options)
-        for argument, value in (("input_dim", input_dim), ("output_dim", output_dim)):
-            if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < 1:
-                raise ArgumentError(
-                    f'Embedding "{self.name}": {argument} must be a positive whole number.',
-                    expected="an int of at least 1",
-                    received=repr(value),
-                    fix="pass the number of words and the length of their vectors: Embedding(1000, 16)",
-                    slug="embedding-dimensions",
-                    argument=f"{argument}=",
-                )
-        self.input_dim, self.output_dim = int(input_dim), int(output_dim)
-        self.embeddings_initializer = initializers.get(embeddings_initializer)
-        self.embeddings_regularizer, self.embeddings_constraint = regularizers.get(embeddings_regularizer), constraints.get(embeddings_constraint)
-        self.embeddings: si.Variable | None = None
-
-    def build(self, input_shape: Shape) -> None:
-        self.embeddings = self.add_weight(
-            (self.input_dim, self.output_dim), self.embeddings_initializer, "embeddings",
-            regularizer=self.embeddings_regularizer, constraint=self.embeddings_constraint,
-        )  # fmt: skip
-
-    def call(self, x: si.Array) -> si.Array:
-        if x.dtype is si.bool:
-            raise DTypeError(
-                f'Embedding "{self.name}" needs whole numbers.',
-                expected=f"numbers from 0 to {self.input_dim - 1}",
-                received=f"{tuple(x.shape)} {x.dtype.name}",
-                fix='convert them: x.astype("int32")',
-                slug="embedding-dtype",
-            )
-        return si.take(built(self.embeddings), x if x.dtype.is_integer else x.astype(si.int32), axis=0)
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return (*input_shape, self.output_dim)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "input_dim": self.input_dim,
-            "output_dim": self.output_dim,
-            "embeddings_initializer": initializers.serialize(self.embeddings_initializer),
-            **named_parts(regularizers.serialize, embeddings_regularizer=self.embeddings_regularizer),
-            **named_parts(constraints.serialize, embeddings_constraint=self.embeddings_constraint),
-        }
-
-
-class Lambda(Layer):
-    """A function of arrays as a layer.
-
-    Parameters
-    ----------
-    function : callable
-        Takes the input, and returns the output; array operations only.
-    output_shape : tuple, optional
-        Shape of an example of the output; found by tracing if it is not given.
-    arguments : dict, optional
-        Keyword arguments of the function.
-    **options
-        As for `Layer`.
-
-    Notes
-    -----
-    A model with a Lambda can be stored if the function is registered: `insitu.nn.register`.
-
-    Examples
-    --------
-    >>> import insitu as si
-    >>> si.nn.Lambda(lambda x: x * 2)(si.ones((1, 2)))
-    Array([[2., 2.]], dtype=float32)
-    """
-
-    def __init__(self, function: Any, output_shape: Any = None, arguments: Mapping[str, Any] | None = None, **options: Any) -> None:
-        super().__init__(**options)
-        if isinstance(function, Mapping):
-            function = registry.find_function(function["function"])
-        if not callable(function):
-            raise ArgumentError(
-                f'Lambda "{self.name}" takes a function of an array.',
-                expected="a callable such as lambda x: x * 2",
-                received=repr(function),
-                fix="pass the function itself, without calling it",
-                slug="lambda-function",
-                argument="function=",
-            )
-        self.function, self.arguments = function, dict(arguments or {})
-        self.output_shape = None if output_shape is None else tuple(output_shape)
-
-    def call(self, x: Any) -> Any:
-        return self.function(x, **self.arguments)
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return super().compute_output_shape(input_shape) if self.output_shape is None else (input_shape[0], *self.output_shape)
-
-    def get_config(self) -> dict[str, Any]:
-        shape = None if self.output_shape is None else list(self.output_shape)
-        return {**super().get_config(), "function": registry.config_of("Lambda", self.function), "output_shape": shape, "arguments": self.arguments}

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import insitu as si
-from insitu.errors import ShapeError
+from insitu.array.checks import integer_argument
+from insitu.errors import ArgumentError, ShapeError
+from insitu.nn import arguments
+from insitu.nn.arguments import checked_axes
 from insitu.nn.layer import Layer
 from insitu.nn.shapes import Shape, is_shape
+from insitu.nn.vectors import unit
 
 
 class _Merge(Layer):
@@ -29,15 +35,13 @@ class _Merge(Layer):
                 fix=f"{type(self).__name__}()([a, b])",
                 slug="merge-inputs",
             )
-        self.check_shapes([tuple(s) for s in shape])
+        shapes = [tuple(s) for s in shape]
+        if len({s[0] for s in shapes if s} - {None}) > 1 or () in shapes:
+            raise self.differ(shapes, "batches of one length")
+        self.check_shapes(shapes)
 
     def check_shapes(self, shapes: Sequence[Shape]) -> None:
         """Raise `ShapeError` if the shapes do not fit each other."""
-        first = shapes[0]
-        for s in shapes[1:]:
-            pairs = zip(reversed(first), reversed(s), strict=False)
-            if any(None not in (m, n) and m != n and 1 not in (m, n) for m, n in pairs):
-                raise self.differ(shapes, "shapes that are equal, or 1, in each axis")
 
     def differ(self, shapes: Sequence[Shape], expected: str) -> ShapeError:
         """The error for shapes that do not fit."""
@@ -50,7 +54,25 @@ class _Merge(Layer):
         )
 
 
-class Add(_Merge):
+class _ElementWise(_Merge):
+    """Combines places of examples with each other; an array with fewer axes gets axes of length 1 behind the batch."""
+
+    def check_shapes(self, shapes: Sequence[Shape]) -> None:
+        for a, b in itertools.combinations(shapes, 2):
+            pairs = zip(reversed(a[1:]), reversed(b[1:]), strict=False)
+            if any(None not in (m, n) and m != n and 1 not in (m, n) for m, n in pairs):
+                raise self.differ(shapes, "shapes that are equal, or 1, in each axis")
+
+    def call(self, x: Any) -> Any:
+        ndim = max(a.ndim for a in x)
+        return self.merged([si.reshape(a, (a.shape[0], *[1] * (ndim - a.ndim), *a.shape[1:])) if a.ndim < ndim else a for a in x])
+
+    def merged(self, x: list[si.Array]) -> si.Array:
+        """The result for arrays of one rank."""
+        raise NotImplementedError(f"{type(self).__name__} has no merged")
+
+
+class Add(_ElementWise):
     """The sum of all inputs.
 
     Examples
@@ -60,49 +82,96 @@ class Add(_Merge):
     Array([[2., 2.]], dtype=float32)
     """
 
-    def call(self, x: Any) -> Any:
+    def merged(self, x: list[si.Array]) -> si.Array:
         return functools.reduce(si.add, x)
 
 
-class Subtract(_Merge):
-    """The first input less the second."""
+class Subtract(_ElementWise):
+    """The first input less the second.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> si.nn.Subtract()([si.asarray([[3.0]]), si.asarray([[1.0]])])
+    Array([[2.]], dtype=float32)
+    """
 
     counts = (2, 2)
 
-    def call(self, x: Any) -> Any:
+    def merged(self, x: list[si.Array]) -> si.Array:
         return x[0] - x[1]
 
 
-class Multiply(_Merge):
-    """The product of all inputs."""
+class Multiply(_ElementWise):
+    """The product of all inputs.
 
-    def call(self, x: Any) -> Any:
+    Examples
+    --------
+    >>> import insitu as si
+    >>> si.nn.Multiply()([si.asarray([[3.0]]), si.asarray([[2.0]])])
+    Array([[6.]], dtype=float32)
+    """
+
+    def merged(self, x: list[si.Array]) -> si.Array:
         return functools.reduce(si.multiply, x)
 
 
-class Average(_Merge):
-    """The mean of all inputs."""
+class Average(_ElementWise):
+    """The mean of all inputs.
 
-    def call(self, x: Any) -> Any:
+    Examples
+    --------
+    >>> import insitu as si
+    >>> si.nn.Average()([si.asarray([[3.0]]), si.asarray([[1.0]])])
+    Array([[2.]], dtype=float32)
+    """
+
+    def merged(self, x: list[si.Array]) -> si.Array:
         return functools.reduce(si.add, x) / len(x)
 
 
-class Maximum(_Merge):
-    """The largest of all inputs."""
+class Maximum(_ElementWise):
+    """The largest of all inputs, place by place.
 
-    def call(self, x: Any) -> Any:
+    Examples
+    --------
+    >>> import insitu as si
+    >>> si.nn.Maximum()([si.asarray([[3.0, 1.0]]), si.asarray([[1.0, 2.0]])])
+    Array([[3., 2.]], dtype=float32)
+    """
+
+    def merged(self, x: list[si.Array]) -> si.Array:
         return functools.reduce(si.maximum, x)
 
 
-class Minimum(_Merge):
-    """The smallest of all inputs."""
+class Minimum(_ElementWise):
+    """The smallest of all inputs, place by place.
 
-    def call(self, x: Any) -> Any:
+    Examples
+    --------
+    >>> import insitu as si
+    >>> si.nn.Minimum()([si.asarray([[3.0, 1.0]]), si.asarray([[1.0, 2.0]])])
+    Array([[1., 1.]], dtype=float32)
+    """
+
+    def merged(self, x: list[si.Array]) -> si.Array:
         return functools.reduce(si.minimum, x)
 
 
 class Concatenate(_Merge):
     """All inputs, one behind the other along ``axis``.
+
+    Parameters
+    ----------
+    axis : int
+        Not the batch.
+    **options
+        As for `Layer`.
+
+    Raises
+    ------
+    ShapeError
+        On use, if the inputs differ in another axis.
 
     Examples
     --------
@@ -113,11 +182,11 @@ class Concatenate(_Merge):
 
     def __init__(self, axis: int = -1, **options: Any) -> None:
         super().__init__(**options)
-        self.axis = axis
+        self.axis = integer_argument("Concatenate", "axis", axis)
 
     def check_shapes(self, shapes: Sequence[Shape]) -> None:
         first = shapes[0]
-        at = self.axis % len(first)
+        (at,) = checked_axes(f'Concatenate "{self.name}"', self.axis, len(first))
         for s in shapes[1:]:
             if len(s) != len(first) or any(i != at and None not in (m, n) and m != n for i, (m, n) in enumerate(zip(first, s, strict=True))):
                 raise self.differ(shapes, f"shapes that are equal but for axis {self.axis}")
@@ -141,6 +210,13 @@ class Dot(_Merge):
     **options
         As for `Layer`.
 
+    Raises
+    ------
+    ArgumentError
+        For other numbers of axes.
+    ShapeError
+        On use, if the axes do not exist, are the batch, or differ in length.
+
     Examples
     --------
     >>> import insitu as si
@@ -153,11 +229,21 @@ class Dot(_Merge):
 
     def __init__(self, axes: int | Sequence[int], normalize: bool = False, **options: Any) -> None:
         super().__init__(**options)
-        self.axes, self.normalize = axes if isinstance(axes, int) else tuple(axes), bool(normalize)
+        self.axes, self.normalize = arguments.axes("Dot", axes), bool(normalize)
+        if isinstance(self.axes, tuple) and len(self.axes) != 2:
+            raise ArgumentError(
+                f'Dot "{self.name}" sums over one axis of each input.',
+                expected="axes=1 for both, or axes=(1, 2)",
+                received=f"axes={axes!r}",
+                fix="reshape the inputs first if you want to sum over several axes",
+                slug="merge-inputs",
+                argument="axes=",
+            )
 
     def _axes(self, shapes: Sequence[Shape]) -> tuple[int, int]:
-        first, second = (self.axes, self.axes) if isinstance(self.axes, int) else self.axes
-        return first % len(shapes[0]), second % len(shapes[1])
+        pair = (self.axes, self.axes) if isinstance(self.axes, int) else self.axes
+        first, second = [checked_axes(f'Dot "{self.name}"', a, len(s))[0] for a, s in zip(pair, shapes, strict=True)]
+        return first, second
 
     def check_shapes(self, shapes: Sequence[Shape]) -> None:
         i, j = self._axes(shapes)
@@ -169,11 +255,10 @@ class Dot(_Merge):
         i, j = self._axes([a.shape, b.shape])
         a, b = si.moveaxis(a, i, -1), si.moveaxis(b, j, -1)
         if self.normalize:
-            a, b = (v / si.sqrt(si.maximum(si.sum(v * v, axis=-1, keepdims=True), 1e-12)) for v in (a, b))
+            a, b = unit(a), unit(b)
         left, right = a.shape[1:-1], b.shape[1:-1]
-        n, k = a.shape[0], a.shape[-1]
-        product = si.matmul(si.reshape(a, (n, -1, k)), si.reshape(b, (n, -1, k)).mT)
-        return si.reshape(product, (n, *left, *right) if left or right else (n, 1))
+        rows = [si.reshape(v, (v.shape[0], math.prod(v.shape[1:-1]), v.shape[-1])) for v in (a, b)]
+        return si.reshape(si.matmul(rows[0], rows[1].mT), (a.shape[0], *left, *right) if left or right else (a.shape[0], 1))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axes": self.axes if isinstance(self.axes, int) else list(self.axes), "normalize": self.normalize}

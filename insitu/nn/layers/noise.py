@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
 import insitu as si
-from insitu.errors import ArgumentError
+from insitu.errors import ArgumentError, ShapeError
 from insitu.nn import regularizers
+from insitu.nn.arguments import number
 from insitu.nn.layer import Layer
+from insitu.nn.shapes import Shape
 
 
 def share(owner: str, layer: str, value: Any) -> float:
@@ -19,16 +22,17 @@ def share(owner: str, layer: str, value: Any) -> float:
     ArgumentError
         For another value.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+    rate = float(value) if isinstance(value, numbers.Real) and not isinstance(value, bool) else -1.0
+    if not 0 <= rate < 1:
         raise ArgumentError(
             f'{owner} "{layer}": rate is a share of the inputs.',
             expected="a number from 0 to below 1",
             received=repr(value),
-            fix=f"{owner}(0.5)" if not isinstance(value, int | float) or not 1 <= value <= 100 else f"{owner}({value / 100:g})",
+            fix=f"{owner}(0.5)" if not 1 < rate < 100 else f"{owner}({rate / 100:g})",
             slug="dropout-rate",
             argument="rate=",
         )
-    return float(value)
+    return rate
 
 
 class _Random(Layer):
@@ -79,6 +83,18 @@ class Dropout(_Random):
         self.rate = share("Dropout", self.name, rate)
         self.noise_shape = None if noise_shape is None else tuple(noise_shape)
 
+    def check_input(self, shape: Shape) -> None:
+        mask = self.noise_shape
+        if mask is None or (len(mask) == len(shape) and all(m in (None, 1, n) or n is None for m, n in zip(mask, shape, strict=True))):
+            return
+        raise ShapeError(
+            f'Dropout "{self.name}": the mask does not broadcast to the input.',
+            expected=f"noise_shape with {len(shape)} entries: 1, None or the length of the axis",
+            received=f"noise_shape={mask} for {str(shape).replace('None', 'batch', 1)}",
+            fix=f"noise_shape={(None, *[1] * (len(shape) - 2), None)[: len(shape)]}",
+            slug="broadcast-shapes",
+        )
+
     def call(self, x: si.Array, training: bool = False) -> si.Array:
         if not training or self.rate == 0:
             return x
@@ -95,7 +111,32 @@ class Dropout(_Random):
 
 
 class GaussianDropout(_Random):
-    """In training, numbers are multiplied by normal ones of mean 1 and standard deviation ``sqrt(rate / (1 - rate))``."""
+    """In training, numbers are multiplied by normal ones of mean 1 and standard deviation ``sqrt(rate / (1 - rate))``.
+
+    Parameters
+    ----------
+    rate : float
+        From 0 to below 1; the noise has the variance that `Dropout` of this rate has.
+    seed : int, optional
+        Of the layer's own generator; default: from `insitu.random.seed`.
+    **options
+        As for `Layer`.
+
+    Raises
+    ------
+    ArgumentError
+        If the rate is out of its range.
+
+    References
+    ----------
+    Srivastava et al. (2014), Dropout: a simple way to prevent neural networks from overfitting, section 10.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> si.nn.GaussianDropout(0.5)(si.ones((1, 2)))
+    Array([[1., 1.]], dtype=float32)
+    """
 
     def __init__(self, rate: float, seed: int | None = None, **options: Any) -> None:
         super().__init__(seed, **options)
@@ -111,20 +152,33 @@ class GaussianDropout(_Random):
 
 
 class GaussianNoise(_Random):
-    """In training, normal numbers of standard deviation ``stddev`` are added."""
+    """In training, normal numbers of mean 0 are added.
+
+    Parameters
+    ----------
+    stddev : float
+        Their standard deviation, not negative.
+    seed : int, optional
+        Of the layer's own generator; default: from `insitu.random.seed`.
+    **options
+        As for `Layer`.
+
+    Raises
+    ------
+    ArgumentError
+        For a negative ``stddev``.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> y = si.nn.GaussianNoise(0.1, seed=0)(si.ones((1, 1000)), training=True)
+    >>> bool(abs(y.std() - 0.1) < 0.01)
+    True
+    """
 
     def __init__(self, stddev: float, seed: int | None = None, **options: Any) -> None:
         super().__init__(seed, **options)
-        if isinstance(stddev, bool) or not isinstance(stddev, int | float) or not 0 <= stddev < float("inf"):
-            raise ArgumentError(
-                f'GaussianNoise "{self.name}": stddev must be a number that is not negative.',
-                expected="a number such as 0.1",
-                received=repr(stddev),
-                fix="GaussianNoise(0.1)",
-                slug="noise-stddev",
-                argument="stddev=",
-            )
-        self.stddev = float(stddev)
+        self.stddev = number(f'GaussianNoise "{self.name}"', "stddev", stddev, 0)
 
     def call(self, x: si.Array, training: bool = False) -> si.Array:
         return x + self.generator.normal(0.0, self.stddev, tuple(x.shape)).astype(x.dtype) if training and self.stddev else x
@@ -134,7 +188,21 @@ class GaussianNoise(_Random):
 
 
 class ActivityRegularization(Layer):
-    """The input, of which ``l1 * sum(|x|) + l2 * sum(x**2)`` per example is added to the loss."""
+    """The input itself, of which ``l1 * sum(|x|) + l2 * sum(x**2)``, divided by the length of the batch, is added to the loss.
+
+    Parameters
+    ----------
+    l1, l2 : float
+        Not negative.
+    **options
+        As for `Layer`.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> si.nn.ActivityRegularization(l2=0.01)(si.ones((1, 2)))
+    Array([[1., 1.]], dtype=float32)
+    """
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0, **options: Any) -> None:
         super().__init__(activity_regularizer=regularizers.L1L2(l1, l2), **options)

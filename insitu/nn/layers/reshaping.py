@@ -80,7 +80,9 @@ class Reshape(Layer):
             )
 
     def call(self, x: si.Array) -> si.Array:
-        return si.reshape(x, (x.shape[0], *self.target_shape))
+        # the open length follows from an example, so that a batch of none works as well
+        open_length = math.prod(x.shape[1:]) // max(math.prod(n for n in self.target_shape if n != -1), 1)
+        return si.reshape(x, (x.shape[0], *[open_length if n == -1 else n for n in self.target_shape]))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "target_shape": list(self.target_shape)}

@@ -2,15 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 import insitu as si
-from insitu.errors import ArgumentError
+from insitu.array.tree import flatten
+from insitu.data.examples import is_array
+from insitu.data.feed import Arrays, feed
+from insitu.errors import ArgumentError, ShapeError
+from insitu.nn import arguments
+from insitu.nn.arguments import checked_axes
 from insitu.nn.layer import Layer
+from insitu.nn.layers.activating import closed
 from insitu.nn.shapes import Shape
+from insitu.nn.vectors import unit
+
+Numbers = np.ndarray[Any, Any]
+
+#: Numbers that `Normalization.adapt` takes at a time, so that large data are not copied as a whole.
+_BLOCK = 1 << 20
+
+
+def _numbers(owner: str, argument: str, value: Any) -> Any:
+    """A float, or nested lists of floats.
+
+    Raises
+    ------
+    ArgumentError
+        If it is something else.
+    """
+    try:
+        found = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        found = np.asarray(np.nan)
+    if not np.isfinite(found).all():
+        raise ArgumentError(
+            f"{owner}: {argument} is a number, or several.",
+            expected="a finite number, or an array of them that broadcasts with the input",
+            received=repr(value),
+            fix="Rescaling(1 / 255) turns bytes into numbers from 0 to 1",
+            slug="argument-range",
+            argument=f"{argument}=",
+        )
+    return found.tolist()
 
 
 class Rescaling(Layer):
@@ -18,9 +54,15 @@ class Rescaling(Layer):
 
     Parameters
     ----------
-    scale, offset : float
+    scale, offset : float or array_like
+        An array broadcasts with the input: one number for each channel, for example.
     **options
         As for `Layer`.
+
+    Raises
+    ------
+    ArgumentError
+        For something else than finite numbers.
 
     Examples
     --------
@@ -29,15 +71,47 @@ class Rescaling(Layer):
     Array([[-1.,  1.]], dtype=float32)
     """
 
-    def __init__(self, scale: float, offset: float = 0.0, **options: Any) -> None:
+    def __init__(self, scale: Any, offset: Any = 0.0, **options: Any) -> None:
         super().__init__(**options)
-        self.scale, self.offset = float(scale), float(offset)
+        owner = f'Rescaling "{self.name}"'
+        self.scale, self.offset = _numbers(owner, "scale", scale), _numbers(owner, "offset", offset)
 
     def call(self, x: si.Array) -> si.Array:
-        return x.astype(self.dtype) * self.scale + self.offset
+        scale, offset = [si.asarray(v, dtype=self.dtype) if isinstance(v, list) else v for v in (self.scale, self.offset)]
+        return x.astype(self.dtype) * scale + offset
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "scale": self.scale, "offset": self.offset}
+
+
+class Moments:
+    """Mean and variance of blocks of numbers that come one by one, along all axes but ``kept``.
+
+    References
+    ----------
+    Chan, Golub and LeVeque (1983), Algorithms for computing the sample variance, equations 2.1.
+    """
+
+    def __init__(self, kept: Sequence[int]) -> None:
+        self.kept = kept
+        self.count = 0
+        self.mean: Any = 0.0
+        self._squares: Any = 0.0
+
+    def add(self, block: Numbers) -> None:
+        """Take a block in."""
+        others = tuple(i for i in range(block.ndim) if i not in self.kept)
+        block = block.astype(np.float64)
+        new, mean = int(np.prod([block.shape[i] for i in others])), block.mean(others)
+        total, apart = self.count + new, mean - self.mean
+        self._squares = self._squares + block.var(others) * new + apart * apart * (self.count * new / total)
+        self.mean = self.mean + apart * (new / total)
+        self.count = total
+
+    @property
+    def variance(self) -> Any:
+        """Mean square of the distance to the mean."""
+        return self._squares / self.count
 
 
 class Normalization(Layer):
@@ -54,6 +128,18 @@ class Normalization(Layer):
     **options
         As for `Layer`.
 
+    Raises
+    ------
+    ArgumentError
+        If only one of mean and variance is given, or a variance is negative.
+    ShapeError
+        On use, if an axis does not exist or has no fixed length, or the given numbers do not fit.
+
+    Notes
+    -----
+    Weights, if mean and variance are not given: ``mean`` and ``variance`` with the lengths of ``axis``, and ``count``, how many
+    numbers each comes from. As in Keras, deviations below 1e-7 count as 1e-7, which keeps constant features finite.
+
     Examples
     --------
     >>> import insitu as si
@@ -65,70 +151,154 @@ class Normalization(Layer):
 
     def __init__(self, axis: int | Sequence[int] | None = -1, mean: Any = None, variance: Any = None, invert: bool = False, **options: Any) -> None:
         super().__init__(**options)
-        if (mean is None) != (variance is None):
+        owner = f'Normalization "{self.name}"'
+        given: Any = [None if v is None else _numbers(owner, n, v) for n, v in (("mean", mean), ("variance", variance))]
+        if (mean is None) != (variance is None) or (variance is not None and np.min(given[1]) < 0):
             raise ArgumentError(
-                f'Normalization "{self.name}": mean and variance go together.',
+                f"{owner}: mean and variance go together, and a variance is not negative.",
                 expected="both, or none of them and a call of adapt",
-                received="only the mean" if variance is None else "only the variance",
+                received="only the mean" if variance is None else "only the variance" if mean is None else f"variance={variance!r}",
                 fix="layer.adapt(x_train)",
                 slug="normalization-values",
             )
-        self.axis = axis if axis is None or isinstance(axis, int) else tuple(axis)
+        self.axis = None if axis is None else arguments.axes(owner, axis)
         self.invert = bool(invert)
-        self._given = None if mean is None else (np.asarray(mean, np.float32), np.asarray(variance, np.float32))
-        self.mean: si.Variable | None = None
-        self.variance: si.Variable | None = None
+        self._given = None if mean is None else given
+        self._kept: tuple[int, ...] = ()
+        self._broadcast: list[int] = []
+        self.mean: si.Variable | Numbers | None = None
+        self.variance: si.Variable | Numbers | None = None
+        self.count: si.Variable | None = None
 
     def build(self, input_shape: Shape) -> None:
-        kept = self._kept(len(input_shape))
-        shape = [n or 1 if i in kept else 1 for i, n in enumerate(input_shape)]
-        self.mean = self.add_weight(shape, "zeros", "mean", trainable=False)
-        self.variance = self.add_weight(shape, "ones", "variance", trainable=False)
-        if self._given is not None:
-            for weight, value in zip((self.mean, self.variance), self._given, strict=True):
-                weight.assign(si.asarray(np.broadcast_to(value.reshape(shape) if value.ndim else value, shape).astype(np.float32)))
-
-    def _kept(self, ndim: int) -> set[int]:
-        axes = () if self.axis is None else (self.axis,) if isinstance(self.axis, int) else self.axis
-        return {a % ndim for a in axes}
+        owner = f'Normalization "{self.name}"'
+        self._kept = tuple(sorted(checked_axes(owner, () if self.axis is None else self.axis, len(input_shape))))
+        closed(owner, input_shape, self._kept)
+        shape = [input_shape[i] or 0 for i in self._kept]
+        self._broadcast = [n or 0 if i in self._kept else 1 for i, n in enumerate(input_shape)]
+        if self._given is None:
+            self.mean = self.add_weight(shape, "zeros", "mean", trainable=False)
+            self.variance = self.add_weight(shape, "ones", "variance", trainable=False)
+            self.count = self.add_weight((), "zeros", "count", trainable=False, dtype="int64")
+            return
+        found = [np.asarray(value, self.dtype.numpy) for value in self._given]
+        try:
+            self.mean, self.variance = [np.array(np.broadcast_to(v, shape)) for v in found]
+        except ValueError:
+            raise ShapeError(
+                f"{owner}: the mean and the variance do not fit the input.",
+                expected=f"numbers of shape {tuple(shape)}, or one for all",
+                received=f"mean {found[0].shape}, variance {found[1].shape}",
+                fix="give one number for each feature",
+                slug="normalization-values",
+            ) from None
 
     def adapt(self, data: Any) -> None:
         """Take mean and variance from data.
 
         Parameters
         ----------
-        data : array_like, shape (examples, ...)
+        data : array_like of shape (examples, ...), or batches
+            Batches: a `Dataset`, a list of arrays, or another iterable of arrays or of tuples ``(x, ...)``.
+
+        Raises
+        ------
+        ArgumentError
+            If mean and variance were given.
+        ShapeError
+            If the examples have another shape than before.
+        UserError
+            For data that are no numbers, or empty.
         """
-        x = np.asarray(data, np.float64)
-        self.prepare((None, *x.shape[1:]))
-        others = tuple(i for i in range(x.ndim) if i not in self._kept(x.ndim))
-        for weight, value in ((self.mean, x.mean(others, keepdims=True)), (self.variance, x.var(others, keepdims=True))):
-            if weight is not None:
-                weight.assign(si.asarray(value.astype(np.float32)))
+        if self._given is not None:
+            raise ArgumentError(
+                f'Normalization "{self.name}" was given its mean and variance.',
+                expected="a layer that was made without them",
+                received="a call of adapt",
+                fix="Normalization().adapt(x_train), or no call of adapt",
+                slug="normalization-values",
+            )
+        moments: Moments | None = None
+        for block in _blocks(data):
+            if moments is None:
+                self.prepare((None, *block.shape[1:]))
+                moments = Moments(self._kept)
+            lengths = [n for i, n in enumerate(block.shape) if i in self._kept]
+            if block.ndim != len(self._broadcast) or lengths != [self._broadcast[i] for i in self._kept]:
+                raise ShapeError(
+                    f'Normalization "{self.name}" was built for examples of another shape.',
+                    expected=str(self.input_shape).replace("None", "batch", 1),
+                    received=str(block.shape),
+                    fix="make a new layer for other data",
+                    slug="normalization-values",
+                )
+            moments.add(block)
+        if moments is None or not isinstance(self.mean, si.Variable) or not isinstance(self.variance, si.Variable) or self.count is None:
+            return
+        self.mean.assign(si.asarray(moments.mean, dtype=self.dtype))
+        self.variance.assign(si.asarray(moments.variance, dtype=self.dtype))
+        self.count.assign(si.asarray(moments.count, dtype=si.int64))
 
     def call(self, x: si.Array) -> si.Array:
-        mean, variance = [w.value for w in (self.mean, self.variance) if w is not None]
-        # Keras' smallest deviation, which keeps constant features finite
+        found = [w.value if isinstance(w, si.Variable) else si.asarray(w) for w in (self.mean, self.variance)]
+        mean, variance = [si.reshape(w, tuple(self._broadcast)) for w in found]
         deviation = si.maximum(si.sqrt(variance), 1e-7)
         x = x.astype(self.dtype)
         return x * deviation + mean if self.invert else (x - mean) / deviation
 
     def get_config(self) -> dict[str, Any]:
-        given = {} if self._given is None else {"mean": self._given[0].tolist(), "variance": self._given[1].tolist()}
+        mean, variance = self._given or (None, None)
         axis = list(self.axis) if isinstance(self.axis, tuple) else self.axis
-        return {**super().get_config(), "axis": axis, "invert": self.invert, **given}
+        return {**super().get_config(), "axis": axis, "invert": self.invert, "mean": mean, "variance": variance}
+
+
+def _blocks(data: Any) -> Iterator[Numbers]:
+    """The data in pieces, with examples along the first axis."""
+    several = isinstance(data, list | tuple) and len(data) > 0 and all(is_array(d) and np.ndim(d) for d in data)
+    found = feed(iter(data) if several else data, function="adapt", names=("data", "y"))
+    if not isinstance(found, Arrays):
+        for x, _, _ in found:
+            yield from _cut(flatten(x)[0][0])
+        return
+    yield from _cut(flatten(found.x)[0][0])
+
+
+def _cut(x: Numbers) -> Iterator[Numbers]:
+    rows = max(1, _BLOCK // max(1, x[0].size))
+    for start in range(0, len(x), rows):
+        yield x[start : start + rows]
 
 
 class UnitNormalization(Layer):
-    """Vectors along ``axis`` scaled to length 1."""
+    """Vectors along ``axis`` scaled to length 1; those shorter than 1e-12 stay near 0.
 
-    def __init__(self, axis: int = -1, **options: Any) -> None:
+    Parameters
+    ----------
+    axis : int or sequence of int
+    **options
+        As for `Layer`.
+
+    Raises
+    ------
+    ShapeError
+        On use, if the axis does not exist.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> si.nn.UnitNormalization()(si.asarray([[3.0, 4.0]]))
+    Array([[0.6, 0.8]], dtype=float32)
+    """
+
+    def __init__(self, axis: int | Sequence[int] = -1, **options: Any) -> None:
         super().__init__(**options)
-        self.axis = axis
+        self.axis = arguments.axes(f'UnitNormalization "{self.name}"', axis)
+
+    def check_input(self, shape: Shape) -> None:
+        checked_axes(f'UnitNormalization "{self.name}"', self.axis, len(shape))
 
     def call(self, x: si.Array) -> si.Array:
-        squares = si.sum(x * x, axis=self.axis, keepdims=True)
-        return x / si.sqrt(si.maximum(squares, 1e-12))
+        return unit(x, self.axis, 1e-12)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "axis": self.axis}
+        return {**super().get_config(), "axis": list(self.axis) if isinstance(self.axis, tuple) else self.axis}

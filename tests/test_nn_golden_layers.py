@@ -35,6 +35,70 @@ def test_activation_as_in_keras(name):
     np.testing.assert_allclose(activations.get(name)(si.asarray(x)), want, rtol=2e-5, atol=2e-6)
 
 
+@pytest.mark.parametrize("number", range(len(golden.WITH_ARGUMENTS)), ids=[n for n, _ in golden.WITH_ARGUMENTS])
+def test_activation_with_arguments_as_in_keras(number):
+    name, config = golden.WITH_ARGUMENTS[number]
+    got = getattr(activations, name)(si.asarray(golden.inputs([[5, 8]])[0]), **config)
+    np.testing.assert_allclose(got, STORED["with arguments"][number], rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", golden.ACTIVATIONS)
+def test_activation_at_extremes_as_in_keras(name):
+    want = np.array(STORED["extremes"][golden.ACTIVATIONS.index(name)], np.float32)
+    got = np.asarray(getattr(activations, name)(si.asarray(np.array(golden.EXTREMES, np.float32))))
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", sorted(activations.TABLE))
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_activation_keeps_the_dtype(name, dtype):
+    x = np.linspace(-3, 3, 12).astype(dtype).reshape(2, 6)
+    got = activations.TABLE[name](si.asarray(x))
+    assert got.dtype.name == dtype
+    exact = np.asarray(activations.TABLE[name](si.asarray(x.astype(np.float64))))
+    tolerance = {"float16": 4e-3, "float32": 2e-6, "float64": 0}[dtype]
+    np.testing.assert_allclose(np.asarray(got).astype(np.float64), exact, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("name", "slope"),
+    [
+        ("softplus", 0.5),
+        ("log_sigmoid", 0.5),
+        ("mish", 0.6),
+        ("silu", 0.5),
+        ("gelu", 0.5),
+        ("elu", 1),
+        ("softsign", 1),
+        ("sigmoid", 0.25),
+        ("relu", 0),
+    ],
+)
+def test_slope_at_zero(name, slope):
+    got = si.grad(lambda x: si.sum(activations.TABLE[name](x)))(si.zeros((3,)))
+    np.testing.assert_allclose(got, [slope] * 3, rtol=1e-6)
+
+
+def test_softplus_has_a_second_derivative():
+    slope = si.grad(lambda x: si.sum(activations.softplus(x)))
+    x = np.array([-30.0, -1.0, 0.0, 1.0, 30.0])
+    got = si.grad(lambda v: si.sum(slope(v)))(si.asarray(x))
+    p = 1 / (1 + np.exp(-x))
+    np.testing.assert_allclose(got, p * (1 - p), rtol=1e-9, atol=1e-12)
+
+
+def test_signatures_are_those_of_keras():
+    # what belongs to masks, quantization and Keras' own plumbing is left out
+    missing = {
+        "mask", "lora_rank", "lora_alpha", "quantization_config", "mask_zero", "weights", "input_axes", "output_axes",
+    }  # fmt: skip
+    for part, names in STORED["signatures"].items():
+        for name, arguments in names.items():
+            ours = golden.signature(getattr(getattr(si.nn, part), name))
+            want = [[n, d.lower() if d == "Zeros" else d] for n, d in arguments if n not in missing]
+            assert ours == want, (part, name)
+
+
 def test_sparsemax_is_the_nearest_point_of_the_simplex():
     # Keras 3 sums cumulative sums here, so its rows need not add up to 1; the projection is found by bisection instead
     x = golden.inputs([[20, 8]])[0].astype(np.float64)
@@ -81,12 +145,15 @@ def test_layer_as_in_keras_and_its_copies(number):
     for other in (again, pickle.loads(pickle.dumps(layer)), copy.deepcopy(layer)):
         assert np.array_equal(np.asarray(other(x)), got)
         assert other.get_config() == layer.get_config()
+    # the keys of Keras but for those of its own plumbing
+    keys = set(STORED["configurations"][number]) - {"trainable", "dtype", "quantization_config", "data_format", "activity_regularizer"}
+    assert set(layer.get_config()) == keys
     shape = [(None, *s[1:]) for s in shapes]
     assert layer.compute_output_shape(shape[0] if len(shape) == 1 else shape)[1:] == got.shape[1:]
 
 
 def test_every_layer_class_is_compared_or_named_here():
-    apart = {"Input", "Layer", "Embedding", "Lambda", "Dropout", "GaussianDropout", "GaussianNoise", "ActivityRegularization"}
+    apart = {"Input", "Layer", "Embedding", "Lambda", "GaussianDropout", "GaussianNoise", "ActivityRegularization"}
     classes = {n for n in layers.__all__ if inspect.isclass(getattr(layers, n))} | {"Input"}
     assert classes == {name for name, _, _ in golden.LAYERS} | apart
 
@@ -114,9 +181,15 @@ def test_keras_still_gives_the_stored_values():
     environment = {**os.environ, "KERAS_BACKEND": "jax"}
     done = subprocess.run([sys.executable, str(GOLDEN / "keras_layers.py")], env=environment, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout.splitlines()[-1])
-    for part, values in STORED.items():
-        for got, want in zip(found[part], values, strict=True):
+    assert found.pop("signatures") == STORED["signatures"] and found.pop("configurations") == STORED["configurations"]
+    for part, values in found.items():
+        for got, want in zip(flat(values), flat(STORED[part]), strict=True):
             np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
+def flat(values):
+    """The numbers of nested lists, which need not be arrays."""
+    return [n for v in values for n in flat(v)] if isinstance(values, list) else [values]
 
 
 # -- layers with random numbers, tables, functions ------------------------------------------------------

@@ -97,11 +97,15 @@ class Embedding(Layer):
             slug="embedding-dtype",
         )
 
+    def _as_input(self, x: Any) -> Any:
+        array = x if isinstance(x, si.Array) else si.asarray(x)
+        if array._node.memory is not None:  # values, not the symbol of a compiled step
+            self.check_values(np.asarray(array))
+        return array
+
     def call(self, x: si.Array) -> si.Array:
         if x.dtype is si.bool:
             raise self._not_whole(f"{tuple(x.shape)} {x.dtype.name}")
-        if x._node.memory is not None:  # values, not the symbol of a compiled step
-            self.check_values(np.asarray(x))
         return si.take(built(self.embeddings), x if x.dtype.is_integer else x.astype(si.int32), axis=0)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,33 @@ settings.load_profile("insitu")
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(_CACHE, ignore_errors=True)
+
+
+_NAMED = [
+    ("insitu.nn.layer", "Layer"), ("insitu.nn.losses.base", "Loss"), ("insitu.nn.metrics.base", "Metric"),
+    ("insitu.nn.initializers.fixed", "Initializer"),
+    ("insitu.nn.regularizers", "Regularizer"), ("insitu.nn.constraints", "Constraint"), ("insitu.optim.schedules", "LearningRateSchedule"),
+    ("insitu.optim.base", ""), ("insitu.nn.registry", ""),
+]  # fmt: skip
+
+
+def _tables() -> list[dict[str, object]]:
+    """Where insitu finds classes and functions by their names, as far as these modules are imported."""
+    found = []
+    for module, owner in _NAMED:
+        if (loaded := sys.modules.get(module)) is not None:
+            found += [getattr(loaded, owner).classes] if owner else [getattr(loaded, n) for n in ("REGISTRY", "FUNCTIONS") if hasattr(loaded, n)]
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _names_stay() -> Iterator[None]:
+    """A class that a test or an example defines does not stand in for one of the same name elsewhere."""
+    before = [(table, dict(table)) for table in _tables()]
+    yield
+    for table, kept in before:
+        table.clear()
+        table.update(kept)
 
 
 def _data_dir() -> Path | None:

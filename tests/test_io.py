@@ -330,5 +330,5 @@ def test_a_model_that_could_not_be_read_back_is_not_written(tmp_path):
     model.build((None, 2))
     with pytest.raises(ArgumentError) as caught:
         model.save(tmp_path / "m")
-    assert caught.value.slug == "activation-unknown"
+    assert caught.value.slug == "save-function"
     assert os.listdir(tmp_path) == []

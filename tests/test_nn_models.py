@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -59,6 +61,15 @@ def test_configuration_round_trip_and_copies_give_the_same_bits():
     for other in (again, pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
         assert all(np.array_equal(g, w) for g, w in zip(other.predict([A, B]), want, strict=True))
         assert len({id(w) for w in other.weights} & {id(w) for w in model.weights}) == 0
+
+
+def test_a_new_process_knows_all_that_a_file_names(tmp_path):
+    model = two_inputs()
+    model.save(tmp_path / "two.insitu")
+    np.savez(tmp_path / "want.npz", *model.predict([A, B]), A=A, B=B)
+    program = "import sys, numpy as np, insitu as si; f = np.load(sys.argv[2]); m = si.load(sys.argv[1]); got = m.predict([f['A'], f['B']]);"
+    program += "sys.exit(not (np.array_equal(got[0], f['arr_0']) and np.array_equal(got[1], f['arr_1'])))"
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "two.insitu"), str(tmp_path / "want.npz")], check=True)
 
 
 def test_losses_weights_and_metrics_of_several_outputs():

@@ -9,6 +9,7 @@ from insitu.nn import activations, constraints, initializers, layers, losses, me
 from insitu.nn.functional import Symbol
 from insitu.nn.layers import *  # noqa: F403
 from insitu.nn.model import Functional, Model
+from insitu.nn.operation import Operation as Operation  # files may name it
 from insitu.nn.registry import register
 from insitu.nn.sequential import Sequential
 

@@ -86,10 +86,10 @@ class Fit:
         return [*own, *[f"val_{name}" for name in test]]
 
     def _epoch(self, epoch: int, first: int, keys: Interruptible) -> None:
-        self.display.begin(epoch)
+        self.display.begin(epoch, first, self.done if first else 0)
         self.callbacks.on_epoch_begin(epoch)
         logs = self._train(epoch, first, keys)
-        self.display.trained()
+        self.display.trained(self.model.position[1], self.done)
         if self.held_out is not None and self.test_steps is not None and (epoch + 1) % self.options["validation_freq"] == 0:
             tested = run_test(self.test_steps, self.held_out, self.options["validation_batch_size"], self.options["validation_steps"],
                               self.callbacks, keys)  # fmt: skip

@@ -18,7 +18,7 @@ from rich.console import Console
 import insitu as si
 from insitu.config import config
 from insitu.errors import InternalError
-from insitu.nn.pictures import gallery, plot_contributions
+from insitu.nn.pictures import gallery, legend, plot_contributions
 
 Say = Callable[[str], None]
 
@@ -26,6 +26,8 @@ BATCH = 64
 LAYERS = (256, 128)
 #: The class whose hidden nodes are shown.
 _LOOKED_AT = 3
+#: Nodes whose weights are shown: a row of 80 columns.
+_SHOWN = 7
 #: Rows and columns by which each training picture is also moved: a digit stays what it is.
 MOVES = ((0, 0), (0, 1), (0, -1), (1, 0), (-1, 0))
 
@@ -59,7 +61,7 @@ def run_demo(epochs: int, seed: int, output: str | None) -> dict[str, Any]:
     accuracy = float((said == y_test).mean())
     say(f"\n[bold]{accuracy:.1%}[/] of the {len(x_test)} held-out digits are read right.\n")
     _draw(console, x_test, y_test, said)
-    _look_inside(model, x_test, y_test, say)
+    _look_inside(console, model, x_test, y_test)
     bits_agree = _reload(model, probabilities, output, say)
     report = {"accuracy": accuracy, "bits_agree": bits_agree, **_speed(model, history, seconds, len(x_train))}
     _tell_speed(report, seconds, say)
@@ -104,12 +106,15 @@ def _draw(console: Console, x: Any, y: Any, said: Any) -> None:
         gallery(console, [x[i] for i in wrong], [f"{said[i]}, is {y[i]}" for i in wrong])
 
 
-def _look_inside(model: Any, x: Any, y: Any, say: Say) -> None:
-    """Some weights of the first layer, and the hidden nodes that speak for one class."""
-    say("\nWhat some nodes of the first layer look for (red: ink speaks for the node, blue: against it):")
-    model.layers[1].plot(units=range(10), input_shape=x.shape[1:])
-    say(f"\nThe hidden nodes that contribute most to the digit {_LOOKED_AT}, and by how much:")
-    plot_contributions(model, x[y == _LOOKED_AT], _LOOKED_AT, top=8, input_shape=x.shape[1:])
+def _look_inside(console: Console, model: Any, x: Any, y: Any) -> None:
+    """The weights of some nodes of the first layer, and the hidden nodes that speak for one class."""
+    for_it, against = legend(console)
+    console.print(f"\nNodes of the first layer: ink at {for_it} speaks for one, at {against} against it:", highlight=False, markup=False)
+    first = model.layers[1]
+    strongest = np.argsort(-np.linalg.norm(first.get_weights()[0], axis=0), kind="stable")
+    first.plot(units=sorted(strongest[:_SHOWN].tolist()))
+    console.print(f"\nThe hidden nodes that contribute most to the digit {_LOOKED_AT}, and by how much:", highlight=False)
+    plot_contributions(model, x[y == _LOOKED_AT], _LOOKED_AT, top=_SHOWN - 1)
 
 
 def _reload(model: Any, probabilities: Any, output: str | None, say: Say) -> bool:

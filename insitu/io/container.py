@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,7 +64,7 @@ def write(path: PathLike, tensors: Mapping[str, np.ndarray[Any, Any]], metadata:
         if "header too large" not in str(error):
             raise
         raise _too_long("more") from error  # newer versions of the library refuse to write what none of them reads
-    _replace(Path(path), _in_order(raw))
+    write_whole(Path(path), _in_order(raw))
 
 
 def read(path: PathLike) -> Content:
@@ -153,8 +153,14 @@ def _too_long(received: str) -> ArgumentError:
     )
 
 
-def _replace(path: Path, parts: list[bytes | memoryview]) -> None:
-    """Write beside the place, put it on disk, then take the place in one step."""
+def write_whole(path: Path, parts: Sequence[bytes | memoryview], function: str = "save") -> None:
+    """Write beside the place, put it on disk, then take the place in one step.
+
+    Raises
+    ------
+    FileFormatError
+        If that fails; an older file stays as it was. ``function`` is whose mistake it is called.
+    """
     beside = path.with_name(f".insitu-{secrets.token_hex(8)}.tmp")
     try:
         try:
@@ -167,7 +173,7 @@ def _replace(path: Path, parts: list[bytes | memoryview]) -> None:
             beside.unlink(missing_ok=True)
     except OSError as error:
         raise FileFormatError(
-            f'save: "{path}" cannot be written.',
+            f'{function}: "{path}" cannot be written.',
             expected="a folder that exists, may be written and has room",
             received=error.strerror or str(error),
             fix="choose another path, or make room" if path.parent.is_dir() else f'make the folder first: mkdir -p "{path.parent}"',

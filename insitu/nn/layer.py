@@ -82,6 +82,8 @@ class Layer:
         self._trainable, self.dtype = bool(trainable), as_dtype(dtype)
         self.built = False
         self.input_shape: Any = None
+        #: of an example before the layers ahead flattened it; pictures of the weights have it
+        self.unflattened: Shape | None = None
         #: of the batch, where the constructor was told the shape of an example
         self.given_shape: Shape | None = None if input_shape is None else (None, *input_shape)
         self.activity_regularizer = _regularizer(activity_regularizer)

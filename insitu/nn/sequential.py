@@ -124,8 +124,14 @@ class Sequential(Model):
             )
         flowing: Any = (None, *tuple(input_shape)[1:])
         self.input_shape, self.built = flowing, True
+        wide: Any = None
         for layer in self._layers:
             layer.prepare(flowing)
+            if is_shape(flowing) and len(flowing) > 2:
+                wide = flowing[1:]
+            layer.unflattened = wide
+            if layer.weights:
+                wide = None
             flowing = layer.compute_output_shape(flowing)
         self.output_shape = flowing
         settle(self.weights)

@@ -102,6 +102,52 @@ def test_dropout_in_training_follows_the_seed_and_differs_from_step_to_step():
     assert first == losses() and len(set(first)) > 1
 
 
+# -- copies ------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("make", "x"),
+    [
+        (lambda: si.nn.Embedding(5, 3, embeddings_regularizer="l2", embeddings_constraint="unit_norm"), np.array([[1, 2]])),
+        (lambda: si.nn.Dropout(0.5, (None, 1), seed=3), np.ones((4, 3), np.float32)),
+        (lambda: si.nn.GaussianNoise(0.2, seed=3), np.ones((4, 3), np.float32)),
+        (lambda: si.nn.GaussianDropout(0.2, seed=3), np.ones((4, 3), np.float32)),
+        (lambda: si.nn.ActivityRegularization(0.1, 0.2), np.ones((4, 3), np.float32)),
+        (lambda: si.nn.Lambda(doubled, doubled_shape), np.ones((4, 3), np.float32)),
+        (lambda: si.nn.Activation(si.nn.PReLU("ones")), np.ones((4, 3), np.float32)),
+        (lambda: si.nn.ReLU(6, input_shape=(3,)), np.ones((4, 3), np.float32)),
+        (
+            lambda: si.nn.Dense(
+                2, "relu", True, "he_normal", "ones", "l2", regularizers.L1(0.2), "l1", "max_norm", constraints.NonNeg(),
+                dtype="float64", trainable=False,
+            ),
+            np.ones((4, 3), np.float32),
+        ),
+    ],
+)  # fmt: skip
+def test_copies_of_a_layer_draw_and_compute_the_same(make, x):
+    layer = make()
+    layer(x)
+    stored = deserialize(json.loads(json.dumps(serialize(layer))))
+    stored.set_weights(layer.get_weights())
+    copies = [stored, pickle.loads(pickle.dumps(layer)), copy.deepcopy(layer)]
+    want = np.asarray(layer(x, training=True))
+    for other in copies:
+        assert other.get_config() == layer.get_config() and repr(other) == repr(layer)
+        assert np.array_equal(np.asarray(other(x, training=True)), want)
+        assert [w.trainable for w in other.trainable_weights] == [w.trainable for w in layer.trainable_weights]
+        assert [(repr(w.regularizer), repr(w.constraint)) for w in other.weights] == [
+            (repr(w.regularizer), repr(w.constraint)) for w in layer.weights
+        ]
+
+
+@pytest.mark.parametrize("name", sorted(activations.TABLE))
+def test_activations_take_numpy_arrays_and_lists(name):
+    x = np.array([[-1.0, 0.25, 2.0, 0.5]], np.float32)
+    want = np.asarray(activations.TABLE[name](si.asarray(x)))
+    for given in (x, x.tolist()):
+        got = activations.TABLE[name](given)
+        assert isinstance(got, si.Array) and np.array_equal(np.asarray(got), want)
+
+
 # -- parts of the user's own -----------------------------------------------------------------------------
 class Halves(initializers.Initializer):
     def __init__(self, sign=1):
@@ -309,6 +355,8 @@ def test_sparsemax_takes_masked_logits():
         (lambda: si.nn.GaussianNoise(-1), "argument-range", "stddev"),
         (lambda: si.nn.Dropout(20), "dropout-rate", "Dropout(0.2)"),
         (lambda: si.nn.Dropout(0.5, noise_shape=(None, 2))(np.ones((4, 3))), "broadcast-shapes", "noise_shape"),
+        (lambda: si.nn.Dropout(0.5, noise_shape=3), "argument-shape", "noise_shape"),
+        (lambda: si.nn.Dropout(0.5, noise_shape=(0, 2)), "argument-shape", "(0, 2)"),
         (lambda: si.nn.Softmax(axis=2)(np.ones((4, 3))), "axis-out-of-range", "axis 2"),
         (lambda: si.nn.Softmax(axis="last"), "argument-integer", "'last'"),
         (lambda: si.nn.UnitNormalization(axis=-3)(np.ones((4, 3))), "axis-out-of-range", "axis -3"),

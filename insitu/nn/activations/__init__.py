@@ -1,6 +1,7 @@
 """Activation functions with Keras' names and formulas.
 
-Each takes an array ``x`` of any shape and floating dtype and returns one of the same shape and dtype (`glu` halves an axis).
+Each takes an array ``x`` of any shape and floating dtype and returns one of the same shape and dtype (`glu` halves an axis);
+NumPy arrays and lists are taken as arrays of ours.
 Layers take them by name: ``Dense(10, activation="relu")``.
 """
 

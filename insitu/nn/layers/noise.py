@@ -64,7 +64,9 @@ class Dropout(_Random):
     Raises
     ------
     ArgumentError
-        If the rate is out of its range.
+        If the rate is out of its range, or ``noise_shape`` is no shape.
+    ShapeError
+        On use, if the mask does not broadcast to the input.
 
     References
     ----------
@@ -81,7 +83,7 @@ class Dropout(_Random):
     def __init__(self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **options: Any) -> None:
         super().__init__(seed, **options)
         self.rate = share("Dropout", self.name, rate)
-        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
+        self.noise_shape = None if noise_shape is None else _mask_shape(self.name, noise_shape)
 
     def check_input(self, shape: Shape) -> None:
         mask = self.noise_shape
@@ -108,6 +110,27 @@ class Dropout(_Random):
     def get_config(self) -> dict[str, Any]:
         shape = None if self.noise_shape is None else list(self.noise_shape)
         return {**super().get_config(), "rate": self.rate, "noise_shape": shape}
+
+
+def _mask_shape(layer: str, noise_shape: Any) -> tuple[int | None, ...]:
+    """The shape of a mask, in which None stands for an axis of the input.
+
+    Raises
+    ------
+    ArgumentError
+        If it is none.
+    """
+    found = tuple(noise_shape) if isinstance(noise_shape, list | tuple) else (0,)
+    if not all(n is None or (hasattr(n, "__index__") and not isinstance(n, bool) and n > 0) for n in found):
+        raise ArgumentError(
+            f'Dropout "{layer}": noise_shape is the shape of the mask.',
+            expected="a tuple with an entry for each axis of the input: None for its length, or 1 where the axis shares the mask",
+            received=repr(noise_shape),
+            fix="noise_shape=(None, 1, None) gives all steps of a sequence one mask",
+            slug="argument-shape",
+            argument="noise_shape=",
+        )
+    return tuple([None if n is None else int(n) for n in found])
 
 
 class GaussianDropout(_Random):

@@ -27,6 +27,7 @@ def single_numbers(logs: Mapping[str, Any]) -> dict[str, float]:
 
     Examples
     --------
+    >>> import numpy as np
     >>> single_numbers({"loss": np.float32(0.5), "matrix": np.eye(2), "note": "warm"})
     {'loss': 0.5}
     """

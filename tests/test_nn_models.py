@@ -294,6 +294,21 @@ def test_sample_and_class_weights():
     np.testing.assert_allclose(history.history["loss"], [(each * np.where(labels == 0, 2, 0.5)).mean()], rtol=1e-5)
 
 
+def test_class_weights_leave_the_order_of_a_data_set_its_state():
+    # an order whose seed nobody chose can only be resumed with the state of the data set itself
+    from insitu.data.feed import feed
+    from insitu.nn.fitting import with_class_weight
+
+    data = feed(si.data.Dataset((A, np.arange(12) % 2)).shuffle().batch(4))
+    weighed = with_class_weight(data, {0: 2.0})
+    assert weighed.state() == data.state() and len(weighed.state()) > 1
+    again = with_class_weight(feed(si.data.Dataset((A, np.arange(12) % 2)).shuffle().batch(4)), {0: 2.0})
+    again.set_state(weighed.state())
+    for (x, y, w), (x2, y2, w2) in zip(weighed, again, strict=True):
+        assert np.array_equal(x, x2) and np.array_equal(y, y2) and np.array_equal(w, w2)
+        np.testing.assert_array_equal(w, np.where(y == 0, 2, 1))
+
+
 def test_single_batches():
     model = si.nn.Sequential([si.nn.Input((3,)), si.nn.Dense(1)])
     model.compile("sgd", "mse", metrics=["mae"])

@@ -291,8 +291,4 @@ def with_class_weight(data: Arrays | Batches, class_weight: Mapping[int, float])
     if isinstance(data, Arrays):
         return dataclasses.replace(data, weight=weigh(data.y, data.weight))
 
-    def make(epoch: int) -> Iterator[Any]:
-        data.set_epoch(epoch)
-        return ((x, y, weigh(y, weight)) for x, y, weight in data)
-
-    return Batches(make, data.steps, restartable=data.restartable, function=data.function)
+    return data.mapped(lambda x, y, weight: (x, y, weigh(y, weight)))

@@ -32,7 +32,7 @@ _NAMED = [
     ("insitu.nn.layer", "Layer"), ("insitu.nn.losses.base", "Loss"), ("insitu.nn.metrics.base", "Metric"),
     ("insitu.nn.initializers.fixed", "Initializer"),
     ("insitu.nn.regularizers", "Regularizer"), ("insitu.nn.constraints", "Constraint"), ("insitu.optim.schedules", "LearningRateSchedule"),
-    ("insitu.optim.base", ""), ("insitu.nn.registry", ""),
+    ("insitu.optim.base", ""), ("insitu.registry", ""),
 ]  # fmt: skip
 
 

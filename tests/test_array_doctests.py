@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import insitu as si
+from insitu import registry
 
 PACKAGE = Path(si.__file__).parent
 
@@ -41,6 +42,7 @@ def test_examples(name: str) -> None:
 
 def test_examples_of_the_package() -> None:
     assert doctest.testmod(si).failed == 0
+    assert doctest.testmod(registry).failed == 0
 
 
 def test_public_functions_are_documented() -> None:

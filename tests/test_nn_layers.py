@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import insitu as si
+from insitu import registry
 from insitu.errors import ArgumentError, ShapeError
-from insitu.nn import activations, initializers, registry
+from insitu.nn import activations, initializers
 
 X = np.linspace(-6, 6, 49).astype(np.float32)
 

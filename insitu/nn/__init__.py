@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from insitu import registry as registry  # si.nn.registry finds the functions of the user by name
 from insitu.nn import activations, constraints, initializers, layers, losses, metrics, regularizers
 from insitu.nn.functional import Symbol
 from insitu.nn.layers import *  # noqa: F403
 from insitu.nn.model import Functional, Model
 from insitu.nn.operation import Operation as Operation  # files may name it
-from insitu.nn.registry import register
 from insitu.nn.sequential import Sequential
+from insitu.registry import register
 
 if TYPE_CHECKING:
     from insitu.nn import callbacks, pictures

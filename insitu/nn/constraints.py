@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import insitu as si
-from insitu.nn import registry
+from insitu import registry
 from insitu.nn.arguments import axes, number
 
 #: Keeps divisions by norms finite.

@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 import insitu as si
+from insitu import registry
 from insitu.array.tree import flatten, map_leaves
 from insitu.dtypes import as_dtype
 from insitu.errors import ArgumentError, ShapeError
-from insitu.nn import context, functional, initializers, registry
+from insitu.nn import context, functional, initializers
 from insitu.nn.shapes import Shape, batch_shape, infer, map_shapes
 
 _counts: dict[str, int] = {}

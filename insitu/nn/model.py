@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import insitu as si
-from insitu import optim
+from insitu import optim, registry
 from insitu.array.tree import flatten, map_leaves
 from insitu.errors import ArgumentError
 from insitu.nn import checks, functional, progress
@@ -468,8 +468,6 @@ class Model(Layer):
         ArgumentError
             If there is none.
         """
-        from insitu.nn import registry
-
         if index is not None and -len(self.layers) <= index < len(self.layers):
             return self.layers[index]
         return registry.find("layer", {layer.name: layer for layer in self.layers}, name if index is None else str(index), "see model.summary()")

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import insitu as si
+from insitu import registry
 from insitu.array.checks import choice_error
 from insitu.errors import ShapeError
-from insitu.nn import registry
 from insitu.nn.arguments import number
 from insitu.nn.vectors import unit
 

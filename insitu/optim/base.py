@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 import insitu as si
+from insitu import registry
 from insitu.array.array import Array
 from insitu.array.tree import flatten
 from insitu.array.variable import traces
@@ -124,8 +125,6 @@ class Optimizer(Rule):
         )
 
     def _unknown(self, name: str) -> ArgumentError:
-        from insitu.nn import registry  # late: the room of models stands above this one
-
         return registry.unknown_argument(type(self).__name__, name, dict.fromkeys(["learning_rate", *self._own, *OPTIONS, "name"]))
 
     def _check_clipping(self) -> None:
@@ -376,8 +375,6 @@ def get(identifier: str | Optimizer | Mapping[str, Any]) -> Optimizer:
     name: Any = identifier
     if isinstance(identifier, Mapping):
         name, config = identifier.get("class_name"), identifier.get("config", {})
-    from insitu.nn import registry
-
     return registry.find("optimizer", REGISTRY, name, 'pass optimizer="adam" or si.optim.Adam()').from_config(config)
 
 

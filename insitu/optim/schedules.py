@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import insitu as si
 from insitu.errors import ArgumentError, UserError
 from insitu.optim.arguments import FLAG, NOT_NEGATIVE, POSITIVE, Configured, Range, arguments_of
+from insitu.registry import find, words
 
 
 class LearningRateSchedule(Configured):
@@ -416,8 +417,6 @@ def get(identifier: Any) -> LearningRateSchedule:
     """
     if isinstance(identifier, LearningRateSchedule):
         return identifier
-    from insitu.nn.registry import find, words  # late: the room of models stands above this one
-
     table = {words(name): cls for name, cls in LearningRateSchedule.classes.items() if not name.startswith("_")}
     described = identifier if isinstance(identifier, Mapping) else {"class_name": identifier}
     return find("schedule", table, described.get("class_name"), "see si.optim.schedules").from_config(described.get("config", {}))

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from insitu import registry
 from insitu.array.array import Array
-from insitu.nn import registry
 from insitu.nn.activations.logits import logits_of, remember_logits
 from insitu.nn.activations.rectifying import (
     celu,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from insitu.nn import registry
+from insitu import registry
 from insitu.nn.callbacks import arguments
 from insitu.nn.callbacks.callback import Callback
 

@@ -12,7 +12,7 @@ from insitu.array.checks import choice_error
 from insitu.errors import ArgumentError
 from insitu.nn.callbacks import arguments
 from insitu.nn.callbacks.callback import Callback, Logs, warn
-from insitu.nn.registry import words
+from insitu.registry import words
 
 #: Words in names of metrics, where the metric itself does not say whether more is better.
 _MORE = {"acc", "accuracy", "precision", "recall", "sensitivity", "specificity", "auc", "f1", "fbeta", "iou", "r2", "similarity", "information"}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import insitu as si
-from insitu.nn import registry
+from insitu import registry
 from insitu.nn.initializers.drawn import (
     GlorotNormal,
     GlorotUniform,

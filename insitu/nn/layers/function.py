@@ -6,8 +6,8 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from insitu import registry
 from insitu.errors import ArgumentError
-from insitu.nn import registry
 from insitu.nn.layer import Layer
 from insitu.nn.shapes import is_shape
 

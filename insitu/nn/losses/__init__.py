@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from insitu.nn import registry
+from insitu import registry
 from insitu.nn.losses.base import FunctionLoss, Loss
 from insitu.nn.losses.crossentropy import (
     BinaryCrossentropy,

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import insitu as si
+from insitu import registry
 from insitu.array.array import Array
 from insitu.array.checks import choice_error
 from insitu.errors import ArgumentError, ShapeError
-from insitu.nn import registry
 from insitu.nn.losses import fit
 from insitu.nn.losses.fit import Shape
 

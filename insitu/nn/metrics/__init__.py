@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from insitu.nn import losses, registry
+from insitu import registry
+from insitu.nn import losses
 from insitu.nn.losses import (
     binary_crossentropy,
     categorical_crossentropy,

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 import insitu as si
+from insitu import registry
 from insitu.array.array import Array
 from insitu.dtypes import as_dtype
-from insitu.nn import initializers, losses, registry
+from insitu.nn import initializers, losses
 from insitu.nn.losses import fit
 from insitu.nn.losses.base import FunctionLoss, aligned, function_name
 from insitu.nn.losses.fit import Shape, floating

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,22 +11,9 @@ from insitu.errors import ArgumentError, DTypeError, ShapeError
 from insitu.nn import losses
 from insitu.nn.functional import Symbol
 from insitu.nn.layer import Layer
-from insitu.nn.objectives import target_leaves
-from insitu.nn.shapes import Shape
-
-if TYPE_CHECKING:
-    from insitu.nn.model import Model
+from insitu.nn.shapes import Shape, shape_leaves
 
 Examples = np.ndarray[Any, Any]
-
-
-class Rows:
-    """The shape of a batch of targets; a leaf of trees."""
-
-    __slots__ = ("shape",)
-
-    def __init__(self, shape: Shape) -> None:
-        self.shape = shape
 
 
 def whole_number(value: Any, function: str, argument: str, least: int) -> int:
@@ -54,20 +41,17 @@ def optional_number(value: Any, function: str, argument: str) -> int | None:
     return None if value is None else whole_number(value, function, argument, 1)
 
 
-def targets(y: Any, outputs: Sequence[Shape], model: Model, function: str) -> None:
-    """Check the labels of sparse losses in one look at them.
+def labels(targets: Sequence[Any], outputs: Sequence[Shape], chosen: Sequence[losses.Loss | None], function: str) -> None:
+    """Check the labels of sparse losses in one look at them: targets, outputs and losses are those of one output each.
 
     Raises
     ------
     DTypeError, ArgumentError
         For labels that are not whole numbers, or out of range.
     """
-    names, loss = model.output_names, model.loss
-    for i, labels in enumerate(target_leaves(y, names, function)):
-        one = loss.get(names[i]) if isinstance(loss, dict) else loss[i] if isinstance(loss, list) else loss
-        if labels is not None and isinstance(one, losses.SparseCategoricalCrossentropy):
-            one.check_shapes((None, *labels.shape[1:]), outputs[i])
-            _check_labels(labels, outputs[i][-1], one, function)
+    for target, output, loss in zip(targets, outputs, chosen, strict=True):
+        if target is not None and isinstance(loss, losses.SparseCategoricalCrossentropy):
+            _check_labels(target, output[-1], loss, function)
 
 
 def _check_labels(y: Examples, classes: int | None, loss: losses.SparseCategoricalCrossentropy, function: str) -> None:
@@ -80,7 +64,7 @@ def _check_labels(y: Examples, classes: int | None, loss: losses.SparseCategoric
             slug="labels-dtype",
             argument="y=",
         )
-    counted = y if getattr(loss, "ignore_class", None) is None else y[y != loss.ignore_class]
+    counted = y if loss.ignore_class is None else y[y != loss.ignore_class]
     low, high = (int(counted.min()), int(counted.max())) if counted.size else (0, 0)
     if classes is not None and (low < 0 or high >= classes):
         raise ArgumentError(
@@ -109,8 +93,7 @@ def names_differ(layers: Sequence[Layer], model: str) -> None:
 
 def inputs_fit(shapes: Any, symbols: Sequence[Symbol], model: str) -> None:
     """Raise `ShapeError` if the inputs of a functional model have other shapes than its symbols."""
-    found = [shapes] if len(symbols) == 1 and isinstance(shapes, tuple) and (not shapes or not isinstance(shapes[0], tuple)) else _leaves(shapes)
-    for symbol, shape in zip(symbols, found, strict=True):
+    for symbol, shape in zip(symbols, shape_leaves(shapes), strict=True):
         fits = len(shape) == len(symbol.shape) and all(m is None or n is None or m == n for m, n in zip(symbol.shape, shape, strict=True))
         if not fits:
             wanted = str(symbol.shape).replace("None", "batch", 1)
@@ -121,11 +104,3 @@ def inputs_fit(shapes: Any, symbols: Sequence[Symbol], model: str) -> None:
                 fix="add the missing axis, or reshape the examples" if len(shape) != len(symbol.shape) else "pass examples of that shape",
                 slug="model-input-shape",
             )
-
-
-def _leaves(shapes: Any) -> list[Shape]:
-    if isinstance(shapes, dict):
-        return [s for k in sorted(shapes) for s in _leaves(shapes[k])]
-    if isinstance(shapes, tuple) and all(n is None or isinstance(n, int) for n in shapes):
-        return [shapes]
-    return [s for inner in shapes for s in _leaves(inner)]

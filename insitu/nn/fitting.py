@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,12 @@ from insitu.array.tree import flatten, map_leaves, unflatten
 from insitu.data.feed import Arrays, Batches, no_targets, validation
 from insitu.data.feed import feed as feed
 from insitu.errors import ArgumentError
-from insitu.nn import checks, progress, sources
+from insitu.nn import checks, progress
 from insitu.nn.callbacks import CallbackList, History
 from insitu.nn.layer import settle
-from insitu.nn.sources import Interruptible, Source
+from insitu.nn.objectives import target_leaves
+from insitu.nn.shapes import Spec
+from insitu.nn.sources import Interruptible, Source, extent, test_steps
 from insitu.nn.training import Logs, Steps
 
 if TYPE_CHECKING:
@@ -45,8 +48,7 @@ class Fit:
         self.steps = steps_for(model, training, "fit")
         self.test_steps = None if held_out is None else steps_for(model, held_out, "fit")
         settle(model.weights)
-        if model.optimizer is not None:
-            model.optimizer.build(model.trainable_weights)
+        self.steps.optimizer.build(model.trainable_weights)
         self.source = Source(training, options["batch_size"], options["shuffle"], model.order, options["steps_per_epoch"], options["initial_epoch"])
         params = {"epochs": options["epochs"], "steps": self.source.steps, "verbose": options["verbose"]}
         self.callbacks = CallbackList(options["callbacks"], model, params, add_history=True, displayed=True)
@@ -69,8 +71,7 @@ class Fit:
                     if model.stop_training:  # also one that was restored
                         break
                     self._epoch(epoch, first if epoch == begin else 0, keys)
-                if model.optimizer is not None:
-                    model.optimizer.finalize_variable_values(model.trainable_weights)
+                self.steps.optimizer.finalize_variable_values(model.trainable_weights)
                 self.callbacks.on_train_end()
             finally:
                 model.now_fitting = None
@@ -137,7 +138,7 @@ def run_test(steps: Steps, data: Arrays | Batches, batch: int, limit: int | None
     steps.reset()
     callbacks.on_test_begin()
     done, following = 0, time.perf_counter() + LOOK_EVERY
-    running, known = sources.test_steps(steps, data, batch, limit), sources.test_count(data, batch, limit)
+    running, known = test_steps(steps, data, batch, limit), extent(data, batch, limit)[0]
     step, watched = 0, callbacks.needs_test_batches
     while True:
         if watched and (known is None or step < known):
@@ -165,17 +166,14 @@ def steps_for(model: Model, data: Arrays | Batches, function: str) -> Steps:
     if y is None:
         raise no_targets(function)
     outputs = model.prepared(x)
-    checks.targets(y, outputs, model, function)
-    return model.steps_for_shapes(map_leaves(_target_shape, y), outputs)
+    steps = model.steps_for_shapes(map_leaves(lambda t: Spec((None, *t.shape[1:])), y), outputs)
+    checks.labels(target_leaves(y, model.output_names, function), outputs, steps.objectives.losses, function)
+    return steps
 
 
 def parts_of(data: Arrays | Batches) -> tuple[Any, Any, Any]:
     """Inputs, targets and weights: all there are, or those of the first batch."""
     return (data.x, data.y, data.weight) if isinstance(data, Arrays) else data.peek()
-
-
-def _target_shape(y: Any) -> checks.Rows:
-    return checks.Rows((None, *y.shape[1:]))
 
 
 def run_predict(model: Model, data: Arrays | Batches, batch: int, limit: int | None, callbacks: CallbackList, look: Any) -> Any:
@@ -199,14 +197,11 @@ def run_predict(model: Model, data: Arrays | Batches, batch: int, limit: int | N
 def _predict_batches(data: Arrays | Batches, batch: int, limit: int | None) -> Iterator[tuple[Any, int]]:
     if isinstance(data, Arrays):
         batch = min(batch, data.count)
-        for k, start in enumerate(range(0, data.count, batch)):
-            if limit is None or k < limit:
-                at = min(start, data.count - batch)
-                yield data.rows(slice(at, at + batch)).x, start - at
+        for start in itertools.islice(range(0, data.count, batch), limit):
+            at = min(start, data.count - batch)
+            yield data.rows(slice(at, at + batch)).x, start - at
         return
-    for k, (x, _, _) in enumerate(data):
-        if limit is not None and k >= limit:
-            return
+    for x, _, _ in itertools.islice(data, limit):
         yield x, 0
 
 
@@ -230,15 +225,6 @@ def prepare_fit(
 def length(batch: tuple[Any, Any, Any]) -> int:
     """Number of examples in a batch."""
     return len(flatten(batch[0])[0][0])
-
-
-def extent(data: Arrays | Batches, batch: int, limit: int | None) -> tuple[int | None, int | None]:
-    """Batches and examples of a pass, None where they are not known."""
-    if isinstance(data, Batches):
-        return data.steps if limit is None else limit, None
-    steps = -(-data.count // batch)
-    steps = steps if limit is None else min(limit, steps)
-    return steps, min(steps * batch, data.count)
 
 
 def callback_list(callbacks: Any, model: Model, params: dict[str, Any]) -> CallbackList:

@@ -13,7 +13,7 @@ from insitu import registry
 from insitu.array.tree import flatten, map_leaves
 from insitu.dtypes import as_dtype
 from insitu.errors import ArgumentError, ShapeError
-from insitu.nn import context, functional, initializers
+from insitu.nn import constraints, context, functional, initializers, regularizers
 from insitu.nn.shapes import Shape, batch_shape, infer, map_shapes
 
 _counts: dict[str, int] = {}
@@ -87,7 +87,7 @@ class Layer:
         self.unflattened: Shape | None = None
         #: of the batch, where the constructor was told the shape of an example
         self.given_shape: Shape | None = None if input_shape is None else (None, *input_shape)
-        self.activity_regularizer = _regularizer(activity_regularizer)
+        self.activity_regularizer = regularizers.get(activity_regularizer)
         self._weights: list[si.Variable] = []
         self._generators: list[si.random.Generator] = []
 
@@ -129,7 +129,7 @@ class Layer:
         with context.outside_traces():
             chosen = np.zeros(tuple(shape), kind.numpy) if context.weights_are_blank() else initializers.get(initializer)(tuple(shape), kind)
             weight = si.Variable(chosen, name=f"{self.name}/{name}", trainable=trainable)
-        weight.regularizer, weight.constraint = _regularizer(regularizer), _constraint(constraint)
+        weight.regularizer, weight.constraint = regularizers.get(regularizer), constraints.get(constraint)
         self._weights.append(weight)
         return weight
 
@@ -311,8 +311,6 @@ class Layer:
         if self.given_shape is not None:
             config["input_shape"] = list(self.given_shape[1:])
         if self.activity_regularizer is not None:
-            from insitu.nn import regularizers
-
             config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
         return config
 
@@ -323,22 +321,6 @@ class Layer:
 
     def __repr__(self) -> str:
         return f'<{type(self).__name__} "{self.name}">'
-
-
-def _regularizer(identifier: Any) -> Any:
-    if identifier is None:
-        return None
-    from insitu.nn import regularizers  # late, as most layers have none
-
-    return regularizers.get(identifier)
-
-
-def _constraint(identifier: Any) -> Any:
-    if identifier is None:
-        return None
-    from insitu.nn import constraints
-
-    return constraints.get(identifier)
 
 
 def _shapes(inputs: Any) -> Any:

@@ -108,9 +108,15 @@ class Model(Layer):
         """The metrics of the steps that were compiled last; empty before the model has seen targets."""
         return list(self._steps.values())[-1].objectives.all_metrics if self._steps else []
 
-    def check_compiled(self, function: str) -> None:
-        """Raise `ArgumentError` if `compile` was not called with a loss."""
-        if self.settings is None or self.settings.loss is None:
+    def check_compiled(self, function: str) -> tuple[Settings, optim.Optimizer]:
+        """What `compile` was given.
+
+        Raises
+        ------
+        ArgumentError
+            If it was not called with a loss.
+        """
+        if self.settings is None or self.settings.loss is None or self.optimizer is None:
             raise ArgumentError(
                 f'{function}: the model "{self.name}" has no loss yet.',
                 expected="a model on which compile was called with a loss",
@@ -118,6 +124,7 @@ class Model(Layer):
                 fix='model.compile("adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])',
                 slug="fit-not-compiled",
             )
+        return self.settings, self.optimizer
 
     @property
     def order(self) -> si.random.Generator:
@@ -176,10 +183,8 @@ class Model(Layer):
         key = (tuple(targets), tuple(outputs), tuple(map(id, self.trainable_weights)))
         found = self._steps.get(key)
         if found is None:
-            if self.settings is None or self.optimizer is None:
-                self.check_compiled("fit")
-                raise ArgumentError("compile was not called.", slug="fit-not-compiled")
-            found = self._steps[key] = Steps(self, Objectives(self.settings, names, targets, outputs), self.optimizer)
+            settings, optimizer = self.check_compiled("fit")
+            found = self._steps[key] = Steps(self, Objectives(settings, names, targets, outputs), optimizer)
         return found
 
     # -- fit ---------------------------------------------------------------------------------------
@@ -292,7 +297,7 @@ class Model(Layer):
         UserError
             If model, data and loss do not fit.
         """
-        from insitu.nn import fitting
+        from insitu.nn import fitting, sources
 
         self.check_compiled("evaluate")
         batch = checks.whole_number(32 if batch_size is None else batch_size, "evaluate", "batch_size", 1)
@@ -300,7 +305,7 @@ class Model(Layer):
         shown = progress.level(verbose, "evaluate")
         data = fitting.feed(x, y, sample_weight, function="evaluate")
         compiled = fitting.steps_for(self, data, "evaluate")
-        total, examples = fitting.extent(data, batch, limit)
+        total, examples = sources.extent(data, batch, limit)
         listeners = fitting.callback_list(callbacks, self, {"steps": total, "verbose": shown})
         with progress.Progress(shown, 0, total, examples) as line:
             logs = fitting.run_test(compiled, data, batch, limit, listeners, look=line.look)
@@ -330,7 +335,7 @@ class Model(Layer):
         UserError
             If the examples do not fit the model.
         """
-        from insitu.nn import fitting
+        from insitu.nn import fitting, sources
 
         batch = checks.whole_number(32 if batch_size is None else batch_size, "predict", "batch_size", 1)
         limit = checks.optional_number(steps, "predict", "steps")
@@ -338,7 +343,7 @@ class Model(Layer):
         data = fitting.feed(x, function="predict")
         self.prepared(fitting.parts_of(data)[0])
         settle(self.weights)
-        total, examples = fitting.extent(data, batch, limit)
+        total, examples = sources.extent(data, batch, limit)
         listeners = fitting.callback_list(callbacks, self, {"steps": total, "verbose": shown})
         with progress.Progress(shown, 0, total, examples) as line:
             found = fitting.run_predict(self, data, batch, limit, listeners, line.look)
@@ -363,8 +368,7 @@ class Model(Layer):
             data = fitting.with_class_weight(data, class_weight)
         steps = fitting.steps_for(self, data, "train_on_batch")
         settle(self.weights)
-        if self.optimizer is not None:
-            self.optimizer.build(self.trainable_weights)
+        steps.optimizer.build(self.trainable_weights)
         steps.reset()
         batch = fitting.parts_of(data)
         steps.train(*batch)

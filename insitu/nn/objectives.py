@@ -33,11 +33,11 @@ class Objectives:
         self.losses = [None if found is None else losses.get(found) for found in _for_outputs(settings.loss, self.names, "loss", True)]
         given = _for_outputs(settings.loss_weights, self.names, "loss_weights", False)
         self.weights = [1.0 if w is None else w for w in given]
-        self.metrics = self._metrics(settings.metrics, "metrics", targets, outputs)
-        self.weighted = self._metrics(settings.weighted_metrics, "weighted_metrics", targets, outputs)
         for loss, target, output in zip(self.losses, targets, outputs, strict=True):
             if loss is not None and target is not None:
                 loss.check_shapes(target, output)
+        self.metrics = self._metrics(settings.metrics, "metrics", targets, outputs)
+        self.weighted = self._metrics(settings.weighted_metrics, "weighted_metrics", targets, outputs)
         _name_apart([m for _, m in (*self.metrics, *self.weighted)], self.labels)
 
     def _metrics(self, given: Any, argument: str, targets: Sequence[Shape | None], outputs: Sequence[Shape]) -> list[tuple[int, Metric]]:

@@ -75,7 +75,7 @@ def _state(model: Model, described: bool = True) -> tuple[Tensors, Metadata]:
     if model.optimizer is not None and model.settings is not None:
         training: dict[str, Any] = {}
         if described:
-            training["optimizer"] = {"class_name": type(model.optimizer).__name__, "config": model.optimizer.get_config()}
+            training["optimizer"] = optim.serialize(model.optimizer)
             training["settings"] = model.settings.get_config()
         metadata["training"] = json.dumps(training)
         tensors |= {_OPTIMIZER + name: np.asarray(v) for name, v in named(model.optimizer.variables).items()}

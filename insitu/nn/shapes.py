@@ -44,6 +44,14 @@ def map_shapes(function: Callable[[Any], Any], shapes: Any) -> Any:
     return type(shapes)([map_shapes(function, s) for s in shapes])
 
 
+def shape_leaves(shapes: Any) -> list[Shape]:
+    """The shapes of a tree of shapes, in the order of the leaves of a tree of arrays."""
+    if is_shape(shapes):
+        return [tuple(shapes)]
+    inner = [shapes[k] for k in sorted(shapes)] if isinstance(shapes, dict) else shapes
+    return [s for part in inner for s in shape_leaves(part)]
+
+
 def batch_shape(value: Any) -> Any:
     """The shapes of a tree of arrays with None for the batch.
 

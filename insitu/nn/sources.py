@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import threading
 from collections.abc import Iterator
@@ -48,13 +49,8 @@ class Source:
     ) -> None:  # fmt: skip
         self.data, self.batch, self.shuffle, self.generator, self.limit, self.begin = data, batch, shuffle, generator, limit, begin
         self.order_state: State = generator.state
-        self.steps, self.examples = limit, None
-        if isinstance(data, Arrays):
-            every = -(-data.count // batch)
-            self.steps = every if limit is None else min(limit, every)
-            self.examples = min(self.steps * batch, data.count)
-        elif limit is None:
-            self.steps = data.steps
+        # batches begin anew where an epoch is longer than they are, so that a limit is reached
+        self.steps, self.examples = extent(data, batch, limit) if isinstance(data, Arrays) or limit is None else (limit, None)
         self._going: Iterator[Any] | None = None
 
     def epoch(self, steps: Steps, number: int, first: int, single: bool) -> Iterator[tuple[int, int]]:
@@ -109,24 +105,20 @@ def ends_early(done: int, wanted: int) -> ArgumentError:
     )
 
 
-def test_count(data: Arrays | Batches, batch: int, limit: int | None) -> int | None:
-    """How many steps `test_steps` makes; None where it is not known."""
+def extent(data: Arrays | Batches, batch: int, limit: int | None) -> tuple[int | None, int | None]:
+    """Steps and examples of a pass of at most ``limit`` steps; None where they are not known."""
     every = -(-data.count // batch) if isinstance(data, Arrays) else data.steps
-    return every if limit is None or every is None else min(limit, every)
+    steps = every if limit is None or every is None else min(limit, every)
+    return steps, min(steps * batch, data.count) if isinstance(data, Arrays) and steps is not None else None
 
 
 def test_steps(steps: Steps, data: Arrays | Batches, batch: int, limit: int | None) -> Iterator[int]:
     """Test on all data, or on ``limit`` batches; gives the number of examples of each step."""
     if isinstance(data, Arrays):
-        for k, n in enumerate(steps.run_test(data, batch)):
-            yield n
-            if limit is not None and k + 1 >= limit:
-                return
+        yield from itertools.islice(steps.run_test(data, batch), limit)
         return
     nothing = np.asarray(0)
-    for k, (x, y, weight) in enumerate(data):
-        if limit is not None and k >= limit:
-            return
+    for x, y, weight in itertools.islice(data, limit):
         steps.test(x, y, weight, nothing)
         yield len(flatten(x)[0][0])
 

@@ -117,6 +117,7 @@ def as_dtype(value: Any) -> DType:
             received=repr(value),
             fix='pass a name such as "float32", or si.float32',
             slug="dtype-unknown",
+            argument="dtype",
         )
     return found
 

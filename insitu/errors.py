@@ -6,10 +6,11 @@ raised at the author's own line. An `InternalError` is a mistake of insitu.
 
 from __future__ import annotations
 
-import linecache
 import os
 import sys
 from types import FrameType
+
+from insitu.carets import pointer
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
@@ -26,7 +27,8 @@ class UserError(Exception):
     slug : str
         The name under which ``insitu explain`` has a page.
     argument : str, optional
-        Source text on the user's line to put the caret under.
+        What to put the caret under: a parameter's name, which is found among the keyword and the positional arguments of the user's
+        call, ``x1`` or ``x2`` for an operand, or text of the line.
     """
 
     def __init__(self, what: str, *, expected: str = "", received: str = "", fix: str = "", slug: str = "", argument: str = "") -> None:
@@ -93,31 +95,9 @@ def user_frame() -> FrameType | None:
 
 
 def _user_line(argument: str) -> list[str]:
-    frame = user_frame()
-    if frame is None:
-        return []
-    name, number = frame.f_code.co_filename, frame.f_lineno
-    text = linecache.getline(name, number).strip()
-    if not text:
-        return []
-    place = f"  {os.path.basename(name)}:{number}".ljust(14) + "  "
-    start, width = _caret(frame, text, linecache.getline(name, number), argument)
-    lines = [f"{place}{text}"]
-    if width:
-        lines.append(" " * (len(place) + start) + "^" * width)
-    return lines
-
-
-def _caret(frame: FrameType, text: str, raw: str, argument: str) -> tuple[int, int]:
-    """Where the caret goes in the stripped line: under the argument, else the running expression."""
-    if argument and argument in text:
-        return text.index(argument), len(argument)
-    positions = list(frame.f_code.co_positions())
-    if frame.f_lasti < 0 or frame.f_lasti // 2 >= len(positions):
-        return 0, 0
-    line, end_line, column, end_column = positions[frame.f_lasti // 2]
-    if line != frame.f_lineno or column is None or end_column is None:
-        return 0, 0
-    indent = len(raw) - len(raw.lstrip())
-    stop = end_column if end_line == line else len(raw.rstrip())
-    return column - indent, max(1, min(stop - column, len(text) - (column - indent)))
+    """The user's line with a caret; nothing where there is none, as at the interpreter's prompt."""
+    frame: FrameType | None = sys._getframe(1)
+    called: FrameType | None = None
+    while frame is not None and is_inside(frame.f_code.co_filename):
+        called, frame = frame, frame.f_back
+    return [] if frame is None else pointer(frame, None if called is None else called.f_code, argument)

@@ -66,6 +66,7 @@ def _enter(name: str, function: Callable[..., Any]) -> None:
             received=f"{name!r}, which is {have.__module__}.{have.__qualname__}",
             fix=f'choose another: @si.nn.register("my_{name}")',
             slug="register-name",
+            argument="target",
         )
     FUNCTIONS[name] = function
 
@@ -90,6 +91,7 @@ def find_function(name: str) -> Callable[..., Any]:
             received=repr(name),
             fix="import the module that registers it with @si.nn.register before loading",
             slug="function-unregistered",
+            argument="name",
         )
     return FUNCTIONS[name]
 

@@ -1,4 +1,4 @@
-"""The pages of `insitu explain`: one for each slug, and programs that do what they say."""
+"""The pages of `insitu explain`: one for each slug. Their programs are run by test_errors.py."""
 
 from __future__ import annotations
 
@@ -7,18 +7,13 @@ import json
 import re
 import subprocess
 import sys
-import tempfile
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import insitu as si
-from insitu.config import config
-from insitu.errors import ArgumentError, InsituWarning, UserError
+from insitu.errors import ArgumentError
 from insitu.pages import slugs, title
 
 PACKAGE = Path(si.__file__).parent
@@ -87,25 +82,6 @@ def used_slugs() -> set[str]:
     return found
 
 
-def programs(slug: str) -> tuple[str, str]:
-    wrong, mended = re.findall(r"```python\n(.*?)```\n", si.explain(slug), re.DOTALL)
-    return wrong, mended
-
-
-@pytest.fixture(autouse=True)
-def _same_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    before = dict(config._values)
-    yield
-    config._values.clear()
-    config._values.update(before)
-    config.changed()
-
-
-def run(program: str, name: str) -> None:
-    exec(compile(program, name, "exec"), {"__name__": "program", "si": si, "np": np})
-
-
 def test_each_slug_has_a_page_and_each_page_is_used() -> None:
     assert used_slugs() == set(slugs())
     assert all(SLUG.fullmatch(slug) for slug in slugs())
@@ -119,29 +95,6 @@ def test_page_explains_and_shows_both_programs(slug: str) -> None:
     meaning = text[: text.index("## Wrong")].split("\n\n", 1)[1]
     assert 40 <= len(meaning.split()) <= 120
     assert max(map(len, text.splitlines())) <= 110
-
-
-@pytest.mark.parametrize("slug", slugs())
-def test_wrong_program_gets_the_message_of_its_page(slug: str) -> None:
-    wrong, mended = programs(slug)
-    if "> not runnable here" in si.explain(slug):
-        compile(wrong, slug, "exec")
-        compile(mended, slug, "exec")
-        return
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", InsituWarning)
-        with pytest.raises((UserError, InsituWarning)) as caught:
-            run(wrong, f"<wrong {slug}>")
-    assert str(caught.value).splitlines()[-1].split() == ["more", "insitu", "explain", slug]
-    assert getattr(caught.value, "slug", slug) == slug
-    if isinstance(caught.value, UserError):  # what failed inside is either unknown to the user or named as the cause
-        assert caught.value.__context__ is None or caught.value.__suppress_context__
-
-
-@pytest.mark.parametrize("slug", slugs())
-def test_mended_program_runs(slug: str) -> None:
-    if "> not runnable here" not in si.explain(slug):
-        run(programs(slug)[1], f"<mended {slug}>")
 
 
 def test_unknown_page_is_refused_with_the_nearest_name() -> None:

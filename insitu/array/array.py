@@ -103,7 +103,12 @@ class Array:
         """The array itself: there is one device, ``"cpu"``."""
         if device != "cpu":
             raise ArgumentError(
-                f'to_device "device" cannot be {device!r}.', expected='"cpu"', received=repr(device), fix="leave the array where it is", slug="device"
+                f'to_device "device" cannot be {device!r}.',
+                expected='"cpu"',
+                received=repr(device),
+                fix="leave the array where it is",
+                slug="device",
+                argument="device",
             )
         return self
 
@@ -243,7 +248,7 @@ class Array:
         if api_version is not None and api_version not in _API_VERSIONS:
             raise ArgumentError(
                 f"insitu does not follow version {api_version!r} of the Array API.", expected="one of " + ", ".join(_API_VERSIONS),
-                received=repr(api_version), fix="leave out api_version", slug="api-version",
+                received=repr(api_version), fix="leave out api_version", slug="api-version", argument="api_version",
             )  # fmt: skip
         return sys.modules["insitu"]
 

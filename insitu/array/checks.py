@@ -104,7 +104,7 @@ def function_argument(caller: str, function: Any) -> None:
     if not callable(function):
         raise ArgumentError(
             f"{caller} takes a function of arrays.", expected="a function, such as lambda x: si.sum(x * x)", received=repr(function),
-            fix=f"pass the function itself, not its result: si.{caller}(f)", slug="not-a-function",
+            fix=f"pass the function itself, not its result: si.{caller}(f)", slug="not-a-function", argument="fun",
         )  # fmt: skip
 
 
@@ -125,7 +125,7 @@ def floating_dtype(function: str, dtype: Any, default: DType = dt.float32) -> DT
     if not kind.is_float:
         raise DTypeError(
             f'{function} "dtype" must be a floating type.', expected=", ".join(d.name for d in dt.FLOATS), received=kind.name,
-            fix="use si.float32, and convert the result if needed", slug="dtype-unsupported",
+            fix="use si.float32, and convert the result if needed", slug="dtype-unsupported", argument="dtype",
         )  # fmt: skip
     return kind
 

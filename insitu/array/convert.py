@@ -227,7 +227,7 @@ def _through_dlpack(x: Any) -> np.ndarray[Any, Any]:
     if not hasattr(x, "__dlpack__"):
         raise ArgumentError(
             "from_dlpack was given something without the DLPack protocol.", expected="an object with __dlpack__ and __dlpack_device__",
-            received=type(x).__name__, fix="use si.asarray(x)", slug="dlpack",
+            received=type(x).__name__, fix="use si.asarray(x)", slug="dlpack", argument="x",
         )  # fmt: skip
     from insitu.array.dlpack import imported
 
@@ -236,7 +236,7 @@ def _through_dlpack(x: Any) -> np.ndarray[Any, Any]:
     except (BufferError, TypeError, ValueError, RuntimeError) as error:
         raise ArgumentError(
             "The array of the other library cannot be shared through DLPack.", expected="an array in the memory of the CPU, of a dtype insitu has",
-            received=f"{type(x).__name__}: {error}", fix="move it to the CPU first, or convert it to NumPy", slug="dlpack",
+            received=f"{type(x).__name__}: {error}", fix="move it to the CPU first, or convert it to NumPy", slug="dlpack", argument="x",
         ) from error  # fmt: skip
 
 
@@ -244,28 +244,34 @@ def check_device(function: str, device: Any) -> None:
     """Refuse any device but ``"cpu"`` (None means the default, which is that one)."""
     if device is not None and device != "cpu":
         raise ArgumentError(
-            f'{function} "device" cannot be {device!r}.', expected='"cpu"', received=repr(device), fix="leave device out", slug="device"
+            f'{function} "device" cannot be {device!r}.',
+            expected='"cpu"',
+            received=repr(device),
+            fix="leave device out",
+            slug="device",
+            argument="device",
         )
 
 
 def _needs_copy(why: str) -> UserError:
     return ArgumentError(
         "asarray cannot share the memory, and copy=False forbids a copy.", expected="a C-contiguous array of the wanted dtype",
-        received=why, fix="leave out copy=False", slug="copy-needed",
+        received=why, fix="leave out copy=False", slug="copy-needed", argument="copy",
     )  # fmt: skip
 
 
 def _ragged(received: str) -> UserError:
     return ShapeError(
         "The lists do not form an array: they differ in length or depth.", expected="nested lists of equal lengths", received=received,
-        fix="pad the shorter ones, or make one array for each", slug="asarray-ragged",
+        fix="pad the shorter ones, or make one array for each", slug="asarray-ragged", argument="obj",
     )  # fmt: skip
 
 
 def _bad_dtype(array: np.ndarray[Any, Any]) -> UserError:
     return DTypeError(
         f"insitu has no arrays of NumPy's {array.dtype}.", expected="booleans, integers, or floats of 16, 32 or 64 bits",
-        received=f"dtype {array.dtype}, shape {array.shape}", fix="convert it first, for example x.astype(numpy.float32)", slug="asarray-dtype",
+        received=f"dtype {array.dtype}, shape {array.shape}", fix="convert it first, for example x.astype(numpy.float32)",
+        slug="asarray-dtype", argument="obj",
     )  # fmt: skip
 
 

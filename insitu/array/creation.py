@@ -121,7 +121,12 @@ def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None,
     start, stop, step = (v.item() if hasattr(v, "item") else v for v in (start, stop, step))
     if step == 0:
         raise ArgumentError(
-            'arange "step" is 0.', expected="a number that is not 0", received="step=0", fix="leave step out for 1", slug="arange-step"
+            'arange "step" is 0.',
+            expected="a number that is not 0",
+            received="step=0",
+            fix="leave step out for 1",
+            slug="arange-step",
+            argument="step",
         )
     whole = all(isinstance(v, int) for v in (start, stop, step))
     kind = (dt.int64 if whole else dt.float32) if dtype is None else as_dtype(dtype)
@@ -197,7 +202,7 @@ def _matrix(name: str, x: Any) -> Node:
     if node.ndim < 2:
         raise ShapeError(
             f"{name} needs an array of at least 2 axes.", expected="(..., rows, columns)", received=f"shape {node.shape}",
-            fix="add an axis: x[None, :]", slug="matrix-rank",
+            fix="add an axis: x[None, :]", slug="matrix-rank", argument="x",
         )  # fmt: skip
     return node
 
@@ -214,7 +219,12 @@ def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple[Array, ...]:
     """
     if indexing not in ("xy", "ij"):
         raise ArgumentError(
-            f'meshgrid "indexing" cannot be {indexing!r}.', expected='"xy" or "ij"', received=repr(indexing), fix='use "ij"', slug="meshgrid-indexing"
+            f'meshgrid "indexing" cannot be {indexing!r}.',
+            expected='"xy" or "ij"',
+            received=repr(indexing),
+            fix='use "ij"',
+            slug="meshgrid-indexing",
+            argument="indexing",
         )
     nodes = [ops.reshape(node_of(a), (node_of(a).aval.size,)) for a in arrays]
     places = list(range(len(nodes)))

@@ -125,7 +125,7 @@ def _ellipsis(count: int) -> str:
 def _bad(subscripts: str, why: str, expected: str) -> UserError:
     return ArgumentError(
         f"einsum cannot read its subscripts: {why}.", expected=expected, received=repr(subscripts), fix='compare with "ij,jk->ik"',
-        slug="einsum-subscripts",
+        slug="einsum-subscripts", argument="subscripts",
     )  # fmt: skip
 
 
@@ -139,7 +139,8 @@ def _sizes(subscripts: str, terms: Terms, shapes: list[tuple[int, ...]]) -> dict
                 name = label if label.isascii() else "..."
                 raise ShapeError(
                     f'einsum: the axis "{name}" has {have} elements in one operand and {n} in operand {k}.', expected=f"{have} elements",
-                    received=f"{subscripts!r} for shapes " + ", ".join(map(str, shapes)), fix="check the order of the letters", slug="einsum-size",
+                    received=f"{subscripts!r} for shapes " + ", ".join(map(str, shapes)), fix="check the order of the letters",
+            slug="einsum-size", argument="subscripts",
                 )  # fmt: skip
             sizes[label] = n if have == 1 else have
     return sizes

@@ -345,7 +345,12 @@ def clip(x: Any, /, min: Any = None, max: Any = None) -> Array:
     node = node_of(x)
     if scalars.is_scalar(min) and scalars.is_scalar(max) and min > max:
         raise ArgumentError(
-            'clip "min" is larger than "max".', expected="min <= max", received=f"min={min}, max={max}", fix="exchange them", slug="clip-bounds"
+            'clip "min" is larger than "max".',
+            expected="min <= max",
+            received=f"min={min}, max={max}",
+            fix="exchange them",
+            slug="clip-bounds",
+            argument="min",
         )
     for bound, function in ((min, ops.max_), (max, ops.min_)):
         if bound is not None:
@@ -371,7 +376,7 @@ def _bound(bound: Any, node: Node) -> Node:
 def _floating_bound(received: str, dtype: dt.DType) -> DTypeError:
     return DTypeError(
         f"clip of {dtype.name} cannot have a floating bound.", expected=f"bounds of {dtype.name}", received=received,
-        fix="convert the array first: x.astype(si.float32)", slug="clip-bounds",
+        fix="convert the array first: x.astype(si.float32)", slug="clip-bounds", argument="min",
     )  # fmt: skip
 
 

@@ -74,7 +74,7 @@ def finfo(type: Any, /) -> FInfo:
     if not kind.is_float:
         raise DTypeError(
             f"finfo is for floating types, and {kind.name} is none.", expected=", ".join(d.name for d in dt.FLOATS), received=kind.name,
-            fix="use si.iinfo for integers", slug="dtype-unsupported",
+            fix="use si.iinfo for integers", slug="dtype-unsupported", argument="type",
         )  # fmt: skip
     if kind is dt.bfloat16:
         largest = (2.0 - 2.0**-7) * 2.0**127
@@ -101,7 +101,7 @@ def iinfo(type: Any, /) -> IInfo:
     if not kind.is_integer:
         raise DTypeError(
             f"iinfo is for integer types, and {kind.name} is none.", expected=", ".join(d.name for d in dt.INTEGERS), received=kind.name,
-            fix="use si.finfo for floating types", slug="dtype-unsupported",
+            fix="use si.finfo for floating types", slug="dtype-unsupported", argument="type",
         )  # fmt: skip
     return IInfo(kind.bits, kind.max, kind.min, kind)
 
@@ -129,7 +129,12 @@ def isdtype(dtype: Any, kind: Any) -> bool:
         return found.kind in _KINDS[kind]
     if isinstance(kind, str) and kind not in dt.BY_NAME:
         raise ArgumentError(
-            f"isdtype does not know the kind {kind!r}.", expected=", ".join(_KINDS), received=repr(kind), fix='use "numeric"', slug="dtype-kind"
+            f"isdtype does not know the kind {kind!r}.",
+            expected=", ".join(_KINDS),
+            received=repr(kind),
+            fix='use "numeric"',
+            slug="dtype-kind",
+            argument="kind",
         )
     return found is as_dtype(kind)
 

@@ -23,7 +23,7 @@ def _several(function: str, arrays: Any) -> list[Node]:
     if not nodes:
         raise ArgumentError(
             f"{function} was given no arrays.", expected="at least one array", received="an empty sequence", fix="pass the arrays in a list",
-            slug="concat-empty",
+            slug="concat-empty", argument="arrays",
         )  # fmt: skip
     return nodes
 
@@ -81,7 +81,7 @@ def stack(arrays: Sequence[Any], /, *, axis: int = 0) -> Array:
         if n.shape != first:
             raise ShapeError(
                 f"stack: array {k} has another shape than array 0.", expected=f"shape {first}", received=f"shape {n.shape}",
-                fix="make the shapes equal, or join them with si.concat", slug="stack-shapes",
+                fix="make the shapes equal, or join them with si.concat", slug="stack-shapes", argument="arrays",
             )  # fmt: skip
     at = axis_index("stack", axis, aval((*first, 1), nodes[0].dtype))
     return Array(ops.concat([ops.reshape(n, (*first[:at], 1, *first[at:])) for n in nodes], at))
@@ -124,7 +124,8 @@ def split(x: Any, indices_or_sections: Any, /, axis: int = 0) -> list[Array]:
         if sections < 1 or n % sections:
             raise ShapeError(
                 f"split cannot make {sections} equal parts of axis {at}, which has length {n}.", expected=f"a divisor of {n}",
-                received=f"{sections} parts, shape {node.shape}", fix="pass the positions where the parts begin: [3, 5]", slug="split-sections",
+                received=f"{sections} parts, shape {node.shape}", fix="pass the positions where the parts begin: [3, 5]",
+                slug="split-sections", argument="indices_or_sections",
             )  # fmt: skip
         edges = [n // sections * k for k in range(sections + 1)]
     else:

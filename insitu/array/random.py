@@ -334,7 +334,7 @@ class Generator:
         """Refused, because arrays do not change: use `permutation`."""
         raise ArgumentError(
             "shuffle would change an array in place.", expected="a new array", received=type(x).__name__, fix="x = rng.permutation(x)",
-            slug="random-shuffle",
+            slug="random-shuffle", argument="x",
         )  # fmt: skip
 
     def choice(self, a: Any, size: Size = None, replace: bool = True, p: Any = None, axis: int = 0) -> Array:
@@ -364,7 +364,7 @@ class Generator:
         if (not replace and total > n) or (total and not n):
             raise ShapeError(
                 f"choice cannot draw {total} of {n} elements" + ("." if not n else " without replacement."), expected=f"at most {n}",
-                received=f"size={size}", fix="use replace=True, or draw fewer", slug="random-choice",
+                received=f"size={size}", fix="use replace=True, or draw fewer", slug="random-choice", argument="size",
             )  # fmt: skip
         picked = self._picked(n, shape, replace, p)
         return Array(picked if node is None else ops.take(node, picked, at))

@@ -339,7 +339,7 @@ def _cumulative(name: str, function: Callable[[Node, int], Node], first: int, x:
     if axis is None and node.ndim != 1:
         raise ShapeError(
             f"{name} needs an axis for an array of {node.ndim} axes.", expected="axis=...", received=f"shape {node.shape}, no axis",
-            fix="pass axis=-1 for the last axis", slug="axis-missing",
+            fix="pass axis=-1 for the last axis", slug="axis-missing", argument="x",
         )  # fmt: skip
     at = axis_index(name, 0 if axis is None else axis, node.aval)
     node = ops.cast(node, _widened(node.aval.dtype) if dtype is None else as_dtype(dtype))

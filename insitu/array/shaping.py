@@ -114,7 +114,7 @@ def moveaxis(x: Any, source: Axes, destination: Axes, /) -> Array:
     if len(origin) != len(target):
         raise ShapeError(
             'moveaxis needs as many places in "destination" as axes in "source".', expected=f"{len(origin)} places",
-            received=f"source={source}, destination={destination}", fix="make both equally long", slug="moveaxis",
+            received=f"source={source}, destination={destination}", fix="make both equally long", slug="moveaxis", argument="destination",
         )  # fmt: skip
     order = [k for k in range(node.ndim) if k not in origin]
     for place, axis in sorted(zip(target, origin, strict=True)):
@@ -231,7 +231,7 @@ def roll(x: Any, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...]
     if len(shifts) != len(axes):
         raise ShapeError(
             'roll needs as many values in "shift" as in "axis".', expected=f"{len(axes)} shifts", received=f"shift={shift}, axis={axis}",
-            fix="make both equally long", slug="roll-axes",
+            fix="make both equally long", slug="roll-axes", argument="shift",
         )  # fmt: skip
     for a, s in zip(axes, shifts, strict=True):
         n = node.shape[a]
@@ -258,6 +258,7 @@ def diagonal(x: Any, /, *, offset: int = 0) -> Array:
             received=f"shape {node.shape}",
             fix="use si.eye to make one",
             slug="matrix-rank",
+            argument="x",
         )
     *lead, rows, columns = node.shape
     first = offset if offset >= 0 else -offset * columns

@@ -128,7 +128,7 @@ def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None)
     if row.ndim != 1:
         raise ShapeError(
             "searchsorted needs a sorted array of 1 axis.", expected="1 axis", received=f"shape {row.shape}", fix="flatten it: x.ravel()",
-            slug="searchsorted-rank",
+            slug="searchsorted-rank", argument="x1",
         )  # fmt: skip
     if sorter is not None:
         row = ops.take(row, ops.cast(node_of(sorter), dt.int64), 0)
@@ -186,7 +186,12 @@ def nonzero(x: Any, /) -> tuple[Array, ...]:
     array = asarray(x)
     if not array.ndim:
         raise ShapeError(
-            "nonzero needs an array with at least one axis.", expected="1 axis or more", received="shape ()", fix="use x[None]", slug="no-axes"
+            "nonzero needs an array with at least one axis.",
+            expected="1 axis or more",
+            received="shape ()",
+            fix="use x[None]",
+            slug="no-axes",
+            argument="x",
         )
     return tuple([asarray(p) for p in np.nonzero(array._view())])
 
@@ -265,7 +270,7 @@ def one_hot(x: Any, num_classes: int, /, *, dtype: Any = dt.float32) -> Array:
     if not node.aval.dtype.is_integer:
         raise ArgumentError(
             "one_hot needs integer classes.", expected="an integer dtype", received=f"shape {node.shape}, {node.dtype.name}",
-            fix="convert them: x.astype(si.int64)", slug="one-hot-dtype",
+            fix="convert them: x.astype(si.int64)", slug="one-hot-dtype", argument="x",
         )  # fmt: skip
     count = integer_argument("one_hot", "num_classes", num_classes, low=1)
     row = ops.iota((*(1,) * node.ndim, count), node.ndim, dt.int64)

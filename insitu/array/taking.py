@@ -88,7 +88,7 @@ def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1) -> Array:
     if places.ndim != node.ndim:
         raise ShapeError(
             'take_along_axis "indices" must have as many axes as x.', expected=f"{node.ndim} axes",
-            received=f"shape {places.shape} for x of shape {node.shape}", fix="add axes with None", slug="take-along-axis",
+            received=f"shape {places.shape} for x of shape {node.shape}", fix="add axes with None", slug="take-along-axis", argument="indices",
         )  # fmt: skip
     return Array(along_axis(node, places, at))
 

@@ -161,6 +161,7 @@ class Variable:
                 received=f"shape {node.aval.shape}",
                 fix="reshape the value, or make a new Variable",
                 slug="variable-shape",
+                argument="value",
             )
         if node.aval.dtype is not have.dtype:
             if not isinstance(value, (int, float, bool)):
@@ -170,6 +171,7 @@ class Variable:
                     received=node.aval.dtype.name,
                     fix=f"convert it: value.astype(si.{have.dtype.name})",
                     slug="variable-dtype",
+                    argument="value",
                 )
             node = asarray(value, dtype=have.dtype)._node
         if traces.open:

@@ -167,6 +167,7 @@ def _odd_batch(function: str, number: int, received: str, expected: str = _FORMS
         received=received,
         fix="let each batch be a tuple (x, y)" if stem(function) != "predict" else "let each batch be the inputs, or a tuple that begins with them",
         slug="data-batch",
+        argument="x",
     )
 
 
@@ -177,4 +178,5 @@ def _no_batches(function: str, received: str) -> UserError:
         received=received,
         fix="pass a function that makes a new generator, or a Dataset, which begin anew in each epoch",
         slug="data-no-batches",
+        argument="x",
     )

@@ -85,6 +85,7 @@ class Dataset:
                 received=type(function).__name__,
                 fix="pass the function without calling it: from_generator(f)",
                 slug="dataset-source",
+                argument="source",
             )
         return cls(stages.Elements(function, None if length is None else _whole("from_generator", "length", length, 0)))
 
@@ -294,6 +295,7 @@ def _source(source: Any) -> stages.Stage:
         received=f"{source!r:.60}" if not callable(source) else f"the function {getattr(source, '__name__', '')}",
         fix="si.data.Dataset.from_generator(f)" if inspect.isfunction(source) else "pass si.data.Dataset((x, y))",
         slug="dataset-source",
+        argument="source",
     )
 
 
@@ -312,6 +314,7 @@ def _rows(tree: Any, name: str) -> Any:
         received=f"{tree!r:.60}",
         fix="pass a list or an array",
         slug="data-rank",
+        argument="source",
     )
 
 

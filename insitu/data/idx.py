@@ -62,6 +62,7 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray[Any, Any]:
             received=f"{found.stat().st_size} bytes; {error}",
             fix="delete the file and download it again",
             slug="file-damaged",
+            argument="path",
         ) from error
     except OSError as error:
         if isinstance(error, FileFormatError):
@@ -72,6 +73,7 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray[Any, Any]:
             received=error.strerror or str(error),
             fix="check who may read the file: ls -l",
             slug="file-not-readable",
+            argument="path",
         ) from error
 
 
@@ -85,6 +87,7 @@ def _values(path: Path, chunks: Iterator[bytes | bytearray]) -> np.ndarray[Any, 
             received=f"a file that begins with 0x{data[:4].hex()}" if data else "an empty file",
             fix="pass an original MNIST file such as train-images-idx3-ubyte.gz",
             slug="file-foreign",
+            argument="path",
         )
     axes, dtype = data[3], np.dtype(_TYPES[data[2]])
     start = 4 + 4 * axes
@@ -119,6 +122,7 @@ def _other_length(path: Path, expected: str, received: str) -> FileFormatError:
         received=received,
         fix="the file was cut short or changed: delete it and download it again",
         slug="file-truncated",
+        argument="path",
     )
 
 
@@ -151,4 +155,5 @@ def _existing(path: Path) -> Path:
         received="no file of either name" if path.parent.is_dir() else f'no folder "{path.parent}"',
         fix="check the path",
         slug="file-not-found",
+        argument="path",
     )

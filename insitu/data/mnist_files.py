@@ -185,4 +185,5 @@ def _part(folder: Path, images: np.ndarray[Any, Any], labels: np.ndarray[Any, An
         received=f"images {images.shape} {images.dtype}, labels {labels.shape} {labels.dtype}",
         fix="read other IDX files one by one: si.data.read_idx(file)",
         slug="file-foreign",
+        argument="folder",
     )

@@ -64,6 +64,7 @@ def columns(x: Any, y: Any, function: str) -> tuple[Any, Any] | None:
             received="the splits " + ", ".join(map(repr, names)),
             fix=f"choose one: data[{next(iter(names), 'train')!r}]",
             slug="data-columns",
+            argument="x",
         )
     if not hasattr(x, "__len__"):
         return None  # a stream
@@ -142,6 +143,7 @@ def _maker(make: Callable[[], Iterable[Any]], function: str) -> Callable[[int], 
             received=f"{getattr(make, '__name__', type(make).__name__)}() gives {type(made).__name__}",
             fix="let it yield batches: yield x, y",
             slug="data-source",
+            argument="x",
         )
 
     try:
@@ -153,6 +155,7 @@ def _maker(make: Callable[[], Iterable[Any]], function: str) -> Callable[[int], 
             received=f"{getattr(make, '__name__', type(make).__name__)}: {error}",
             fix="call it and pass the result, or wrap it: lambda: batches(...)",
             slug="data-source",
+            argument="x",
         ) from error
     return begin
 
@@ -180,4 +183,5 @@ def _single_examples(x: Any, function: str) -> UserError:
         received=f"{type(x).__module__}.{type(x).__qualname__} with __getitem__ and __len__, but without __iter__",
         fix="let a loader make batches of it: torch.utils.data.DataLoader(data, batch_size=32, shuffle=True)",
         slug="data-source",
+        argument="x",
     )

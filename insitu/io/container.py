@@ -109,6 +109,7 @@ def _storable(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
             received=str(array.dtype),
             fix="convert the array first, for example with astype",
             slug="save-dtype",
+            argument="value",
         )
     return array.astype(array.dtype.newbyteorder("="), order="C", copy=False)
 
@@ -178,6 +179,7 @@ def write_whole(path: Path, parts: Sequence[bytes | memoryview], function: str =
             received=error.strerror or str(error),
             fix="choose another path, or make room" if path.parent.is_dir() else f'make the folder first: mkdir -p "{path.parent}"',
             slug="file-not-writable",
+            argument="path",
         ) from error
 
 
@@ -192,11 +194,12 @@ def _bytes(path: Path) -> bytes:
             received=error.strerror or str(error),
             fix="check the path; relative ones start at " + os.getcwd(),
             slug="file-not-found" if missing else "file-not-readable",
+            argument="path",
         ) from error
 
 
 def _refuse(path: Path, why: str, expected: str, received: str, slug: str, fix: str = _AGAIN) -> FileFormatError:
-    return FileFormatError(f'load: "{path}" {why}.', expected=expected, received=received, fix=fix, slug=slug)
+    return FileFormatError(f'load: "{path}" {why}.', expected=expected, received=received, fix=fix, slug=slug, argument="path")
 
 
 def _broken(path: Path, raw: bytes, reason: str) -> FileFormatError:

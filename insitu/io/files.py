@@ -48,6 +48,7 @@ def save(path: PathLike, value: Any) -> None:
             received=type(path).__name__,
             fix="swap the arguments: si.save(path, value)" if isinstance(value, str | os.PathLike) else "pass the path first",
             slug="save-path",
+            argument="path",
         )
     if hasattr(value, "to_file_content"):
         tensors, metadata = value.to_file_content()
@@ -71,6 +72,7 @@ def _no_path(path: Any) -> ArgumentError:
         received=type(path).__name__,
         fix='pass the file\'s name: save("model.insitu")',
         slug="save-path",
+        argument="path",
     )
 
 
@@ -110,6 +112,7 @@ def load(path: PathLike) -> Any:
             received=type(path).__name__,
             fix="pass the file's name",
             slug="load-path",
+            argument="path",
         )
     content = read(path)
     if content.metadata.get("format") != "insitu":
@@ -129,6 +132,7 @@ def load(path: PathLike) -> Any:
             received=f"{type(error).__name__}: {error}",
             fix="save it again with this version of insitu",
             slug="file-damaged",
+            argument="path",
         ) from error
 
 
@@ -157,6 +161,7 @@ def outline(value: Any, place: str, tensors: Tensors) -> Any:
         received=type(value).__name__,
         fix="convert it to an array with si.asarray, or leave it out",
         slug="save-value",
+        argument="value",
     )
 
 

@@ -103,4 +103,5 @@ def inputs_fit(shapes: Any, symbols: Sequence[Symbol], model: str) -> None:
                 received=str(shape).replace("None", "batch", 1),
                 fix="add the missing axis, or reshape the examples" if len(shape) != len(symbol.shape) else "pass examples of that shape",
                 slug="model-input-shape",
+                argument="x",
             )

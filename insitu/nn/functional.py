@@ -308,6 +308,7 @@ def _inputs_differ(model: str, names: Sequence[str], received: str) -> ArgumentE
         received=received,
         fix="pass a list in that order, or a dict with these names",
         slug="model-inputs",
+        argument="x",
     )
 
 

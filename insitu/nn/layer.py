@@ -370,6 +370,7 @@ def deserialize(config: Mapping[str, Any]) -> Layer:
             received=repr(name),
             fix="import the module that defines the class before loading",
             slug="layer-unknown",
+            argument="config",
         )
     made: Layer = found.from_config(config["config"])
     if not made.built and config.get("build_shape") is not None:

@@ -202,6 +202,7 @@ def load_weights(model: Model, path: Any) -> None:
             received="; ".join(f"{n} {tuple(tensors[n].shape)}" for n in problems[:3] if n in tensors) or f"none of the name {problems[0]}",
             fix="build the model as it was when the weights were saved",
             slug="weights-file",
+            argument="path",
         )
     for name, v in variables.items():
         v.assign(si.asarray(np.array(tensors[name]).astype(v.dtype.numpy)))

@@ -64,6 +64,7 @@ class Sequential(Model):
                 received=f"{layer!r}",
                 fix=f"write {layer.__name__}(...)" if isinstance(layer, type) else "pass a layer of si.nn",
                 slug="sequential-layer",
+                argument="layers",
             )
         names_differ([*self._layers, layer], self.name)
         if any(have is layer for have in self._layers):
@@ -73,6 +74,7 @@ class Sequential(Model):
                 received=f'"{layer.name}" twice',
                 fix="make a second layer, or share it in a functional model",
                 slug="sequential-names",
+                argument="layers",
             )
         if not self._layers and self.given_shape is None:
             self.given_shape = layer.given_shape

@@ -63,6 +63,7 @@ class Take(Primitive):
                 received=f"x: {describe(x)}, indices: {describe(indices)}",
                 fix="check why the array is empty",
                 slug="take-empty",
+                argument="x",
             )
         return aval(shape, x.dtype)
 
@@ -236,6 +237,7 @@ class TakeAlong(Primitive):
                 received=f"x: {describe(x)}, indices: {describe(indices)}",
                 fix="check why the array is empty",
                 slug="take-empty",
+                argument="x",
             )
         return aval(shape, x.dtype)
 

@@ -252,6 +252,7 @@ class Where(Map):
                 received=f"condition: {describe(condition)}",
                 fix="compare first: si.where(condition != 0, x1, x2)",
                 slug="where-condition",
+                argument="condition",
             )
         if a.dtype is not b.dtype:
             raise InternalError(f"where chooses between {a.dtype.name} and {b.dtype.name}")

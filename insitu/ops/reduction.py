@@ -42,6 +42,7 @@ class Reduce(Primitive):
                 received=f"x: {describe(x)}, axis={attrs[0]}",
                 fix="check why the array is empty, or treat the empty case before",
                 slug="reduce-empty",
+                argument="x",
             )
         return aval(tuple(n for k, n in enumerate(x.shape) if k not in attrs[0]), self.result(x.dtype))
 

@@ -71,6 +71,7 @@ def normal_axes(title: str, axes: int | Sequence[int] | None, av: Aval) -> tuple
             received=f"axis={tuple(axes)} for {describe(av)}",
             fix=f"name it once: axis={tuple(dict.fromkeys(out))}",
             slug="axis-repeated",
+            argument="axis",
         )
     return out
 
@@ -156,6 +157,7 @@ def checked_shape(title: str, shape: Sequence[int]) -> Shape:
                 received=f"shape {out}",
                 fix="compute the extent before, or pass 0 for an empty axis",
                 slug="shape-negative",
+                argument="shape",
             )
     return out
 

@@ -79,7 +79,9 @@ def _size_error(x: Aval, wanted: Sequence[int], known: Sequence[int]) -> ShapeEr
         fix = f"choose extents whose product divides {x.size}"
     else:
         what = f"reshape: the extent -1 in {shape} cannot be known, because one of the others is 0."
-    return ShapeError(what, expected=f"a shape of {elements(x.size)}", received=f"shape {shape} for {describe(x)}", fix=fix, slug="reshape-size")
+    return ShapeError(
+        what, expected=f"a shape of {elements(x.size)}", received=f"shape {shape} for {describe(x)}", fix=fix, slug="reshape-size", argument="shape"
+    )
 
 
 def reshape(x: Node, shape: Sequence[int]) -> Node:
@@ -106,6 +108,7 @@ def _completed(x: Aval, shape: Shape) -> Shape:
             received=f"shape {shape} for {describe(x)}",
             fix="give all extents but one",
             slug="reshape-open",
+            argument="shape",
         )
     known = size_of([n for n in shape if n != -1])
     if any(n < -1 for n in shape) or not known or x.size % known:
@@ -131,6 +134,7 @@ class Permute(Primitive):
                 received=f"axes={axes} for {describe(x)}",
                 fix=f"for example axes={tuple(range(x.ndim))[::-1]} turns the order around",
                 slug="permute-axes",
+                argument="axes",
             )
         return aval(tuple(x.shape[a] for a in axes), x.dtype)
 
@@ -193,6 +197,7 @@ class BroadcastTo(Primitive):
                 received=f"x: {describe(x)}, shape {shape}",
                 fix=_stretch_fix(x.shape, shape),
                 slug="broadcast-to-shape",
+                argument="shape",
             )
         return aval(shape, x.dtype)
 

@@ -209,6 +209,7 @@ class Concat(Primitive):
             received=f"array 0: {describe(first)}, array {k}: {describe(av)}, axis={axis}",
             fix=fix,
             slug="concat-shapes",
+            argument="arrays",
         )
 
     def vjp(self, node: Node, ct: Node) -> Sequence[Node | None]:

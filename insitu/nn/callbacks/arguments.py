@@ -95,6 +95,7 @@ def not_writable(owner: str, place: str | Path, error: OSError) -> FileFormatErr
         received=error.strerror or str(error),
         fix="choose another path, or make room",
         slug="file-not-writable",
+        argument="path",
     )
 
 

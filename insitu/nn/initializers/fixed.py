@@ -123,6 +123,7 @@ class Given(Initializer):
                 received=f"shape {self.values.shape}",
                 fix="give one value for each weight",
                 slug="initializer-shape",
+                argument="shape",
             )
         return si.asarray(self.values).astype(as_dtype(dtype))
 
@@ -138,4 +139,5 @@ def needs_matrix(name: str, shape: Shape) -> ShapeError:
         received=f"shape {tuple(shape)}",
         fix='use "glorot_uniform", which takes any shape',
         slug="initializer-shape",
+        argument="shape",
     )

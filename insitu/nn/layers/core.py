@@ -79,6 +79,7 @@ class Dense(Layer):
                 received=repr(units),
                 fix="pass the number of outputs, such as Dense(10)",
                 slug="dense-units",
+                argument="units",
             )
         self.units, self.use_bias = int(units), bool(use_bias)
         self.kernel_regularizer, self.bias_regularizer = regularizers.get(kernel_regularizer), regularizers.get(bias_regularizer)
@@ -96,6 +97,7 @@ class Dense(Layer):
                 received=f"{shape}, {len(shape)} axis" if shape else "a single number",
                 fix="add an axis: x[:, None] for one feature per example, x[None, :] for one example",
                 slug="dense-input-rank",
+                argument="x",
             )
         if self.kernel is not None and shape[-1] != self.kernel.shape[0]:
             features = self.kernel.shape[0]
@@ -108,6 +110,7 @@ class Dense(Layer):
                 if fits
                 else f"pass examples with {features} features, or build a new model",
                 slug="dense-input-features",
+                argument="x",
             )
 
     def build(self, input_shape: Shape) -> None:
@@ -119,6 +122,7 @@ class Dense(Layer):
                 received=f"{input_shape}",
                 fix="give the last axis a length: model.build((None, 784))",
                 slug="dense-input-features",
+                argument="x",
             )
         self.kernel = self.add_weight(
             (features, self.units), self.kernel_initializer, "kernel", regularizer=self.kernel_regularizer, constraint=self.kernel_constraint

@@ -86,6 +86,7 @@ class Embedding(Layer):
                 received=f"values from {int(low)} to {int(high)}",
                 fix=f"Embedding({int(high) + 1}, {self.output_dim})" if low >= 0 else "number the words from 0",
                 slug="embedding-range",
+                argument="x",
             )
 
     def _not_whole(self, received: str) -> DTypeError:
@@ -95,6 +96,7 @@ class Embedding(Layer):
             received=received,
             fix='convert them: x.astype("int32")',
             slug="embedding-dtype",
+            argument="x",
         )
 
     def _as_input(self, x: Any) -> Any:

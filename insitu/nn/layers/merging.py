@@ -34,6 +34,7 @@ class _Merge(Layer):
                 received=f"one array of shape {shape}" if is_shape(shape) else f"{number} arrays",
                 fix=f"{type(self).__name__}()([a, b])",
                 slug="merge-inputs",
+                argument="x",
             )
         shapes = [tuple(s) for s in shape]
         if len({s[0] for s in shapes if s} - {None}) > 1 or () in shapes:
@@ -51,6 +52,7 @@ class _Merge(Layer):
             received=", ".join(str(s).replace("None", "batch", 1) for s in shapes),
             fix="give the layers before it equal numbers of units",
             slug="merge-shapes",
+            argument="x",
         )
 
 

@@ -95,6 +95,7 @@ class Dropout(_Random):
             received=f"noise_shape={mask} for {str(shape).replace('None', 'batch', 1)}",
             fix=f"noise_shape={(None, *[1] * (len(shape) - 2), None)[: len(shape)]}",
             slug="broadcast-shapes",
+            argument="x",
         )
 
     def call(self, x: si.Array, training: bool = False) -> si.Array:

@@ -77,6 +77,7 @@ class Reshape(Layer):
                 received=f"{shape}".replace("None", "batch", 1),
                 fix="put -1 for one of the lengths, which is then found from the others",
                 slug="reshape-example",
+                argument="x",
             )
 
     def call(self, x: si.Array) -> si.Array:
@@ -127,6 +128,7 @@ class Permute(Layer):
                 received=f"{shape}".replace("None", "batch", 1),
                 fix="name all axes of an example in dims",
                 slug="permute-dims",
+                argument="x",
             )
 
     def call(self, x: si.Array) -> si.Array:
@@ -173,6 +175,7 @@ class RepeatVector(Layer):
                 received=f"{shape}".replace("None", "batch", 1),
                 fix="flatten the examples first: add Flatten() before this layer",
                 slug="repeat-input",
+                argument="x",
             )
 
     def call(self, x: si.Array) -> si.Array:

@@ -181,6 +181,7 @@ def _no_end(model: Model, function: str, expected: str) -> ArgumentError:
         received=", ".join(type(layer).__name__ for layer in model.layers) or "no layers",
         fix="pass a model such as Sequential([Flatten(), Dense(25, activation='sigmoid'), Dense(10)])",
         slug="pictures-model",
+        argument="model",
     )
 
 

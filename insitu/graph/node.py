@@ -7,6 +7,7 @@ attaches its value (``memory``) and lets go of its inputs, so that it becomes a 
 from __future__ import annotations
 
 import math
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from insitu.errors import InternalError
 
 if TYPE_CHECKING:
     from insitu.codegen import nest
+    from insitu.graph.origins import Origins
 
 DType = dt.DType
 Shape = tuple[int, ...]
@@ -180,6 +182,13 @@ _inferred: dict[tuple[Any, ...], Aval] = {}
 _INFERRED_LIMIT = 1 << 16
 
 
+class _Recording(threading.local):
+    #: told of this thread's new nodes while somebody wants to know where they come from; see `insitu.graph.origins`
+    origins: Origins | None = None
+
+
+recording = _Recording()
+
 def apply(prim: Primitive, inputs: tuple[Node, ...], attrs: Attrs = ()) -> Node:
     """A new node; shapes and dtypes are checked here.
 
@@ -194,7 +203,10 @@ def apply(prim: Primitive, inputs: tuple[Node, ...], attrs: Attrs = ()) -> Node:
         if len(_inferred) >= _INFERRED_LIMIT:
             _inferred.clear()
         found = _inferred[key] = prim.infer(attrs, *[n.aval for n in inputs])
-    return Node(prim, inputs, attrs, found)
+    node = Node(prim, inputs, attrs, found)
+    if recording.origins is not None:
+        recording.origins.tell(node)
+    return node
 
 
 @register

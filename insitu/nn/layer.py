@@ -14,6 +14,7 @@ from insitu.array.tree import flatten, map_leaves
 from insitu.dtypes import as_dtype
 from insitu.errors import ArgumentError, ShapeError
 from insitu.nn import constraints, context, functional, initializers, regularizers
+from insitu.graph import origins
 from insitu.nn.shapes import Shape, batch_shape, infer, map_shapes
 
 _counts: dict[str, int] = {}
@@ -162,8 +163,10 @@ class Layer:
             training = context.is_training()
         if self._takes_training:
             options["training"] = training
-        with context.training(training):
+        with context.training(training), origins.inside(self):
             result = self.call(inputs, *more, **options)
+        if origins.recording.origins is not None:
+            origins.gave(self, [y._node for y in flatten(result)[0] if isinstance(y, si.Array)])
         if self.activity_regularizer is not None:
             for y in flatten(result)[0]:
                 context.add_loss(self.activity_regularizer(y) / y.shape[0])

@@ -8,6 +8,7 @@ from typing import Any
 import insitu as si
 from insitu.array.tree import flatten
 from insitu.errors import ArgumentError, ShapeError
+from insitu.graph import origins
 from insitu.nn import losses, metrics
 from insitu.nn.metrics import Metric
 from insitu.nn.shapes import Shape
@@ -67,7 +68,11 @@ class Objectives:
 
     def values(self, targets: Sequence[Any], outputs: Sequence[Any], weights: Sequence[Any]) -> list[si.Array]:
         """The weighted sum of the losses, then, where there are several outputs, each loss."""
-        each = [loss(t, o, w) for loss, t, o, w in zip(self.losses, targets, outputs, weights, strict=True) if loss is not None]
+        each = []
+        for loss, t, o, w in zip(self.losses, targets, outputs, weights, strict=True):
+            if loss is not None:
+                with origins.inside(f"the loss {loss.name}"):
+                    each.append(loss(t, o, w))
         factors = [f for f, loss in zip(self.weights, self.losses, strict=True) if loss is not None]
         total = si.asarray(0.0)
         if each:
@@ -81,7 +86,8 @@ class Objectives:
         """Let all metrics take in a batch. ``masks`` are weights that hold for all metrics, ``weights`` for the weighted ones."""
         for chosen, w in ((self.metrics, masks), (self.weighted, weights)):
             for i, metric in chosen:
-                metric.update_state(targets[i], outputs[i], w[i])
+                with origins.inside(f"the metric {metric.name}"):
+                    metric.update_state(targets[i], outputs[i], w[i])
 
     @property
     def all_metrics(self) -> list[Metric]:

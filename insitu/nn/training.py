@@ -12,6 +12,7 @@ import insitu as si
 from insitu import ops
 from insitu.array.array import Array
 from insitu.array.tree import flatten, map_leaves
+from insitu.graph import origins
 from insitu.nn import activations, context
 from insitu.nn.objectives import Objectives, target_leaves
 from insitu.optim import Optimizer
@@ -79,7 +80,9 @@ class Steps:
         variables = self.model.trainable_weights
         values = [v.value for v in variables]
         loss = self._objective(x, y, weight, None, training=True)
-        self.optimizer.apply(gradients(loss, values), variables)
+        found = gradients(loss, values)
+        with origins.inside(f"the optimizer {type(self.optimizer).__name__}"):
+            self.optimizer.apply(found, variables)
 
     def _train_taken(self, x: Any, y: Any, weight: Any, rows: Array) -> None:
         self._train(*[map_leaves(lambda a: si.take(a, rows, axis=0), tree) for tree in (x, y, weight)])

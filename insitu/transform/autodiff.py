@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from insitu import ops
 from insitu.errors import ArgumentError, InternalError, ShapeError
 from insitu.graph.node import Node, placeholder, topological
+from insitu.graph.origins import differentiating
 
 
 def backward(outputs: Sequence[Node], cotangents: Sequence[Node], inputs: Sequence[Node]) -> list[Node | None]:
@@ -101,12 +102,13 @@ def _through(node: Node, ct: Node, active: set[Node], sums: dict[Node, Node]) ->
             fix="if its gradient is meant to be zero, put si.stop_gradient around its argument",
             slug="no-gradient",
         )
-    for x, part in zip(node.inputs, node.prim.vjp(node, ct), strict=True):
-        if part is None or x not in active:
-            continue
-        if part.aval is not x.aval:
-            raise InternalError(f"the gradient of {node.prim.name} gave {part.aval} for an input {x.aval}")
-        _accumulate(sums, x, part)
+    with differentiating(node):
+        for x, part in zip(node.inputs, node.prim.vjp(node, ct), strict=True):
+            if part is None or x not in active:
+                continue
+            if part.aval is not x.aval:
+                raise InternalError(f"the gradient of {node.prim.name} gave {part.aval} for an input {x.aval}")
+            _accumulate(sums, x, part)
 
 
 def jvp_nodes(outputs: Sequence[Node], inputs: Sequence[Node], tangents: Sequence[Node]) -> list[Node]:

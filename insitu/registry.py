@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from insitu.errors import ArgumentError
+from insitu.nearest import nearest
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -84,7 +84,7 @@ def find_function(name: str) -> Callable[..., Any]:
     ArgumentError
         If there is none.
     """
-    if name not in FUNCTIONS:
+    if not isinstance(name, str) or name not in FUNCTIONS:
         raise ArgumentError(
             f"No function is registered as {name!r}.",
             expected="one of " + (", ".join(sorted(FUNCTIONS)) or "(none is registered)"),
@@ -117,12 +117,12 @@ def find(kind: str, table: Mapping[str, T], identifier: Any, fix: str) -> T:
         found = table.get(identifier, table.get(identifier.lower(), table.get(words(identifier))))
         if found is not None:
             return found
-    near = difflib.get_close_matches(str(identifier).lower(), table, 1, 0.6)
+    near = nearest(identifier, table)
     raise ArgumentError(
         f"There is no {kind} {identifier!r}.",
         expected="one of " + ", ".join(sorted(table)),
         received=repr(identifier),
-        fix=f'did you mean "{near[0]}"?' if near else fix,
+        fix=f'did you mean "{near}"?' if near else fix,
         slug=f"{kind}-unknown",
         argument=str(identifier),
     )
@@ -131,12 +131,12 @@ def find(kind: str, table: Mapping[str, T], identifier: Any, fix: str) -> T:
 def unknown_argument(owner: str, name: str, known: Iterable[str]) -> ArgumentError:
     """The error for a keyword argument that does not exist; a similar one is proposed."""
     names = list(known)
-    near = difflib.get_close_matches(name, names, 1, 0.6)
+    near = nearest(name, names)
     return ArgumentError(
         f"{owner} has no argument {name!r}.",
         expected="of " + ", ".join(names),
         received=f"{name}=",
-        fix=f"did you mean {near[0]}=?" if near else f"leave {name}= out",
+        fix=f"did you mean {near}=?" if near else f"leave {name}= out",
         slug="argument-unknown",
         argument=f"{name}=",
     )
@@ -161,7 +161,7 @@ def make(kind: str, classes: Mapping[str, type[T]], identifier: Any, fix: str) -
     ArgumentError
         If there is none of that name.
     """
-    if isinstance(identifier, type):
+    if isinstance(identifier, type) and makes_functions(identifier):
         return identifier()  # type: ignore[no-any-return]
     if isinstance(identifier, Mapping):
         if "function" in identifier:
@@ -172,7 +172,31 @@ def make(kind: str, classes: Mapping[str, type[T]], identifier: Any, fix: str) -
     joined = {n.lower(): cls for n, cls in classes.items()}
     found = joined.get(name.lower()) if isinstance(name, str) else None
     cls: Any = found or find(kind, {words(n): c for n, c in classes.items()}, name, fix)
+    check_config(kind, config)
     return cls.from_config(config) if config and hasattr(cls, "from_config") else cls(**config)  # type: ignore[no-any-return]
+
+
+def makes_functions(cls: type) -> bool:
+    """Whether the objects of a class can be called."""
+    return any("__call__" in vars(base) for base in cls.__mro__)
+
+
+def check_config(kind: str, config: Any) -> None:
+    """Refuse a configuration that is none.
+
+    Raises
+    ------
+    ArgumentError
+        If it is no mapping of names to values.
+    """
+    if not isinstance(config, Mapping) or not all(isinstance(name, str) for name in config):
+        raise ArgumentError(
+            f"This is no configuration of a {kind}.",
+            expected="a dict of its arguments by name",
+            received=repr(config),
+            fix='pass what get_config returned: {"class_name": ..., "config": {...}}',
+            slug=f"{kind}-unknown",
+        )
 
 
 def config_of(kind: str, value: Any) -> dict[str, Any]:

@@ -10,11 +10,13 @@ import numpy as np
 
 import insitu as si
 from insitu import registry
+from insitu.arguments import DTYPE, FLAG, TEXT, checked
 from insitu.array.tree import flatten, map_leaves
 from insitu.dtypes import as_dtype
 from insitu.errors import ArgumentError, ShapeError
-from insitu.nn import constraints, context, functional, initializers, regularizers
 from insitu.graph import origins
+from insitu.nn import constraints, context, functional, initializers, regularizers
+from insitu.nn.declared import EXAMPLE, REGULARIZER
 from insitu.nn.shapes import Shape, batch_shape, infer, map_shapes
 
 _counts: dict[str, int] = {}
@@ -74,21 +76,19 @@ class Layer:
         Layer.classes[cls.__name__] = cls
         cls._takes_training = "training" in inspect.signature(cls.call).parameters
 
+    @checked(name=TEXT | None, trainable=FLAG, dtype=DTYPE, input_shape=EXAMPLE | None, activity_regularizer=REGULARIZER)
     def __init__(
-        self, name: str | None = None, trainable: bool = True, dtype: Any = "float32", input_shape: Any = None, activity_regularizer: Any = None,
-        **unknown: Any,
-    ) -> None:  # fmt: skip
+        self, *, name: str | None = None, trainable: bool = True, dtype: Any = "float32", input_shape: Any = None, activity_regularizer: Any = None
+    ) -> None:
         self.name = name or unique_name(registry.words(type(self).__name__))
-        if unknown:
-            raise _unknown_argument(type(self), next(iter(unknown)))
-        self._trainable, self.dtype = bool(trainable), as_dtype(dtype)
+        self._trainable, self.dtype = trainable, as_dtype(dtype)
         self.built = False
         self.input_shape: Any = None
         #: of an example before the layers ahead flattened it; pictures of the weights have it
         self.unflattened: Shape | None = None
         #: of the batch, where the constructor was told the shape of an example
         self.given_shape: Shape | None = None if input_shape is None else (None, *input_shape)
-        self.activity_regularizer = regularizers.get(activity_regularizer)
+        self.activity_regularizer = activity_regularizer
         self._weights: list[si.Variable] = []
         self._generators: list[si.random.Generator] = []
 
@@ -340,14 +340,6 @@ def _layers_in(value: Any) -> Iterator[Layer]:
         yield from _layers_in(list(value.values()))
 
 
-def _unknown_argument(cls: type[Layer], name: str) -> ArgumentError:
-    known: list[str] = []
-    for base in cls.__mro__:
-        if issubclass(base, Layer):
-            known += [p for p in inspect.signature(base.__init__).parameters if p not in ("self", "options", "unknown") and p not in known]
-    return registry.unknown_argument(cls.__name__, name, known)
-
-
 def serialize(layer: Layer) -> dict[str, Any]:
     """Class name and configuration of a layer, with the shape it was built for where its weights need it."""
     found: dict[str, Any] = {"class_name": type(layer).__name__, "config": layer.get_config()}
@@ -369,7 +361,7 @@ def deserialize(config: Mapping[str, Any]) -> Layer:
     if found is None:
         raise ArgumentError(
             f"There is no layer class {name!r}.",
-            expected="one of " + ", ".join(sorted(Layer.classes)),
+            expected="one of " + ", ".join(sorted(n for n in Layer.classes if not n.startswith("_"))),
             received=repr(name),
             fix="import the module that defines the class before loading",
             slug="layer-unknown",

@@ -92,9 +92,9 @@ def get(identifier: Any) -> Activation:
     """
     if identifier is None:
         return linear
-    if isinstance(identifier, type):
+    if isinstance(identifier, type) and registry.makes_functions(identifier):
         return identifier()  # type: ignore[no-any-return]
-    if callable(identifier):
+    if callable(identifier) and not isinstance(identifier, type):
         return identifier  # type: ignore[no-any-return]
     if isinstance(identifier, Mapping):
         if "function" in identifier:

@@ -6,10 +6,12 @@ import math
 from typing import Any
 
 import insitu as si
-from insitu.errors import ArgumentError, InternalError, ShapeError
+from insitu.arguments import FLAG, Whole, checked
+from insitu.errors import InternalError, ShapeError
 from insitu.nn import activations, constraints, initializers, regularizers
+from insitu.nn.declared import ACTIVATION, CONSTRAINT, INITIALIZER, REGULARIZER
 from insitu.nn.layer import Layer
-from insitu.nn.shapes import Shape
+from insitu.nn.shapes import Shape, written
 
 
 def built(weight: si.Variable | None) -> si.Array:
@@ -57,10 +59,15 @@ class Dense(Layer):
     (2, 3)
     """
 
+    @checked(
+        units=Whole(1, slug="dense-units", fix="pass the number of outputs, such as Dense(10)"), activation=ACTIVATION, use_bias=FLAG,
+        kernel_initializer=INITIALIZER, bias_initializer=INITIALIZER, kernel_regularizer=REGULARIZER, bias_regularizer=REGULARIZER,
+        activity_regularizer=REGULARIZER, kernel_constraint=CONSTRAINT, bias_constraint=CONSTRAINT,
+    )  # fmt: skip
     def __init__(
         self,
         units: int,
-        activation: str | activations.Activation | None = None,
+        activation: Any = None,
         use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
@@ -72,20 +79,11 @@ class Dense(Layer):
         **options: Any,
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **options)
-        if isinstance(units, bool) or not hasattr(units, "__index__") or int(units) < 1:
-            raise ArgumentError(
-                f'Dense "{self.name}": units must be a positive whole number.',
-                expected="an int of at least 1",
-                received=repr(units),
-                fix="pass the number of outputs, such as Dense(10)",
-                slug="dense-units",
-                argument="units",
-            )
-        self.units, self.use_bias = int(units), bool(use_bias)
-        self.kernel_regularizer, self.bias_regularizer = regularizers.get(kernel_regularizer), regularizers.get(bias_regularizer)
-        self.kernel_constraint, self.bias_constraint = constraints.get(kernel_constraint), constraints.get(bias_constraint)
-        self.activation = activations.get(activation)
-        self.kernel_initializer, self.bias_initializer = initializers.get(kernel_initializer), initializers.get(bias_initializer)
+        self.units, self.use_bias = units, use_bias
+        self.activation: activations.Activation = activation
+        self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
+        self.kernel_regularizer, self.bias_regularizer = kernel_regularizer, bias_regularizer
+        self.kernel_constraint, self.bias_constraint = kernel_constraint, bias_constraint
         self.kernel: si.Variable | None = None
         self.bias: si.Variable | None = None
 
@@ -94,7 +92,7 @@ class Dense(Layer):
             raise ShapeError(
                 f'Dense "{self.name}" needs examples with at least one axis of features.',
                 expected="(batch, ..., features), 2 axes or more",
-                received=f"{shape}, {len(shape)} axis" if shape else "a single number",
+                received=f"{written(shape)}, {len(shape)} axis" if shape else "a single number",
                 fix="add an axis: x[:, None] for one feature per example, x[None, :] for one example",
                 slug="dense-input-rank",
                 argument="x",
@@ -105,7 +103,7 @@ class Dense(Layer):
             raise ShapeError(
                 f'Dense "{self.name}" was built for {features} features, but this input has {shape[-1]}.',
                 expected=f"(batch, ..., {features})",
-                received=f"{shape}",
+                received=written(shape),
                 fix="flatten the examples first: add Flatten() before this layer"
                 if fits
                 else f"pass examples with {features} features, or build a new model",
@@ -119,7 +117,7 @@ class Dense(Layer):
             raise ShapeError(
                 f'Dense "{self.name}" needs to know the number of features before it can make its kernel.',
                 expected="(batch, ..., features) with a number of features",
-                received=f"{input_shape}",
+                received=written(input_shape),
                 fix="give the last axis a length: model.build((None, 784))",
                 slug="dense-input-features",
                 argument="x",
@@ -173,9 +171,10 @@ class Activation(Layer):
     Array([[0., 2.]], dtype=float32)
     """
 
+    @checked(activation=ACTIVATION)
     def __init__(self, activation: Any, **options: Any) -> None:
         super().__init__(**options)
-        self.activation = activations.get(activation)
+        self.activation: activations.Activation = activation
 
     def build(self, input_shape: Shape) -> None:
         if isinstance(self.activation, Layer):

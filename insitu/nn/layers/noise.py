@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Sequence
 from typing import Any
 
 import insitu as si
-from insitu.errors import ArgumentError, ShapeError
+from insitu.arguments import NOT_NEGATIVE, SEED, Lengths, Number, checked
+from insitu.errors import ShapeError
 from insitu.nn import regularizers
-from insitu.nn.arguments import number
 from insitu.nn.layer import Layer
 from insitu.nn.shapes import Shape
 
-
-def share(owner: str, layer: str, value: Any) -> float:
-    """A rate from 0 to below 1.
-
-    Raises
-    ------
-    ArgumentError
-        For another value.
-    """
-    rate = float(value) if isinstance(value, numbers.Real) and not isinstance(value, bool) else -1.0
-    if not 0 <= rate < 1:
-        raise ArgumentError(
-            f'{owner} "{layer}": rate is a share of the inputs.',
-            expected="a number from 0 to below 1",
-            received=repr(value),
-            fix=f"{owner}(0.5)" if not 1 < rate < 100 else f"{owner}({rate / 100:g})",
-            slug="dropout-rate",
-            argument="rate=",
-        )
-    return rate
+#: A share of the inputs, of which something must be left.
+RATE = Number(0, 1, open="h", slug="dropout-rate")
+#: The shape of a mask, in which None stands for an axis of the input.
+MASK = Lengths(1, unknown=True, single=False, fix="noise_shape=(None, 1, None) gives all steps of a sequence one mask")
 
 
 class _Random(Layer):
     """Layers with a generator of their own, which is kept in files."""
 
+    @checked(seed=SEED)
     def __init__(self, seed: int | None, **options: Any) -> None:
         super().__init__(**options)
         self.seed = seed
@@ -80,10 +64,12 @@ class Dropout(_Random):
     [0.0, 2.0]
     """
 
+    @checked(
+        rate=RATE, noise_shape=Lengths(1, unknown=True, single=False, fix="noise_shape=(None, 1, None) gives all steps of a sequence one mask") | None
+    )
     def __init__(self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **options: Any) -> None:
         super().__init__(seed, **options)
-        self.rate = share("Dropout", self.name, rate)
-        self.noise_shape = None if noise_shape is None else _mask_shape(self.name, noise_shape)
+        self.rate, self.noise_shape = rate, noise_shape
 
     def check_input(self, shape: Shape) -> None:
         mask = self.noise_shape
@@ -111,27 +97,6 @@ class Dropout(_Random):
     def get_config(self) -> dict[str, Any]:
         shape = None if self.noise_shape is None else list(self.noise_shape)
         return {**super().get_config(), "rate": self.rate, "noise_shape": shape}
-
-
-def _mask_shape(layer: str, noise_shape: Any) -> tuple[int | None, ...]:
-    """The shape of a mask, in which None stands for an axis of the input.
-
-    Raises
-    ------
-    ArgumentError
-        If it is none.
-    """
-    found = tuple(noise_shape) if isinstance(noise_shape, list | tuple) else (0,)
-    if not all(n is None or (hasattr(n, "__index__") and not isinstance(n, bool) and n > 0) for n in found):
-        raise ArgumentError(
-            f'Dropout "{layer}": noise_shape is the shape of the mask.',
-            expected="a tuple with an entry for each axis of the input: None for its length, or 1 where the axis shares the mask",
-            received=repr(noise_shape),
-            fix="noise_shape=(None, 1, None) gives all steps of a sequence one mask",
-            slug="argument-shape",
-            argument="noise_shape=",
-        )
-    return tuple([None if n is None else int(n) for n in found])
 
 
 class GaussianDropout(_Random):
@@ -162,9 +127,10 @@ class GaussianDropout(_Random):
     Array([[1., 1.]], dtype=float32)
     """
 
+    @checked(rate=RATE)
     def __init__(self, rate: float, seed: int | None = None, **options: Any) -> None:
         super().__init__(seed, **options)
-        self.rate = share("GaussianDropout", self.name, rate)
+        self.rate = rate
 
     def call(self, x: si.Array, training: bool = False) -> si.Array:
         if not training or self.rate == 0:
@@ -200,9 +166,10 @@ class GaussianNoise(_Random):
     True
     """
 
+    @checked(stddev=NOT_NEGATIVE)
     def __init__(self, stddev: float, seed: int | None = None, **options: Any) -> None:
         super().__init__(seed, **options)
-        self.stddev = number(f'GaussianNoise "{self.name}"', "stddev", stddev, 0)
+        self.stddev = stddev
 
     def call(self, x: si.Array, training: bool = False) -> si.Array:
         return x + self.generator.normal(0.0, self.stddev, tuple(x.shape)).astype(x.dtype) if training and self.stddev else x
@@ -228,9 +195,10 @@ class ActivityRegularization(Layer):
     Array([[1., 1.]], dtype=float32)
     """
 
+    @checked(l1=NOT_NEGATIVE, l2=NOT_NEGATIVE)
     def __init__(self, l1: float = 0.0, l2: float = 0.0, **options: Any) -> None:
         super().__init__(activity_regularizer=regularizers.L1L2(l1, l2), **options)
-        self.l1, self.l2 = float(l1), float(l2)
+        self.l1, self.l2 = l1, l2
 
     def call(self, x: si.Array) -> si.Array:
         return x

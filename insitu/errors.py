@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from types import FrameType
 
 from insitu.carets import pointer
@@ -34,10 +35,11 @@ class UserError(Exception):
     def __init__(self, what: str, *, expected: str = "", received: str = "", fix: str = "", slug: str = "", argument: str = "") -> None:
         self.what, self.expected, self.received, self.fix, self.slug = what, expected, received, fix, slug
         self.where = _user_line(argument)
-        super().__init__(self._text())
+        super().__init__(self.told())
 
-    def _text(self) -> str:
-        parts = [("expected", self.expected), ("received", self.received), ("to fix", self.fix)]
+    def told(self, to_silence: str = "") -> str:
+        """The message; that of a warning says how ``to_silence`` it."""
+        parts = [("expected", self.expected), ("received", self.received), ("to fix", self.fix), ("to silence", to_silence)]
         if self.slug:
             parts.append(("more", f"insitu explain {self.slug}"))
         lines = [f"  {name:<13} {text}".replace("\n", "\n" + " " * 16) for name, text in parts if text]
@@ -78,7 +80,54 @@ class InternalError(RuntimeError):
 
 
 class InsituWarning(UserWarning):
-    """Something that works, but surely not as meant."""
+    """Something that works, but surely not as meant; its kinds are subclasses, which Python's ``warnings`` filters tell apart."""
+
+
+class DataWarning(InsituWarning):
+    """Data that fit the model, but are surely not as meant."""
+
+
+class SpeedWarning(InsituWarning):
+    """Something that makes the program slower than it need be."""
+
+
+class CacheWarning(InsituWarning):
+    """A folder that kernels cannot be kept in."""
+
+
+class CallbackWarning(InsituWarning):
+    """A callback that cannot do what it was made for."""
+
+
+def warn(error: UserError, category: type[InsituWarning]) -> None:
+    """Say something at the user's line in the form of an error, once for each line and text.
+
+    Parameters
+    ----------
+    error : UserError
+        It is told, not raised.
+    category : type
+        The kind, which ``warnings.simplefilter("ignore", category)`` silences.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> with warnings.catch_warnings(record=True) as told:
+    ...     warn(UserError("This is slow.", fix="make it fast", slug="slow"), SpeedWarning)
+    >>> print(told[0].message)
+    This is slow.
+    <BLANKLINE>
+      to fix        make it fast
+      to silence    warnings.simplefilter("ignore", si.errors.SpeedWarning)
+      more          insitu explain slow
+    """
+    text = error.told(to_silence=f'warnings.simplefilter("ignore", si.errors.{category.__name__})')
+    frame = user_frame()
+    if frame is None:
+        warnings.warn(text, category, stacklevel=2)
+        return
+    seen = frame.f_globals.setdefault("__warningregistry__", {})
+    warnings.warn_explicit(text, category, frame.f_code.co_filename, frame.f_lineno, registry=seen)
 
 
 def is_inside(file: str) -> bool:

@@ -18,7 +18,7 @@ from insitu.array.evaluate import evaluate_nodes, history_kept, keep_history
 from insitu.array.tree import Structure, flatten, unflatten
 from insitu.array.variable import Trace, traces
 from insitu.config import config
-from insitu.errors import ArgumentError
+from insitu.errors import ArgumentError, SpeedWarning, UserError, warn
 from insitu.graph.node import INPUT, Node, placeholder, topological
 
 #: After this many traces that differ only in Python values, the user is told.
@@ -201,14 +201,13 @@ class CompiledFunction:
         seen = self._shapes_seen.setdefault((signature[0], shapes), [])
         seen.append([s[1] for s in signature[1:] if type(s) is tuple and s[0] in (int, float)])
         if len(seen) == RETRACE_WARNING and seen[0]:
-            from insitu.runtime.cache import warn  # late: `import insitu` does not wait for the cache
-
-            warn(
+            told = UserError(
                 f"{self.__name__} was traced {len(seen)} times, each time for another Python number "
                 f"({', '.join(str(s[0]) for s in seen)}, ...): each trace compiles a program.",
-                "pass the number as an array, si.asarray(number), so that one program serves all values",
-                "compile-retraced",
+                fix="pass the number as an array, si.asarray(number), so that one program serves all values",
+                slug="compile-retraced",
             )
+            warn(told, SpeedWarning)
 
     # -- looking inside ----------------------------------------------------------------------
     def inspect(self, *args: Any, stage: str = "", **kwargs: Any) -> str:

@@ -27,7 +27,7 @@ def run(arguments: list[str]) -> int:
         return INTERRUPTED
     except UserError as error:
         error.where = []  # the line would be one of this program's own
-        click.echo(f"insitu: {error._text()}", err=True)
+        click.echo(f"insitu: {error.told()}", err=True)
         return 1
     except InternalError as error:
         traceback.print_exc()

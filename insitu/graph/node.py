@@ -189,6 +189,7 @@ class _Recording(threading.local):
 
 recording = _Recording()
 
+
 def apply(prim: Primitive, inputs: tuple[Node, ...], attrs: Attrs = ()) -> Node:
     """A new node; shapes and dtypes are checked here.
 

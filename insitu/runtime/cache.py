@@ -17,12 +17,11 @@ import os
 import struct
 import threading
 import time
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 from insitu.codegen.generated import CODE_VERSION
-from insitu.errors import InsituWarning, user_frame
+from insitu.errors import CacheWarning, UserError, warn
 from insitu.runtime import system
 
 _MAGIC = b"INSITUK\x00"
@@ -87,7 +86,7 @@ class KernelCache:
         Most bytes to keep; the least recently used go first. 0: keep nothing, read nothing.
 
     A folder that other users could write to is not used, one that cannot be written is only read;
-    either is said once, as an `InsituWarning`.
+    either is said once, as a `CacheWarning`.
     """
 
     def __init__(self, folder: Path, limit: int) -> None:
@@ -233,17 +232,7 @@ class KernelCache:
         if self._warned:
             return
         self._warned = True
-        warn(what, fix, slug)
-
-
-def warn(what: str, fix: str, slug: str) -> None:
-    """Say something as an `InsituWarning` at the user's line."""
-    text = f"{what}\n  to fix        {fix}\n  more          insitu explain {slug}"
-    frame = user_frame()
-    if frame is None:
-        warnings.warn(text, InsituWarning, stacklevel=2)
-    else:
-        warnings.warn_explicit(text, InsituWarning, frame.f_code.co_filename, frame.f_lineno)
+        warn(UserError(what, fix=fix, slug=slug), CacheWarning)
 
 
 def _checked(content: bytes, key: str) -> bytes | None:

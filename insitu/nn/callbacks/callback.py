@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
-
-from insitu.errors import InsituWarning, UserError, user_frame
 
 #: What a stage tells: names to numbers.
 Logs = MutableMapping[str, Any] | None
@@ -148,12 +145,3 @@ def say(text: str) -> None:
     """A line for the reader of the program's output."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
-
-
-def warn(error: UserError) -> None:
-    """Say something as an `InsituWarning` at the user's line, in the form of an error."""
-    frame = user_frame()
-    if frame is None:
-        warnings.warn(str(error), InsituWarning, stacklevel=2)
-    else:
-        warnings.warn_explicit(str(error), InsituWarning, frame.f_code.co_filename, frame.f_lineno)

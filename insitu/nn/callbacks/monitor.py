@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from insitu.array.checks import choice_error
-from insitu.errors import ArgumentError
+from insitu.errors import ArgumentError, CallbackWarning, warn
 from insitu.nn.callbacks import arguments
-from insitu.nn.callbacks.callback import Callback, Logs, warn
+from insitu.nn.callbacks.callback import Callback, Logs
 from insitu.registry import words
 
 #: Words in names of metrics, where the metric itself does not say whether more is better.
@@ -68,7 +68,7 @@ class MonitorCallback(Callback):
             return float(value)
         if not self._warned and (value is not None or not self._expected):
             self._warned = True
-            warn(self._missing([n for n, v in (logs or {}).items() if not np.ndim(v)]))
+            warn(self._missing([n for n, v in (logs or {}).items() if not np.ndim(v)]), CallbackWarning)
         return None
 
     def is_improvement(self, value: float, reference: float | None) -> bool:

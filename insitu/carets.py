@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import inspect
 import itertools
 import linecache
 import re
 from collections.abc import Sequence
-from types import CodeType, FrameType
+from types import FrameType
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,15 +22,15 @@ class Span:
     stop: int
 
 
-def pointer(frame: FrameType, callee: CodeType | None, argument: str) -> list[str]:
+def pointer(frame: FrameType, called: FrameType | None, argument: str) -> list[str]:
     """The line that runs in a frame, and below it a caret under an argument.
 
     Parameters
     ----------
     frame : frame
         The user's.
-    callee : code, optional
-        What the user's line called; it tells the place of a positional argument.
+    called : frame, optional
+        What the user's line called; it tells the places of positional arguments.
     argument : str
         A parameter's name (what follows a ``=`` does not matter), an operand (``x1``, ``x2``), or text of the line. Where nothing
         of that kind is found, the caret is under the running expression.
@@ -47,7 +48,7 @@ def pointer(frame: FrameType, callee: CodeType | None, argument: str) -> list[st
     if argument:
         node = None if running is None else _parsed(running, lines)
         name = argument.split("=")[0].strip()
-        found = None if node is None or running is None else _part(node, callee, name, running)
+        found = None if node is None or running is None else _part(node, _parameters(called), name, running)
         found = found or _text(argument, running or Span(frame.f_lineno, 0, frame.f_lineno, len(lines[frame.f_lineno - 1])), lines)
     return _drawn(frame, found or running, lines)
 
@@ -100,7 +101,7 @@ def _parsed(span: Span, lines: Sequence[str]) -> ast.AST | None:
     return None
 
 
-def _part(node: ast.AST, callee: CodeType | None, name: str, span: Span) -> Span | None:
+def _part(node: ast.AST, parameters: Sequence[str], name: str, span: Span) -> Span | None:
     """The part of the expression that is the argument or operand of that name."""
     found: ast.AST | None = None
     if isinstance(node, ast.BinOp):
@@ -110,17 +111,23 @@ def _part(node: ast.AST, callee: CodeType | None, name: str, span: Span) -> Span
     elif isinstance(node, ast.Compare) and len(node.comparators) == 1:
         found = {"x1": node.left, "x2": node.comparators[0]}.get(name)
     elif isinstance(node, ast.Call):
-        found = next((k for k in node.keywords if k.arg == name), None) or _positional(node, callee, name)
+        found = next((k for k in node.keywords if k.arg == name), None) or _positional(node, parameters, name)
     return None if found is None else _span(found, span)
 
 
-def _positional(call: ast.Call, callee: CodeType | None, name: str) -> ast.AST | None:
-    if callee is None:
-        return None
-    names = list(callee.co_varnames[: callee.co_argcount])
-    if names[:1] in (["self"], ["cls"]):
-        names = names[1:]
-    at = names.index(name) if name in names else len(call.args)
+def _parameters(called: FrameType | None) -> list[str]:
+    """The names of the positional parameters of what was called, without ``self``."""
+    if called is None:
+        return []
+    code = called.f_code
+    if not code.co_argcount and callable(wrapped := called.f_locals.get("function")):  # a decorator's wrapper takes anything
+        code = getattr(inspect.unwrap(wrapped), "__code__", code)
+    names = list(code.co_varnames[: code.co_argcount])
+    return names[1:] if names[:1] in (["self"], ["cls"]) else names
+
+
+def _positional(call: ast.Call, parameters: Sequence[str], name: str) -> ast.AST | None:
+    at = parameters.index(name) if name in parameters else len(call.args)
     if at >= len(call.args) or any(isinstance(a, ast.Starred) for a in call.args[: at + 1]):
         return None
     return call.args[at]

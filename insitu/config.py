@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from insitu.errors import ArgumentError
+from insitu.nearest import nearest
 
 if TYPE_CHECKING:
     from insitu.codegen.target import Target
@@ -225,11 +226,12 @@ class Config:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not isinstance(getattr(type(self), name, None), _Setting):
+            near = nearest(name, settings())
             raise ArgumentError(
                 f"config has no setting {name!r}.",
                 expected="one of " + ", ".join(settings()),
                 received=name,
-                fix="check the spelling",
+                fix=f"did you mean config.{near}?" if near else "take one of these",
                 slug="config-unknown",
             )
         object.__setattr__(self, name, value)

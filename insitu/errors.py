@@ -149,4 +149,4 @@ def _user_line(argument: str) -> list[str]:
     called: FrameType | None = None
     while frame is not None and is_inside(frame.f_code.co_filename):
         called, frame = frame, frame.f_back
-    return [] if frame is None else pointer(frame, None if called is None else called.f_code, argument)
+    return [] if frame is None else pointer(frame, called, argument)

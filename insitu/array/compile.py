@@ -257,7 +257,7 @@ def _replace(outputs: Sequence[Node], swap: dict[Node, Node]) -> list[Node]:
 
 
 def _unhashable(name: str, leaves: Sequence[Any]) -> ArgumentError:
-    bad = next((x for x in leaves if type(x).__hash__ is None), None)
+    bad = next((x for x in leaves if type(x).__hash__ is None and not isinstance(x, (Array, np.ndarray))), None)
     return ArgumentError(
         f"{name} was called with an argument that can be neither traced nor used as a fixed value.",
         expected="arrays, containers of arrays (dict, list, tuple, dataclass), and hashable Python values",

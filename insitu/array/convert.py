@@ -177,7 +177,7 @@ def _from_object(obj: Any, dtype: DType | None, copy: bool | None) -> Array:
         array = np.asarray(obj)
     except ValueError as error:
         if "inhomogeneous" in str(error):
-            raise _ragged(str(error)) from None
+            raise _ragged(row_lengths(obj) or str(error)) from None
         raise
     if isinstance(obj, (list, tuple)) and array.dtype == np.float64 and _first_is_python(obj):
         array = array.astype(np.float32) if dtype is None else array
@@ -265,6 +265,24 @@ def _ragged(received: str) -> UserError:
         "The lists do not form an array: they differ in length or depth.", expected="nested lists of equal lengths", received=received,
         fix="pad the shorter ones, or make one array for each", slug="asarray-ragged", argument="obj",
     )  # fmt: skip
+
+
+def row_lengths(value: Any) -> str:
+    """What makes nested lists ragged, in words; empty if it cannot be told."""
+    rows = value
+    while isinstance(rows, list | tuple) and rows and all(isinstance(row, list | tuple) for row in rows):
+        lengths = [len(row) for row in rows]
+        if len(set(lengths)) > 1:
+            return f"rows of {listed(lengths)} elements"
+        rows = [item for row in rows for item in row]
+    if isinstance(rows, list | tuple) and any(isinstance(row, list | tuple) for row in rows):
+        return "rows and single numbers side by side"
+    return ""
+
+
+def listed(items: Sequence[Any]) -> str:
+    """The first four items as text."""
+    return ", ".join(map(str, items[:4])) + (", ..." if len(items) > 4 else "")
 
 
 def _bad_dtype(array: np.ndarray[Any, Any]) -> UserError:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from insitu import dtypes as dt
+from insitu.array.convert import listed, row_lengths
 from insitu.array.variable import Variable
 from insitu.errors import ArgumentError, DTypeError, ShapeError, UserError
 
@@ -187,7 +188,7 @@ def _numbers(array: Examples, value: Any, function: str, argument: str) -> Examp
             f"{function}: {argument} must hold numbers.",
             expected="an array of a floating, integer or boolean type",
             received=_what(array, value),
-            fix=_dtype_fix(array, value),
+            fix=_dtype_fix(array, value, argument),
             slug="data-dtype",
             argument=f"{argument}=",
         )
@@ -208,24 +209,41 @@ def _what(array: Examples, value: Any) -> str:
     return text
 
 
-def _dtype_fix(array: Examples, value: Any) -> str:
+def _dtype_fix(array: Examples, value: Any, argument: str) -> str:
+    name = argument.rpartition(" ")[2]
     if array.dtype.kind in "USO" and hasattr(value, "columns"):
         return "leave out these columns, or give each text a number first"
     if array.dtype.kind in "US" or any(isinstance(v, str) for v in array.flat[:1000]):
-        return "give each text a number first: np.unique(y, return_inverse=True)[1]"
+        if _reads_as_numbers(array):
+            return f'read the text as numbers: np.asarray({name}).astype("float32")'
+        return f"give each text a number first: np.unique({name}, return_inverse=True)[1]"
     if array.dtype == object and not array.ndim:
         return "pass an array, a list of numbers, or a dict or list of arrays"
-    return "pass real and imaginary part as two numbers" if array.dtype.kind == "c" else "convert it with astype"
+    if array.dtype == object and any(v is None for v in array.flat[:1000]):
+        return f'put a number where None stands, then convert it: np.asarray({name}).astype("float32")'
+    if array.dtype.kind in "mM":
+        return f'count the time that has passed: ({name} - {name}[0]).astype("float32")' if array.dtype.kind == "M" else f'{name}.astype("float32")'
+    return "pass real and imaginary part as two numbers" if array.dtype.kind == "c" else f'convert it: {name}.astype("float32")'
+
+
+def _reads_as_numbers(array: Examples) -> bool:
+    try:
+        array.ravel()[:1000].astype(np.float64)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _ragged(value: Any, function: str, argument: str, error: Exception) -> UserError:
-    shapes = [str(tuple(np.shape(v))) for v in value] if isinstance(value, list | tuple) and all(map(is_array, value)) else []
-    several = "arrays of the shapes " + ", ".join(shapes[:4]) + (", ..." if len(shapes) > 4 else "")
+    arrays = isinstance(value, list | tuple) and all(map(is_array, value))
+    several = "arrays of the shapes " + listed([tuple(np.shape(v)) for v in value]) if arrays else row_lengths(value) or str(error)
     return ShapeError(
         f"{function}: the rows of {argument} have unequal lengths.",
-        expected="examples of one shape" + (", or several inputs with equally many examples" if shapes else ""),
-        received=several if shapes else str(error),
-        fix="make all examples equal in shape",
+        expected="examples of one shape" + (", or several inputs with equally many examples" if arrays else ""),
+        received=several,
+        fix="cut the rows to one length, or fill the shorter ones: row + [0] * (length - len(row))"
+        if not arrays
+        else "make all examples equal in shape",
         slug="data-ragged",
         argument=f"{argument}=",
     )

@@ -50,12 +50,20 @@ class Arrays:
             raise ArgumentError(
                 "fit: validation_split must leave examples for training and for validation.",
                 expected="a number between 0 and 1",
-                received=f"{fraction!r} of {self.count} examples",
-                fix="pass validation_split=0.1",
+                received=f"{fraction!r} of {self.count} example{'s' * (self.count != 1)}",
+                fix=_split_fix(fraction, self.count),
                 slug="validation-split",
                 argument="validation_split=",
             )
         return self.rows(slice(None, at)), self.rows(slice(at, None))
+
+
+def _split_fix(fraction: Any, count: int) -> str:
+    if count < 2:
+        return "leave validation_split out, or pass more examples"
+    if isinstance(fraction, int | float) and 1 < fraction < 100:
+        return f"pass a share, not percent: validation_split={fraction / 100:g}"
+    return f"pass validation_split={max(0.1, round(1 / count, 2)):g}"
 
 
 def feed(x: Any, y: Any = None, sample_weight: Any = None, *, function: str = "fit", names: tuple[str, str] = ("x", "y")) -> Arrays | Batches:
@@ -138,15 +146,16 @@ def validation(value: Any, function: str = "fit") -> Arrays | Batches:
     )
 
 
-def no_targets(function: str, names: tuple[str, str] = ("x", "y")) -> UserError:
-    """The error for a loss that has nothing to compare with."""
+def no_targets(function: str, batches: bool = False, argument: str = "x") -> UserError:
+    """The error for a loss that has nothing to compare with; ``batches`` should have brought the targets themselves."""
     slug = "evaluate-no-targets" if stem(function) == "evaluate" else "fit-no-targets"
     return ArgumentError(
         f"{function}: there are no targets.",
         expected="the true values, one per example",
-        received=f"{names[1]}=None",
-        fix=f"pass them: model.{function}(x, y)",
+        received="batches of inputs alone" if batches else "y=None",
+        fix="let each batch be a tuple (x, y)" if batches else f"pass them: model.{function}(x, y)",
         slug=slug,
+        argument=argument,
     )
 
 

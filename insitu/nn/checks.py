@@ -11,7 +11,7 @@ from insitu.errors import ArgumentError, DTypeError, ShapeError
 from insitu.nn import losses
 from insitu.nn.functional import Symbol
 from insitu.nn.layer import Layer
-from insitu.nn.shapes import Shape, shape_leaves
+from insitu.nn.shapes import Shape, shape_leaves, written
 
 Examples = np.ndarray[Any, Any]
 
@@ -71,10 +71,18 @@ def _check_labels(y: Examples, classes: int | None, loss: losses.SparseCategoric
             f"{function}: y holds class numbers that the model's output does not have.",
             expected=f"whole numbers from 0 to {classes - 1} (the output has {classes} classes)",
             received=f"values from {low} to {high}",
-            fix=f"give the last layer {high + 1} units" if low >= 0 else "number the classes from 0",
+            fix=_labels_fix(low, high, classes),
             slug="labels-out-of-range",
             argument="y=",
         )
+
+
+def _labels_fix(low: int, high: int, classes: int) -> str:
+    if low == 1 and high == classes:
+        return f"count the classes from 0 (y - 1), or give the last layer {high + 1} units"
+    if low >= 0:
+        return f"give the last layer {high + 1} units, or look for labels that are wrong"
+    return "count the classes from 0; for classes -1 and 1, pass (y + 1) // 2" if (low, high) == (-1, 1) else "count the classes from 0"
 
 
 def names_differ(layers: Sequence[Layer], model: str) -> None:
@@ -96,11 +104,10 @@ def inputs_fit(shapes: Any, symbols: Sequence[Symbol], model: str) -> None:
     for symbol, shape in zip(symbols, shape_leaves(shapes), strict=True):
         fits = len(shape) == len(symbol.shape) and all(m is None or n is None or m == n for m, n in zip(symbol.shape, shape, strict=True))
         if not fits:
-            wanted = str(symbol.shape).replace("None", "batch", 1)
             raise ShapeError(
                 f'The input "{symbol.name}" of the model "{model}" has another shape.',
-                expected=wanted,
-                received=str(shape).replace("None", "batch", 1),
+                expected=written(symbol.shape),
+                received=written(shape),
                 fix="add the missing axis, or reshape the examples" if len(shape) != len(symbol.shape) else "pass examples of that shape",
                 slug="model-input-shape",
                 argument="x",

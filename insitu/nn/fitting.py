@@ -164,7 +164,7 @@ def steps_for(model: Model, data: Arrays | Batches, function: str) -> Steps:
     model.check_compiled(function)
     x, y, _ = parts_of(data)
     if y is None:
-        raise no_targets(function)
+        raise no_targets(function, isinstance(data, Batches))
     outputs = model.prepared(x)
     steps = model.steps_for_shapes(map_leaves(lambda t: Spec((None, *t.shape[1:])), y), outputs)
     checks.labels(target_leaves(y, model.output_names, function), outputs, steps.objectives.losses, function)

@@ -297,7 +297,11 @@ def arrange(inputs: Any, given: Any, model: str) -> list[Any]:
         raise _inputs_differ(model, names, ", ".join(map(repr, given)))
     leaves = flatten(given)[0]
     if len(leaves) != len(symbols) or (isinstance(inputs, dict) and isinstance(given, dict) and set(inputs) != set(given)):
-        raise _inputs_differ(model, [s.name for s in symbols], ", ".join(map(repr, given)) if isinstance(given, dict) else f"{len(leaves)} arrays")
+        raise _inputs_differ(
+            model,
+            [s.name for s in symbols],
+            ", ".join(map(repr, given)) if isinstance(given, dict) else f"{len(leaves)} array{'s' * (len(leaves) != 1)}",
+        )
     return leaves
 
 

@@ -11,7 +11,7 @@ from insitu.errors import ArgumentError, ShapeError
 from insitu.graph import origins
 from insitu.nn import losses, metrics
 from insitu.nn.metrics import Metric
-from insitu.nn.shapes import Shape
+from insitu.nn.shapes import Shape, written
 
 
 class Objectives:
@@ -227,9 +227,9 @@ def target_leaves(targets: Any, names: Sequence[str], function: str) -> list[Any
     leaves = flatten(targets)[0]
     if len(leaves) != len(names):
         raise ShapeError(
-            f"{function}: the model has {len(names)} outputs, but there are {len(leaves)} arrays of targets.",
+            f"{function}: the model has {len(names)} outputs, but {len(leaves)} array{'s' * (len(leaves) != 1)} of targets.",
             expected="targets for " + ", ".join(map(repr, names)),
-            received=", ".join(str(tuple(t.shape)) for t in leaves),
+            received=", ".join(written(t.shape) for t in leaves),
             fix="pass a list with one array for each output, or a dict with these names",
             slug="targets-outputs",
             argument="y=",

@@ -61,7 +61,7 @@ class Sequential(Model):
             raise ArgumentError(
                 f'Sequential "{self.name}" takes layers.',
                 expected="layers such as Dense(10), after an Input if there is one",
-                received=f"{layer!r}",
+                received=f"the class {layer.__name__}" if isinstance(layer, type) else f"{layer!r}",
                 fix=f"write {layer.__name__}(...)" if isinstance(layer, type) else "pass a layer of si.nn",
                 slug="sequential-layer",
                 argument="layers",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from insitu.array.array import Array
@@ -10,6 +10,7 @@ from insitu.array.evaluate import keep_history
 from insitu.array.tree import flatten, unflatten
 from insitu.array.variable import Trace, traces
 from insitu.dtypes import as_dtype
+from insitu.errors import ShapeError
 from insitu.graph.node import aval, placeholder
 
 Shape = tuple[int | None, ...]
@@ -33,6 +34,38 @@ class Spec:
 def is_shape(value: Any) -> bool:
     """Whether a value is one shape, not a list or dict of shapes."""
     return isinstance(value, Iterable) and not isinstance(value, dict | str) and all(n is None or hasattr(n, "__index__") for n in value)
+
+
+def written(shape: Any) -> str:
+    """A shape for messages, whose first axis is ``batch`` if its length is open."""
+    return str(tuple(shape)).replace("None", "batch", 1)
+
+
+def checked_axes(owner: str, axis: int | Sequence[int], ndim: int) -> tuple[int, ...]:
+    """Axes of an array of ``ndim`` axes, counted from the left.
+
+    Raises
+    ------
+    ShapeError
+        If there is no such axis.
+
+    Examples
+    --------
+    >>> checked_axes("Softmax", -1, 3)
+    (2,)
+    """
+    found = (axis,) if isinstance(axis, int) else tuple(axis)
+    for a in found:
+        if not -ndim <= a < ndim:
+            raise ShapeError(
+                f"{owner}: axis {a} does not exist in an array of {ndim} ax{'i' if ndim == 1 else 'e'}s.",
+                expected=f"an axis from {-ndim} to {ndim - 1}",
+                received=f"axis {a}",
+                fix="use -1 for the last axis",
+                slug="axis-out-of-range",
+                argument="axis=",
+            )
+    return tuple([a % ndim for a in found])
 
 
 def map_shapes(function: Callable[[Any], Any], shapes: Any) -> Any:

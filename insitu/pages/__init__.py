@@ -6,10 +6,10 @@ headings ``Wrong`` and ``Mended``. The programs take ``import insitu as si, nump
 
 from __future__ import annotations
 
-import difflib
 from importlib.resources import files
 
 from insitu.errors import ArgumentError
+from insitu.nearest import nearest
 
 __all__ = ["explain", "slugs", "title"]
 
@@ -56,12 +56,12 @@ def explain(slug: str) -> str:
     """
     known = slugs()
     if slug not in known:
-        near = difflib.get_close_matches(str(slug), known, 1, 0.6)
+        near = nearest(slug, known)
         raise ArgumentError(
             f"explain: there is no page {slug!r}.",
             expected="a name such as broadcast-shapes, from the last line of a message",
             received=repr(slug),
-            fix=f"insitu explain {near[0]}" if near else "insitu explain, without a name, lists all pages",
+            fix=f"insitu explain {near}" if near else "insitu explain, without a name, lists all pages",
             slug="explain-unknown",
             argument=str(slug),
         )

@@ -9,12 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import insitu as si
-from insitu.array.checks import integer_argument
+from insitu.arguments import AXES, AXIS, FLAG, checked
 from insitu.errors import ArgumentError, ShapeError
-from insitu.nn import arguments
-from insitu.nn.arguments import checked_axes
 from insitu.nn.layer import Layer
-from insitu.nn.shapes import Shape, is_shape
+from insitu.nn.shapes import Shape, checked_axes, is_shape, written
 from insitu.nn.vectors import unit
 
 
@@ -31,7 +29,7 @@ class _Merge(Layer):
             raise ShapeError(
                 f'{type(self).__name__} "{self.name}" takes a list of arrays.',
                 expected=f"{low} arrays" if high == low else f"a list of at least {low}",
-                received=f"one array of shape {shape}" if is_shape(shape) else f"{number} arrays",
+                received=f"one array of shape {written(shape)}" if is_shape(shape) else f"{number} arrays",
                 fix=f"{type(self).__name__}()([a, b])",
                 slug="merge-inputs",
                 argument="x",
@@ -49,7 +47,7 @@ class _Merge(Layer):
         return ShapeError(
             f'{type(self).__name__} "{self.name}" cannot put these arrays together.',
             expected=expected,
-            received=", ".join(str(s).replace("None", "batch", 1) for s in shapes),
+            received=", ".join(written(s) for s in shapes),
             fix="give the layers before it equal numbers of units",
             slug="merge-shapes",
             argument="x",
@@ -182,9 +180,10 @@ class Concatenate(_Merge):
     (1, 5)
     """
 
+    @checked(axis=AXIS)
     def __init__(self, axis: int = -1, **options: Any) -> None:
         super().__init__(**options)
-        self.axis = integer_argument("Concatenate", "axis", axis)
+        self.axis = axis
 
     def check_shapes(self, shapes: Sequence[Shape]) -> None:
         first = shapes[0]
@@ -229,10 +228,11 @@ class Dot(_Merge):
 
     counts = (2, 2)
 
+    @checked(axes=AXES, normalize=FLAG)
     def __init__(self, axes: int | Sequence[int], normalize: bool = False, **options: Any) -> None:
         super().__init__(**options)
-        self.axes, self.normalize = arguments.axes("Dot", axes), bool(normalize)
-        if isinstance(self.axes, tuple) and len(self.axes) != 2:
+        self.axes, self.normalize = axes, normalize
+        if not isinstance(self.axes, int) and len(self.axes) != 2:
             raise ArgumentError(
                 f'Dot "{self.name}" sums over one axis of each input.',
                 expected="axes=1 for both, or axes=(1, 2)",

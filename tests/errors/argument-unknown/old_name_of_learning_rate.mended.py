@@ -1,0 +1,3 @@
+import insitu as si
+
+optimizer = si.optim.Adam(learning_rate=0.001)

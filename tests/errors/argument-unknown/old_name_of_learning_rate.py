@@ -1,0 +1,3 @@
+import insitu as si
+
+optimizer = si.optim.Adam(lr=0.001)

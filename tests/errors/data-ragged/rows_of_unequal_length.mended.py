@@ -1,0 +1,8 @@
+import insitu as si
+
+reviews = [[4, 8, 15], [16, 23], [42]]
+reviews = [row + [0] * (3 - len(row)) for row in reviews]
+stars = [1, 0, 1]
+model = si.nn.Sequential([si.nn.Embedding(50, 4), si.nn.Flatten(), si.nn.Dense(1)])
+model.compile("adam", "mse")
+model.fit(reviews, stars, verbose=0)

@@ -1,0 +1,7 @@
+import numpy as np
+
+import insitu as si
+
+x, y = np.ones((8, 3), "float32"), np.ones((8, 1), "float32")
+model = si.nn.Sequential([si.nn.Dense(1)])
+model.evaluate(x, y, verbose=0)

@@ -1,0 +1,7 @@
+import insitu as si
+
+(x_train, y_train), (x_test, y_test) = si.data.digits()
+
+model = si.nn.Sequential([si.nn.Flatten(), si.nn.Dense(10, activation="softmax")])
+model.compile("adam", loss="categorical_crossentropy")
+model.fit(x_train, y_train, epochs=1, verbose=0)

@@ -1,0 +1,9 @@
+import numpy as np
+
+import insitu as si
+
+(x_train, y_train), (x_test, y_test) = si.data.digits()
+y_test = np.eye(10)[y_test]
+model = si.nn.Sequential([si.nn.Flatten(), si.nn.Dense(10, activation="softmax")])
+model.compile("adam", "sparse_categorical_crossentropy")
+model.fit(x_train, y_train, validation_data=(x_test, y_test), verbose=0)

@@ -1,0 +1,4 @@
+import insitu as si
+
+model = si.nn.Sequential([si.nn.Dense(10, activation="softmax")])
+model.compile("adam", loss="sparse_categorical_crossentropy")

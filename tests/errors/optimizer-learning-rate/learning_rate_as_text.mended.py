@@ -1,0 +1,4 @@
+import insitu as si
+
+settings = {"learning_rate": "1e-3"}
+optimizer = si.optim.Adam(learning_rate=float(settings["learning_rate"]))

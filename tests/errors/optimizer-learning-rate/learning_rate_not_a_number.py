@@ -1,0 +1,4 @@
+import insitu as si
+
+rate = float("nan")
+optimizer = si.optim.RMSprop(learning_rate=rate)

@@ -1,0 +1,3 @@
+import insitu as si
+
+optimizer = si.optim.SGD(-0.01)

@@ -1,0 +1,8 @@
+import numpy as np
+
+import insitu as si
+
+x, y = np.ones((1, 4), "float32"), np.ones((1, 1), "float32")
+model = si.nn.Sequential([si.nn.Dense(1)])
+model.compile("sgd", "mse")
+model.fit(x, y, validation_split=0.1, verbose=0)

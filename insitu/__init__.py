@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from insitu import errors, tracebacks
 from insitu.array import contraction as _contraction
+from insitu.array import convolution as _convolution
 from insitu.array import creation as _creation
 from insitu.array import elementwise as _elementwise
 from insitu.array import info as _info
@@ -32,6 +33,7 @@ from insitu.array import taking as _taking
 from insitu.array import transforms as _transforms
 from insitu.array.array import Array
 from insitu.array.contraction import *  # noqa: F403
+from insitu.array.convolution import *  # noqa: F403
 from insitu.array.creation import *  # noqa: F403
 from insitu.array.einsum import einsum
 from insitu.array.elementwise import *  # noqa: F403
@@ -91,6 +93,7 @@ __all__ = [
     "nan", "newaxis", "nn", "optim", "pi", "power", "random", "right_shift", "true_divide", "uint8", "uint16", "uint32", "uint64",
 ]  # fmt: skip
 __all__ += _contraction.__all__
+__all__ += _convolution.__all__
 __all__ += _creation.__all__
 __all__ += _elementwise.__all__
 __all__ += _info.__all__

@@ -15,7 +15,7 @@ from insitu import registry
 PACKAGE = Path(si.__file__).parent
 
 MODULES = [
-    "array", "checks", "contraction", "convert", "creation", "distributions", "einsum", "elementwise", "indexing", "info", "joining", "methods",
+    "array", "checks", "contraction", "convert", "convolution", "creation", "distributions", "einsum", "elementwise", "indexing", "info", "joining", "methods",
     "random", "reductions", "scalars", "shaping", "sorting", "taking", "transforms", "tree", "update", "values",
 ]  # fmt: skip
 

@@ -418,6 +418,46 @@ class Operand:
 
 
 @dataclasses.dataclass(frozen=True)
+class Windows:
+    """A matrix operand of a `Contract` that shows the windows of a grid in memory, of shape ``(items, *grid, pixel)``.
+
+    One index is a position in ``(items, *positions)``, the other an element of its window ``(*taps, channels)``, both in
+    row-major order. On axis k of the grid, position o sees tap t at ``o*strides[k] + t*dilation[k] - before[k]``; outside
+    the grid lies 0. The channels are those from ``batch*channels`` on, of ``pixel`` in all.
+
+    ``positions_first``: positions are the first index, and window elements the second; else it is the other way round.
+    """
+
+    buffer: str
+    dtype: DType
+    items: int
+    grid: tuple[int, int, int]
+    pixel: int
+    positions: tuple[int, int, int]
+    taps: tuple[int, int, int]
+    channels: int
+    strides: tuple[int, int, int]
+    dilation: tuple[int, int, int]
+    before: tuple[int, int, int]
+    positions_first: bool
+
+    def offset(self, position: int, element: int, batch: int = 0) -> int | None:
+        """Where an element lies in the buffer; None outside the grid."""
+        tap, channel = divmod(element, self.channels)
+        at: list[int] = []
+        for extent, taps, stride, dilation, before, n in zip(
+            self.positions[::-1], self.taps[::-1], self.strides[::-1], self.dilation[::-1], self.before[::-1], self.grid[::-1], strict=True
+        ):
+            position, o = divmod(position, extent)
+            tap, t = divmod(tap, taps)
+            at.append(o * stride + t * dilation - before)
+            if not 0 <= at[-1] < n:
+                return None
+        x, y, z = at
+        return (((position * self.grid[0] + z) * self.grid[1] + y) * self.grid[2] + x) * self.pixel + batch * self.channels + channel
+
+
+@dataclasses.dataclass(frozen=True)
 class Contract:
     """``ref(name) = sum over k of a[batch, m, k] * b[batch, k, n]`` for every (batch, m, n), then ``epilogue``.
 
@@ -431,7 +471,7 @@ class Contract:
     m: int
     n: int
     k: int
-    a: Operand
+    a: Operand | Windows
     b: Operand
     dtype: DType
     epilogue: tuple[Stmt, ...]

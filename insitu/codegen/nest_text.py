@@ -131,6 +131,19 @@ def _show_body(body: Sequence[Stmt], depth: int) -> list[str]:
     return [line for s in body for line in _show_stmt(s, depth)]
 
 
+def _show_operand(o: nest.Operand | nest.Windows) -> str:
+    if isinstance(o, nest.Operand):
+        return f"strides {o.batch_stride}, {o.row_stride}, {o.col_stride}"
+    order = ("m", "k") if o.positions_first else ("k", "m")
+    where = f"position {order[0]} of {o.items}x{_show_extents(o.positions)} strides {_show_extents(o.strides)} before {_show_extents(o.before)}"
+    what = f"element {order[1]} of {_show_extents(o.taps)}x{o.channels} dilation {_show_extents(o.dilation)}"
+    return f"windows of {o.items}x{_show_extents(o.grid)}x{o.pixel}: {where}, {what}"
+
+
+def _show_extents(extents: tuple[int, ...]) -> str:
+    return "x".join(map(str, extents))
+
+
 def _show_stmt(s: Stmt, depth: int) -> list[str]:
     pad = "  " * depth
     names, definitions = _definitions(own_roots(s))
@@ -149,10 +162,7 @@ def _show_stmt(s: Stmt, depth: int) -> list[str]:
         return [*lines, head, *_show_body(s.body, depth + 1), *after]
     if isinstance(s, nest.Contract):
         head = f"{pad}{s.name}[batch < {s.batch}, m < {s.m}, n < {s.n}] = contract k < {s.k}: {s.dtype.name}"
-        sides = [
-            f"{pad}  {name} = {o.buffer}: {o.dtype.name} strides {o.batch_stride}, {o.row_stride}, {o.col_stride}"
-            for name, o in (("a", s.a), ("b", s.b))
-        ]
+        sides = [f"{pad}  {name} = {o.buffer}: {o.dtype.name} {_show_operand(o)}" for name, o in (("a", s.a), ("b", s.b))]
         return [head, *sides, f"{pad}  epilogue:", *_show_body(s.epilogue, depth + 2)]
     order = f"argsort {'descending' if s.descending else 'ascending'} j < {s.length}: {s.dtype.name}"
     target, source = _show(s.target_base, names), _show(s.source_base, names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 from insitu import dtypes as dt
@@ -10,7 +11,7 @@ from insitu.codegen.nest import Axis
 from insitu.compiler.fuse import Group
 from insitu.compiler.lower import Index, Lowered, Lowerer, accumulate, ravel, unravel
 from insitu.errors import InternalError
-from insitu.graph.node import Node
+from insitu.graph.node import Node, Shape
 
 
 # -- contractions --------------------------------------------------------------------------------
@@ -71,16 +72,24 @@ def lower_contract(group: Group, stored: set[Node]) -> Lowered:
     """
     product = group.nodes[0]
     low = Lowerer(stored, group.nodes)
+    c, index = {"conv": _conv, "conv_weight": _conv_weight}.get(product.prim.name, _matmul)(product, low)
+    low.refs[product] = nest.cast(nest.ref("acc", c.dtype), product.dtype)
+    contract = dataclasses.replace(c, epilogue=tuple([low.store(s, index) for s in group.stored]))
+    buffers, nodes = low.buffers()
+    return Lowered(nest.Kernel("u", 0, tuple(buffers), (contract,)), nodes, group)
+
+
+def _matmul(product: Node, low: Lowerer) -> tuple[nest.Contract, Index]:
     batch_shape, (m, n), k = product.shape[:-2], product.shape[-2:], product.inputs[0].shape[-1]
     batch = math.prod(batch_shape)
     sides = []
     for x in product.inputs:
-        found = strided(x, stored)
+        found = strided(x, low.stored)
         if found is None:
             raise InternalError(f"operand {x!r} of a contraction is not a strided view of a stored value")
         sides.append(found)
-    sources = [_source(x, stored) for x in product.inputs]
-    a, b = (nest.Operand(low.buffer(s), o.dtype, o.batch_stride, o.row_stride, o.col_stride) for s, o in zip(sources, sides, strict=True))
+    sources = [_source(x, low.stored) for x in product.inputs]
+    a, b = (dataclasses.replace(o, buffer=low.buffer(s)) for s, o in zip(sources, sides, strict=True))
     rows_merge = batch > 1 and b.batch_stride == 0 and a.col_stride == 1 and a.batch_stride == m * a.row_stride
     index: Index
     if rows_merge:
@@ -89,12 +98,62 @@ def lower_contract(group: Group, stored: set[Node]) -> Lowered:
         batch, m = 1, batch * m
     else:
         index = (*unravel(nest.axis("batch", batch), batch_shape), nest.axis("m", m), nest.axis("n", n))
-    compute = product.dtype.compute
-    low.refs[product] = nest.cast(nest.ref("acc", compute), product.dtype)
-    epilogue = tuple([low.store(s, index) for s in group.stored])
-    contract = nest.Contract("acc", batch, m, n, k, a, b, compute, epilogue)
-    buffers, nodes = low.buffers()
-    return Lowered(nest.Kernel("u", 0, tuple(buffers), (contract,)), nodes, group)
+    return nest.Contract("acc", batch, m, n, k, a, b, product.dtype.compute, ()), index
+
+
+def _conv(product: Node, low: Lowerer) -> tuple[nest.Contract, Index]:
+    """Rows are positions, k runs over the window, batches are groups.
+
+    ::
+
+        acc[batch < 1, m < 72, n < 8] = contract k < 27: float32
+          a = x0: float32 windows of 2x1x6x6x3: position m of 1x6x6 strides 1x1x1 before 0x1x1, element k of 1x3x3x3 dilation 1x1x1
+          b = x1: float32 strides 0, 8, 1
+          epilogue:
+            y0[m*8 + n] = acc
+    """
+    x, w = product.inputs
+    strides, padding, dilation, groups = product.attrs
+    a = _windows(x, product.shape[1:-1], w.shape[:-2], (strides, dilation, tuple([before for before, _ in padding])), groups, True, low)
+    m, k, outputs = math.prod(product.shape[:-1]), math.prod(w.shape[:-1]), w.shape[-1]
+    n = outputs // groups
+    b = nest.Operand(low.buffer(_source(w, low.stored)), w.dtype, n if groups > 1 else 0, max(outputs, 1), 1)
+    index = (*unravel(nest.axis("m", m), product.shape[:-1]), _of_group(groups, n))
+    return nest.Contract("acc", groups, m, n, k, a, b, product.dtype.compute, ()), index
+
+
+def _conv_weight(product: Node, low: Lowerer) -> tuple[nest.Contract, Index]:
+    """Rows are elements of the window, k runs over positions, batches are groups."""
+    x, ct = product.inputs
+    kernel, strides, padding, dilation, groups = product.attrs
+    a = _windows(x, ct.shape[1:-1], kernel, (strides, dilation, tuple([before for before, _ in padding])), groups, False, low)
+    m, k, outputs = math.prod(product.shape[:-1]), math.prod(ct.shape[:-1]), ct.shape[-1]
+    n = outputs // groups
+    b = nest.Operand(low.buffer(_source(ct, low.stored)), ct.dtype, n if groups > 1 else 0, max(outputs, 1), 1)
+    index = (*unravel(nest.axis("m", m), product.shape[:-1]), _of_group(groups, n))
+    return nest.Contract("acc", groups, m, n, k, a, b, product.dtype.compute, ()), index
+
+
+def _of_group(groups: int, n: int) -> nest.Expr:
+    """The channel that column n of a group is."""
+    column = nest.axis("n", n)
+    return nest.op("add", nest.op("mul", nest.axis("batch", groups), nest.index(n)), column) if groups > 1 else column
+
+
+def _windows(x: Node, out: Shape, taps: Shape, moves: tuple[Shape, Shape, Shape], groups: int, positions_first: bool, low: Lowerer) -> nest.Windows:
+    """The windows of a stored grid; axes of extent 1 make up three axes of positions."""
+
+    def three(extents: Shape, fill: int) -> tuple[int, int, int]:
+        z, y, x = (*(fill,) * (3 - len(extents)), *extents)
+        return z, y, x
+
+    if len(out) > 3:
+        raise InternalError(f"windows over {len(out)} axes")
+    strides, dilation, before = moves
+    return nest.Windows(
+        low.buffer(_source(x, low.stored)), x.dtype, x.shape[0], three(x.shape[1:-1], 1), x.shape[-1], three(out, 1), three(taps, 1),
+        x.shape[-1] // groups, three(strides, 1), three(dilation, 1), three(before, 0), positions_first,
+    )  # fmt: skip
 
 
 def _source(node: Node, stored: set[Node]) -> Node:

@@ -37,7 +37,8 @@ def store_operands(outputs: Sequence[Node]) -> list[Node]:
             continue
         inputs = [made[i] for i in n.inputs]
         if n.prim.kind == "contract":
-            inputs = [i if _readable(i) else _below_views(i, copy) or copy(i) for i in inputs]
+            readable = _readable if n.prim.name == "matmul" else _whole
+            inputs = [i if readable(i) else (_below_views(i, copy) if readable is _readable else None) or copy(i) for i in inputs]
         elif n.prim.kind == "sort":
             inputs = [i if i.prim.kind != "view" or i.memory is not None else copy(i) for i in inputs]
         same = all(a is b for a, b in zip(inputs, n.inputs, strict=True))
@@ -65,6 +66,13 @@ def _below_views(n: Node, copy: Callable[[Node], Node]) -> Node | None:
 
 def _copy(n: Node) -> Node:
     return ops.identity(n)
+
+
+def _whole(node: Node) -> bool:
+    """Whether the node is a value in memory, maybe in another shape: what a convolution reads."""
+    while node.memory is None and node.prim.name == "reshape":
+        node = node.inputs[0]
+    return node.memory is not None or node.prim.kind != "view"
 
 
 def _readable(node: Node) -> bool:

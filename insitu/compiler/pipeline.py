@@ -12,6 +12,7 @@ from insitu.codegen.nest import Kernel
 from insitu.codegen.target import Target
 from insitu.codegen.verify import verify as verify_kernel
 from insitu.compiler.canonical import chunk_reductions
+from insitu.compiler.expand import expand
 from insitu.compiler.fuse import Group, group
 from insitu.compiler.join import launched
 from insitu.compiler.lower import Lowered, lower_map, lower_rows
@@ -28,7 +29,7 @@ from insitu.runtime.memory import Memory, allocate
 from insitu.runtime.program import Launch, Program, Slot
 
 #: Graph to graph, in this order.
-PASSES: tuple[Callable[[Sequence[Node]], list[Node]], ...] = (simplify, chunk_reductions, simplify, store_operands)
+PASSES: tuple[Callable[[Sequence[Node]], list[Node]], ...] = (expand, simplify, chunk_reductions, simplify, store_operands)
 
 
 _pointer = attrgetter("ptr")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from insitu.compiler.lower import Lowered, reads, writes
@@ -23,6 +24,7 @@ def report(compiled: Compiled, stage: str = "") -> str:
             received=repr(stage),
             fix='f.inspect(x, stage="nests")',
             slug="inspect-stage",
+            argument="stage",
         )
     if stage:
         return _stage(compiled, stage)
@@ -64,12 +66,19 @@ def flops(low: Lowered) -> int:
     total = 0
     for n in low.group.nodes:
         if n.prim.kind == "contract":
-            total += 2 * n.aval.size * n.inputs[0].shape[-1]
+            total += 2 * n.aval.size * _chain(n)
         elif n.prim.kind == "reduce":
             total += n.inputs[0].aval.size
         elif n.prim.kind in ("map", "scan"):
             total += n.aval.size
     return total
+
+
+def _chain(n: graph.Node) -> int:
+    """Multiply-adds of one element of a contraction."""
+    if n.prim.name == "conv":
+        return math.prod(n.inputs[1].shape[:-1])
+    return math.prod(n.inputs[1].shape[:-1]) if n.prim.name == "conv_weight" else n.inputs[0].shape[-1]
 
 
 def traffic(low: Lowered) -> int:

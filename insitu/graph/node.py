@@ -119,9 +119,10 @@ class Primitive:
     view     ``element``: the value at an index from the inputs' values at other indices, or from the index
     reduce   ``how`` (a nest reduction) over ``attrs[0]``, the axes; the output lacks these axes
     scan     ``how`` along the axis ``attrs[0]``
-    contract ``(..., m, k) @ (..., k, n)`` with equal leading shapes
+    contract ``(..., m, k) @ (..., k, n)`` with equal leading shapes, or windows of a grid times a kernel
     sort     stable positions along an axis
     scatter  updates of an array at indices
+    composed ``expand``: other primitives
     ======== =======================================================================================
     """
 
@@ -158,6 +159,10 @@ class Primitive:
         """(view) The element of memory dtype at ``index``."""
         raise InternalError(f"primitive {self.name} has no element lowering")
 
+    def expand(self, node: Node) -> Node | None:
+        """(composed, and any with shapes that have no kernel of their own) The same value from other primitives."""
+        return None
+
     def __repr__(self) -> str:
         return self.name
 
@@ -177,17 +182,16 @@ def register(cls: type[Primitive]) -> Primitive:
     return made
 
 
-#: Results of shape rules; emptied when it has grown this large, as slices at ever new places make it grow.
-_inferred: dict[tuple[Any, ...], Aval] = {}
-_INFERRED_LIMIT = 1 << 16
-
-
 class _Recording(threading.local):
     #: told of this thread's new nodes while somebody wants to know where they come from; see `insitu.graph.origins`
     origins: Origins | None = None
 
 
 recording = _Recording()
+
+#: Results of shape rules; emptied when it has grown this large, as slices at ever new places make it grow.
+_inferred: dict[tuple[Any, ...], Aval] = {}
+_INFERRED_LIMIT = 1 << 16
 
 
 def apply(prim: Primitive, inputs: tuple[Node, ...], attrs: Attrs = ()) -> Node:

@@ -7,6 +7,7 @@ from insitu.ops.arithmetic import abs, add, copysign, div, floordiv, fmod, max_,
 from insitu.ops.composed import full, isfinite, isinf, isnan, ones_like, square, sum_to, swap_last, zeros_like
 from insitu.ops.contraction import matmul
 from insitu.ops.conversion import bitcast, cast, identity, stop_gradient
+from insitu.ops.convolution import conv, conv_input, conv_weight, max_pool, windows
 from insitu.ops.creation import constant, iota, random_bits
 from insitu.ops.exponential import erf, exp, expm1, log, log1p, rsqrt, sigmoid, sqrt, tanh
 from insitu.ops.indexing import scatter, take, take_along_axis
@@ -21,10 +22,10 @@ from insitu.ops.trigonometric import acos, acosh, asin, asinh, atan, atan2, atan
 
 __all__ = [
     "abs", "acos", "acosh", "add", "and_", "argmax", "argmin", "argsort", "asin", "asinh", "atan", "atan2", "atanh", "bitcast",
-    "broadcast_to", "cast", "ceil", "concat", "constant", "copysign", "cos", "cosh", "cumprod", "cumsum", "div", "eq", "erf", "exp",
-    "expm1", "flip", "floor", "floordiv", "fmod", "full", "ge", "gt", "identity", "iota", "isfinite", "isinf", "isnan", "le", "log",
-    "log1p", "lt", "matmul", "max_", "min_", "mod", "mul", "ne", "neg", "not_", "ones_like", "or_", "pad", "permute", "pow", "random_bits",
-    "reduce_max", "reduce_min", "reduce_prod", "reduce_sum", "reshape", "rint", "rsqrt", "scatter", "shl", "shr", "sigmoid", "sign", "sin",
-    "sinh", "slice_", "sort", "sqrt", "square", "stop_gradient", "sub", "sum_to", "swap_last", "take", "take_along_axis", "tan", "tanh",
-    "trunc", "where", "xor", "zeros_like",
+    "broadcast_to", "cast", "ceil", "concat", "constant", "conv", "conv_input", "conv_weight", "copysign", "cos", "cosh", "cumprod",
+    "cumsum", "div", "eq", "erf", "exp", "expm1", "flip", "floor", "floordiv", "fmod", "full", "ge", "gt", "identity", "iota", "isfinite",
+    "isinf", "isnan", "le", "log", "log1p", "lt", "matmul", "max_", "max_pool", "min_", "mod", "mul", "ne", "neg", "not_", "ones_like",
+    "or_", "pad", "permute", "pow", "random_bits", "reduce_max", "reduce_min", "reduce_prod", "reduce_sum", "reshape", "rint", "rsqrt",
+    "scatter", "shl", "shr", "sigmoid", "sign", "sin", "sinh", "slice_", "sort", "sqrt", "square", "stop_gradient", "sub", "sum_to",
+    "swap_last", "take", "take_along_axis", "tan", "tanh", "trunc", "where", "windows", "xor", "zeros_like",
 ]  # fmt: skip

@@ -13,7 +13,7 @@ import hashlib
 from insitu.codegen.cpu import survey
 from insitu.codegen.cpu.gemm.epilogue import generalise
 from insitu.codegen.cpu.gemm.function import module
-from insitu.codegen.cpu.gemm.layout import WORDS, runtime_words
+from insitu.codegen.cpu.gemm.layout import runtime_words
 from insitu.codegen.cpu.gemm.schedule import Schedule, choose
 from insitu.codegen.generated import Code, Generated
 from insitu.codegen.nest import Contract, Kernel
@@ -24,7 +24,7 @@ from insitu.errors import InternalError
 __all__ = ["choose", "generate"]
 
 #: Changes whenever the generated code does.
-VERSION = 6
+VERSION = 7
 
 
 def generate(kernel: Kernel, target: Target, schedule: Schedule | None = None) -> Generated:
@@ -67,5 +67,5 @@ def generate(kernel: Kernel, target: Target, schedule: Schedule | None = None) -
     symbol = f"gemm_{key[:16]}"
     code = Code(key, symbol, lambda: module(kernel, made, epilogue, contract.dtype, target, symbol), target)
     instructions = survey.instructions(survey.values(epilogue.body))
-    values = (*(words[name] for name in WORDS), *epilogue.words)
+    values = (*words.values(), *epilogue.words)  # in the order of their names
     return Generated(code, values, made.units, made.grain(instructions), scratch_bytes, made.variant.pack_lanes)

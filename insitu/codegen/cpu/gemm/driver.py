@@ -11,6 +11,7 @@ from insitu.codegen.cpu.gemm.control import loop
 from insitu.codegen.cpu.gemm.epilogue import EpilogueWriter, Span
 from insitu.codegen.cpu.gemm.layout import layout
 from insitu.codegen.cpu.gemm.schedule import Schedule, Side
+from insitu.codegen.cpu.gemm.windows import Gather
 from insitu.codegen.nest import K_BLOCK
 
 DType = dt.DType
@@ -32,6 +33,9 @@ class Driver:
         self.packed_lanes = b.offset(scratch, self.places.lanes_at, dtype)
         self.sums = b.offset(scratch, words["sums_at"], dtype)
         self.whole_rows = b.offset(scratch, words["rows_at"], dtype)
+        if self.v.windows:
+            shown = self.row_side if self.v.windows == "rows" else self.lane_side
+            self.gather = Gather(b, words, shown.dtype, dtype, self.v.lanes, b.offset(scratch, words["table_at"], dtype))
         self.masks: tuple[Value, ...] | None = None
         if self.v.narrow:
             counts = [b.sub(words["columns"], self._c(k * self.v.lanes)) for k in range(self.v.vectors)]
@@ -86,12 +90,17 @@ class Driver:
             length = b.min(b.sub(w["k"], k_first), self._c(K_BLOCK))
             first, last = b.cmp("eq", k_loop.index, self._c(0)), b.cmp("eq", k_loop.index, last_block)
             lane_at = self._from_k(lane_start, self.lane_side, k_first, w["lane_leading"])
-            if self.v.pack_lanes:
+            if self.v.windows == "lanes":
+                self._pack_windows(lane_start, panels, k_first, length)
+            elif self.v.pack_lanes:
                 self._pack_lanes(lane_at, panels, length)
             row_at = self._from_k(row_start, self.row_side, k_first, w["row_leading"])
             with loop(b, *slivers, self.places.group) as group:
                 some = (group.index, b.min(b.add(group.index, self._c(self.places.group)), slivers[1]))
-                if self.v.pack_rows:
+                if self.v.windows == "rows":
+                    elements = (k_first, b.add(k_first, length))
+                    self.gather.rows(row_start, self._row(some[0]), self.v.rows, elements, self.scratch, self._c(self.places.row_pitch))
+                elif self.v.pack_rows:
                     self._pack_rows(row_at, some, length)
                 with loop(b, *some) as sliver:
                     rows = self._rows(row_at, sliver.index, b.sub(sliver.index, some[0]))
@@ -177,6 +186,9 @@ class Driver:
     # -- the lane side -------------------------------------------------------------------------
     def _lanes(self, lane_at: Value, panel: Value, local: Value) -> micro.Lanes:
         b = self.b
+        if self.v.windows == "lanes":
+            before = b.sub(self._column(panel), self._column(b.sub(panel, local)))
+            return micro.Lanes(b.offset(self.packed_lanes, before, self.dtype), self.w["lane_pitch"], None)
         if self.v.pack_lanes:
             return micro.Lanes(b.offset(self.packed_lanes, b.mul(local, self.w["panel_step"]), self.dtype), self.v.columns, None)
         return micro.Lanes(b.offset(lane_at, self._column(panel), self.lane_side.dtype), self.w["lane_leading"], self.masks)
@@ -184,6 +196,13 @@ class Driver:
     def _pack_lanes(self, lane_at: Value, panels: tuple[Value, Value], length: Value) -> None:
         """Copy a block of panels, each ``length`` rows of ``columns`` elements."""
         (self._turn_lanes if self.lane_side.along_k else self._copy_lanes)(lane_at, panels, length)
+
+    def _pack_windows(self, lane_start: Value, panels: tuple[Value, Value], k_first: Value, length: Value) -> None:
+        """Copy, for each k, the elements of its window that a block of panels needs."""
+        b = self.b
+        last = self._column(b.sub(panels[1], self._c(1)))
+        stop = self.w["columns"] if self.v.narrow else b.add(last, self._c(self.v.columns))
+        self.gather.rows(lane_start, k_first, length, (self._column(panels[0]), stop), self.packed_lanes, self.w["lane_pitch"])
 
     def _copy_lanes(self, lane_at: Value, panels: tuple[Value, Value], length: Value) -> None:
         """Copy along the rows in memory, some rows at a time; only the last panel may have been moved back."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from insitu.codegen.cpu.gemm import windows
 from insitu.codegen.cpu.gemm.schedule import Schedule
 from insitu.codegen.nest import K_BLOCK
 
@@ -18,6 +19,8 @@ STREAM_PITCH = STREAM_COLUMNS + 80
 #: Runtime words before those of the epilogue.
 WORDS = ("slivers", "blocks", "panels", "panels_per_block", "rows", "columns", "k", "k_blocks", "run", "row_leading", "row_batch",
          "lane_leading", "lane_batch", "panel_step", "tile_step", "sums_at", "rows_at")  # fmt: skip
+#: Further ones where a side shows windows: from one position's packed elements to the next; where the table of positions is.
+WINDOW_WORDS = ("lane_pitch", "table_at", *windows.WORDS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,10 +64,12 @@ def layout(s: Schedule) -> Layout:
 
 
 def runtime_words(s: Schedule, itemsize: int) -> tuple[dict[str, int], int]:
-    """The values of `WORDS` and the bytes of scratch."""
+    """The values of `WORDS` (and `WINDOW_WORDS`) and the bytes of scratch."""
     v = s.variant
-    panel_step = _rounded(min(max(s.k, 1), K_BLOCK) * v.columns, 64) + 32 if v.pack_lanes else 0
-    sums_at = layout(s).lanes_at + panel_step * s.panels_per_block
+    depth = min(max(s.k, 1), K_BLOCK)
+    panel_step = _rounded(depth * v.columns, 64) + 32 if v.pack_lanes else 0
+    lane_pitch = _odd_lines(s.panels_per_block * v.columns, itemsize) if v.windows == "lanes" else 0
+    sums_at = layout(s).lanes_at + max(panel_step * s.panels_per_block, _rounded(depth * lane_pitch, 64))
     k_blocks = max(1, -(-s.k // K_BLOCK))
     tile = v.rows * v.columns
     tiles = s.run * s.panels_per_block if k_blocks > 1 else 1
@@ -77,7 +82,20 @@ def runtime_words(s: Schedule, itemsize: int) -> tuple[dict[str, int], int]:
         "tile_step": tile if k_blocks > 1 else 0, "sums_at": sums_at, "rows_at": rows_at,
     }  # fmt: skip
     whole = s.panels_per_block * v.columns * s.m if v.whole else 0
-    return words, (rows_at + whole + v.lanes) * itemsize
+    end = rows_at + whole + v.lanes
+    shown = s.row_side.windows or s.lane_side.windows
+    if shown is None:
+        return words, end * itemsize
+    table_at = _rounded(end, 64)
+    entries = K_BLOCK if v.windows == "lanes" else v.rows
+    words |= {"lane_pitch": lane_pitch, "table_at": table_at, **windows.runtime_words(shown)}
+    return words, table_at * itemsize + entries * windows.ENTRY * 8
+
+
+def _odd_lines(elements: int, itemsize: int) -> int:
+    """At least so many elements, an odd number of cache lines: rows so far apart meet in no set of the cache."""
+    line = 64 // itemsize
+    return (-(-elements // line) | 1) * line
 
 
 def _rounded(n: int, to: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from insitu import dtypes as dt
+from insitu.codegen.cpu.access import below
 from insitu.codegen.cpu.convert import convert
 from insitu.codegen.cpu.emitter import Emitter, Value
 from insitu.codegen.cpu.gemm.control import either, loop
@@ -71,15 +72,19 @@ def _mix_pairs(lanes: int, half: int) -> list[int]:
 
 
 def copy_row(b: Emitter, source: Value, target: Value, length: Value, dtype: DType, to: DType, lanes: int) -> None:
-    """Copy ``length`` contiguous elements; the last vector overlaps the one before."""
+    """Copy ``length`` (one or more) contiguous elements; the last vector overlaps the one before."""
     with either(b, b.cmp("ge", length, b.const(lanes, i64))) as otherwise:
         last = b.sub(length, b.const(lanes, i64))
         with loop(b, 0, length, lanes) as turn:
             at = b.min(turn.index, last)
             b.store(read(b, b.offset(source, at, dtype), dtype, to, lanes), b.offset(target, at, to))
         otherwise()
-        with loop(b, 0, length, 1) as turn:
-            b.store(read(b, b.offset(source, turn.index, dtype), dtype, to), b.offset(target, turn.index, to))
+        if b.target.masks and lanes > 1:
+            some = below(b, length, lanes)
+            b.store(read(b, source, dtype, to, lanes, some), target, some)
+        else:
+            with loop(b, 0, length, 1) as turn:
+                b.store(read(b, b.offset(source, turn.index, dtype), dtype, to), b.offset(target, turn.index, to))
 
 
 #: Where a row starts: two distances to be added, so that rows share pointers and registers.

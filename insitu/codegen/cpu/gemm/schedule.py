@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterator
 
 from insitu import dtypes as dt
-from insitu.codegen.nest import K_BLOCK, Contract, Operand
+from insitu.codegen.nest import K_BLOCK, Contract, Operand, Windows
 from insitu.codegen.target import Target
 from insitu.errors import InternalError
 
@@ -46,13 +46,14 @@ GRAIN_ROWS = 128
 
 @dataclasses.dataclass(frozen=True)
 class Side:
-    """One operand as the generated code sees it: element (outer, k)."""
+    """One operand as the generated code sees it: element (outer, k). That of ``windows`` is packed, its strides are those of one window."""
 
     buffer: str
     dtype: DType
     batch_stride: int
     outer_stride: int
     k_stride: int
+    windows: Windows | None = None
 
     @property
     def along_k(self) -> bool:
@@ -86,6 +87,8 @@ class Variant:
         Few rows, and a lane side whose neighbours in memory differ in k: it is turned in registers.
     whole : bool
         With ``swap``: a unit has all slivers of its panels, so that the epilogue runs over whole rows of the result.
+    windows : str
+        The side that shows windows of a grid, ``"rows"`` or ``"lanes"``.
     """
 
     swap: bool
@@ -98,6 +101,7 @@ class Variant:
     stream: int = 0
     turn: bool = False
     whole: bool = False
+    windows: str = ""
 
     @property
     def columns(self) -> int:
@@ -196,12 +200,14 @@ def arrange(c: Contract, variant: Variant, *, panels_per_block: int = 0, run: in
 def sides(c: Contract, swap: bool) -> tuple[Side, Side]:
     """The row side and the lane side."""
 
-    def side(o: Operand, extent: int, outer: int, k: int) -> Side:
+    def side(o: Operand | Windows, extent: int, outer: int, k: int) -> Side:
+        if isinstance(o, Windows):
+            return Side(o.buffer, o.dtype, o.channels, *((max(o.pixel, 2), 1) if o.positions_first else (1, o.pixel)), o)
         if extent == 1 and k == 1:
             outer = max(outer, c.k, 2)  # a vector: neighbours differ in k, whatever its other stride says
         return Side(o.buffer, o.dtype, o.batch_stride, outer, k)
 
-    a = side(c.a, c.m, c.a.row_stride, c.a.col_stride)
+    a = side(c.a, c.m, 0, 0) if isinstance(c.a, Windows) else side(c.a, c.m, c.a.row_stride, c.a.col_stride)
     b = side(c.b, c.n, c.b.col_stride, c.b.row_stride)
     return (b, a) if swap else (a, b)
 
@@ -246,7 +252,10 @@ def _machine(target: Target) -> _Machine:
 def _candidates(c: Contract, target: Target) -> Iterator[Variant]:
     lanes, machine = target.lanes(max(32, c.dtype.bits)), _machine(target)
     both = [(swap, *((c.n, c.m) if swap else (c.m, c.n))) for swap in (False, True)]
-    streams = [side for side in both if _streams(c, side[0], max(1, side[1]), side[2], lanes)]
+    windows = isinstance(c.a, Windows)
+    if isinstance(c.a, Windows):  # positions go with the rows that are copied one by one
+        both = both[:1] if c.a.positions_first else both[1:]
+    streams = [side for side in both if not windows and _streams(c, side[0], max(1, side[1]), side[2], lanes)]
     for swap, m, n in streams or both:  # nothing else reads a large operand of few rows once, in order
         available = max(1, -(-n // lanes))
         few = max(1, m)
@@ -256,7 +265,7 @@ def _candidates(c: Contract, target: Target) -> Iterator[Variant]:
         if streams:
             yield Variant(swap, few, 1, lanes, False, False, False, _stream_rows(few, n * c.k * c.dtype.itemsize, target))
             continue
-        turned = _turned_vectors(c, swap, few, n, lanes, target)
+        turned = 0 if windows else _turned_vectors(c, swap, few, n, lanes, target)
         if turned:
             yield Variant(swap, few, turned, lanes, False, False, False, turn=True)
             continue
@@ -303,12 +312,14 @@ def _packed(c: Contract, target: Target, swap: bool, rows: int, vectors: int, la
     narrow, panels = n < columns, -(-n // columns)
     lanes_in_place = lane_side.dtype is c.dtype and not lane_side.along_k and not (narrow and not target.masks)
     far = n * min(c.k, K_BLOCK) * size > _IN_PLACE_BYTES or (target.vector_bits < 512 and _crowded(lane_side.leading * size, c.k, columns * size))
-    pack_lanes = not lanes_in_place or (m > 48 and far)
+    pack_lanes = not lanes_in_place or (m > 48 and far) or lane_side.windows is not None
     rows_in_place = row_side.dtype is c.dtype and (not row_side.along_k or rows <= _machine(target).in_place[min(vectors, 4) - 1])
     paged = row_side.leading * size % 2048 == 0 and (rows > 10 if row_side.along_k else c.k > 256)
     paged = paged or (target.vector_bits < 512 and not row_side.along_k and m > 48 and _crowded(row_side.leading * size, c.k, rows * size))
-    pack_rows = not rows_in_place or (paged and panels > 1) or (panels > 4 and c.k * m * size > _IN_PLACE_BYTES)
-    return Variant(swap, rows, vectors, lanes, pack_rows, pack_lanes, narrow, whole=swap and m <= WHOLE_COLUMNS)
+    pack_rows = row_side.windows is not None or not rows_in_place or (paged and panels > 1) or (panels > 4 and c.k * m * size > _IN_PLACE_BYTES)
+    windows = "rows" if row_side.windows else "lanes" if lane_side.windows else ""
+    whole = swap and m <= WHOLE_COLUMNS and not windows
+    return Variant(swap, rows, vectors, lanes, pack_rows, pack_lanes, narrow, whole=whole, windows=windows)
 
 
 def _crowded(stride: int, rows: int, width: int) -> bool:

@@ -203,6 +203,28 @@ class Whole(Number):
         return super().fix(argument, value)
 
 
+class Numbers(Constraint):
+    """A finite number, or an array or nested lists of them; taken as a float or nested lists of floats."""
+
+    slug = "argument-range"
+    fits = (0.5, [0.5, 2.0])
+    borders = ([], [[0.5, 1], [2, 3]], ["1"], [math.nan], [None])
+
+    def __init__(self, fix: str = "") -> None:
+        self.remedy = fix
+
+    def take(self, value: Any) -> Any:
+        try:
+            found = np.asarray(value)
+            numeric = found.dtype.kind in "iuf" and found.size > 0 and bool(np.isfinite(found).all())
+        except (TypeError, ValueError, OverflowError):
+            return REFUSED
+        return found.astype(np.float64).tolist() if numeric else REFUSED
+
+    def __str__(self) -> str:
+        return "a finite number, or an array of them"
+
+
 class Flag(Constraint):
     """True or False, also 1 or 0, taken as a bool."""
 
@@ -297,25 +319,34 @@ class Axes(Constraint):
 
 
 class Lengths(Constraint):
-    """The shape of an array: a tuple or list of lengths, or one length, taken as a tuple. With ``unknown``, None stands for an unknown length."""
+    """The shape of an array: a tuple or list of lengths, or one length, taken as a tuple.
+
+    With ``unknown``, None stands for an unknown length; ``rule`` refuses some of the tuples, and ``words`` tell what is left.
+    """
 
     slug = "argument-shape"
     remedy = "pass a tuple: (2, 3)"
 
-    def __init__(self, least: int = 0, unknown: bool = False, single: bool = True, slug: str = "", fix: str = "") -> None:
-        self.least, self.unknown, self.single = least, unknown, single
+    def __init__(
+        self, least: int = 0, unknown: bool = False, single: bool = True, rule: Callable[[tuple[Any, ...]], bool] | None = None, words: str = "",
+        slug: str = "", fix: str = "",
+    ) -> None:  # fmt: skip
+        self.least, self.unknown, self.single, self.rule, self.words = least, unknown, single, rule, words
         self.slug, self.remedy = slug or self.slug, fix or self.remedy
-        self.fits = ((2, 3), [3], ())
+        self.fits = [v for v in ((2, 3), (2, 1), [3], [1], ()) if v in self]
         self.borders = ((least - 1,), (2.0, 3), ("2", 3), (None, 2), (True,), "23", ((2, 3),), 2, {2: 3}, {2}, (2**62, 2**62))
 
     def take(self, value: Any) -> Any:
         if isinstance(value, list | tuple):
             found = [n if n is None and self.unknown else Whole(self.least).take(n) for n in value]
-            return REFUSED if any(n is REFUSED for n in found) else tuple(found)
+            good = REFUSED not in found and (self.rule is None or self.rule(tuple(found)))
+            return tuple(found) if good else REFUSED
         length = Whole(self.least).take(value) if self.single else REFUSED
         return length if length is REFUSED else (length,)
 
     def __str__(self) -> str:
+        if self.words:
+            return self.words
         one = "a length, or " if self.single else ""
         return f"{one}a tuple of lengths{f' of at least {self.least}' if self.least else ''}{', None where one is unknown' if self.unknown else ''}"
 

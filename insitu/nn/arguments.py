@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Sequence
 from typing import Any
 
-from insitu.errors import ArgumentError, ShapeError
+from insitu.errors import ArgumentError
+from insitu.nn.shapes import checked_axes as checked_axes
 
 
 def number(owner: str, argument: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
@@ -63,30 +63,3 @@ def axes(owner: str, axis: Any) -> int | tuple[int, ...]:
         )
     whole = tuple([int(a) for a in found])
     return whole if several else whole[0]
-
-
-def checked_axes(owner: str, axis: int | Sequence[int], ndim: int) -> tuple[int, ...]:
-    """Axes of an array of ``ndim`` axes, counted from the left.
-
-    Raises
-    ------
-    ShapeError
-        If there is no such axis.
-
-    Examples
-    --------
-    >>> checked_axes("Softmax", -1, 3)
-    (2,)
-    """
-    found = (axis,) if isinstance(axis, int) else tuple(axis)
-    for a in found:
-        if not -ndim <= a < ndim:
-            raise ShapeError(
-                f"{owner}: axis {a} does not exist in an array of {ndim} ax{'i' if ndim == 1 else 'e'}s.",
-                expected=f"an axis from {-ndim} to {ndim - 1}",
-                received=f"axis {a}",
-                fix="use -1 for the last axis",
-                slug="axis-out-of-range",
-                argument="axis=",
-            )
-    return tuple([a % ndim for a in found])

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import insitu as si
+from insitu.arguments import AXES, NOT_NEGATIVE, NUMBER, checked
 from insitu.errors import ShapeError
-from insitu.nn import activations, arguments, constraints, initializers, regularizers
-from insitu.nn.arguments import checked_axes, number
+from insitu.nn import activations, constraints, initializers, regularizers
+from insitu.nn.declared import CONSTRAINT, INITIALIZER, REGULARIZER
 from insitu.nn.layer import Layer
 from insitu.nn.layers.core import built
-from insitu.nn.shapes import Shape
+from insitu.nn.shapes import Shape, checked_axes
 
 
 def closed(owner: str, shape: Shape, axes: Sequence[int]) -> None:
@@ -56,11 +57,10 @@ class ReLU(Layer):
     Array([[0., 2., 6.]], dtype=float32)
     """
 
+    @checked(max_value=NOT_NEGATIVE | None, negative_slope=NOT_NEGATIVE, threshold=NOT_NEGATIVE)
     def __init__(self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0, **options: Any) -> None:
         super().__init__(**options)
-        owner = f'ReLU "{self.name}"'
-        self.max_value = None if max_value is None else number(owner, "max_value", max_value, 0)
-        self.negative_slope, self.threshold = number(owner, "negative_slope", negative_slope, 0), number(owner, "threshold", threshold, 0)
+        self.max_value, self.negative_slope, self.threshold = max_value, negative_slope, threshold
 
     def call(self, x: si.Array) -> si.Array:
         return activations.relu(x, self.negative_slope, self.max_value, self.threshold)
@@ -87,9 +87,10 @@ class LeakyReLU(Layer):
     Array([[-0.5,  2. ]], dtype=float32)
     """
 
+    @checked(negative_slope=NOT_NEGATIVE)
     def __init__(self, negative_slope: float = 0.3, **options: Any) -> None:
         super().__init__(**options)
-        self.negative_slope = number(f'LeakyReLU "{self.name}"', "negative_slope", negative_slope, 0)
+        self.negative_slope = negative_slope
 
     def call(self, x: si.Array) -> si.Array:
         return activations.leaky_relu(x, self.negative_slope)
@@ -130,15 +131,14 @@ class PReLU(Layer):
     Array([[-1.,  2.]], dtype=float32)
     """
 
+    @checked(alpha_initializer=INITIALIZER, alpha_regularizer=REGULARIZER, alpha_constraint=CONSTRAINT, shared_axes=AXES | None)
     def __init__(
         self, alpha_initializer: Any = "zeros", alpha_regularizer: Any = None, alpha_constraint: Any = None,
         shared_axes: int | Sequence[int] | None = None, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__(**options)
-        self.alpha_initializer = initializers.get(alpha_initializer)
-        self.alpha_regularizer, self.alpha_constraint = regularizers.get(alpha_regularizer), constraints.get(alpha_constraint)
-        found = () if shared_axes is None else arguments.axes(f'PReLU "{self.name}"', shared_axes)
-        self.shared_axes = (found,) if isinstance(found, int) else found
+        self.alpha_initializer, self.alpha_regularizer, self.alpha_constraint = alpha_initializer, alpha_regularizer, alpha_constraint
+        self.shared_axes = (shared_axes,) if isinstance(shared_axes, int) else tuple(shared_axes or ())
         self.alpha: si.Variable | None = None
 
     def build(self, input_shape: Shape) -> None:
@@ -177,9 +177,10 @@ class ELU(Layer):
     Array([[-2.,  2.]], dtype=float32)
     """
 
+    @checked(alpha=NUMBER)
     def __init__(self, alpha: float = 1.0, **options: Any) -> None:
         super().__init__(**options)
-        self.alpha = number(f'ELU "{self.name}"', "alpha", alpha)
+        self.alpha = alpha
 
     def call(self, x: si.Array) -> si.Array:
         return activations.elu(x, self.alpha)
@@ -209,9 +210,10 @@ class Softmax(Layer):
     Array([[0.5, 0.5]], dtype=float32)
     """
 
+    @checked(axis=AXES)
     def __init__(self, axis: int | Sequence[int] = -1, **options: Any) -> None:
         super().__init__(**options)
-        self.axis = arguments.axes(f'Softmax "{self.name}"', axis)
+        self.axis: int | tuple[int, ...] = axis if isinstance(axis, int) else tuple(axis)
 
     def check_input(self, shape: Shape) -> None:
         checked_axes(f'Softmax "{self.name}"', self.axis, len(shape))

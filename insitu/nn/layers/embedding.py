@@ -7,11 +7,15 @@ from typing import Any
 import numpy as np
 
 import insitu as si
+from insitu.arguments import Whole, checked
 from insitu.errors import ArgumentError, DTypeError
 from insitu.nn import constraints, initializers, regularizers
+from insitu.nn.declared import CONSTRAINT, INITIALIZER, REGULARIZER
 from insitu.nn.layer import Layer
 from insitu.nn.layers.core import built
 from insitu.nn.shapes import Shape
+
+DIMENSION = Whole(1, slug="embedding-dimensions", fix="pass the number of words and the length of their vectors: Embedding(1000, 16)")
 
 
 class Embedding(Layer):
@@ -47,24 +51,18 @@ class Embedding(Layer):
     (1, 3, 4)
     """
 
+    @checked(
+        input_dim=DIMENSION, output_dim=DIMENSION, embeddings_initializer=INITIALIZER, embeddings_regularizer=REGULARIZER,
+        embeddings_constraint=CONSTRAINT,
+    )  # fmt: skip
     def __init__(
         self, input_dim: int, output_dim: int, embeddings_initializer: Any = "uniform", embeddings_regularizer: Any = None,
         embeddings_constraint: Any = None, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__(**options)
-        for argument, value in (("input_dim", input_dim), ("output_dim", output_dim)):
-            if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < 1:
-                raise ArgumentError(
-                    f'Embedding "{self.name}": {argument} must be a positive whole number.',
-                    expected="an int of at least 1",
-                    received=repr(value),
-                    fix="pass the number of words and the length of their vectors: Embedding(1000, 16)",
-                    slug="embedding-dimensions",
-                    argument=f"{argument}=",
-                )
-        self.input_dim, self.output_dim = int(input_dim), int(output_dim)
-        self.embeddings_initializer = initializers.get(embeddings_initializer)
-        self.embeddings_regularizer, self.embeddings_constraint = regularizers.get(embeddings_regularizer), constraints.get(embeddings_constraint)
+        self.input_dim, self.output_dim = input_dim, output_dim
+        self.embeddings_initializer = embeddings_initializer
+        self.embeddings_regularizer, self.embeddings_constraint = embeddings_regularizer, embeddings_constraint
         self.embeddings: si.Variable | None = None
 
     def build(self, input_shape: Shape) -> None:

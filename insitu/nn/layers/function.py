@@ -7,9 +7,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from insitu import registry
-from insitu.errors import ArgumentError
+from insitu.arguments import Function, Instance, Lengths, checked
 from insitu.nn.layer import Layer
 from insitu.nn.shapes import is_shape
+
+
+class Stored(Function):
+    """A function, or what a file knows it by."""
+
+    def take(self, value: Any) -> Any:
+        return super().take(registry.find_function(value["function"]) if isinstance(value, Mapping) and "function" in value else value)
+
+    def __str__(self) -> str:
+        return "a function of arrays"
 
 
 class Lambda(Layer):
@@ -42,20 +52,14 @@ class Lambda(Layer):
     Array([[2., 2.]], dtype=float32)
     """
 
+    @checked(
+        function=Stored(slug="lambda-function", fix="pass the function itself, without calling it: lambda x: x * 2"),
+        output_shape=Lengths(unknown=True, single=False) | Stored() | None,
+        arguments=Instance(Mapping, "a dict of keyword arguments", fits=({},)) | None,
+    )
     def __init__(self, function: Any, output_shape: Any = None, *, arguments: Mapping[str, Any] | None = None, **options: Any) -> None:
         super().__init__(**options)
-        self.function = _found(function)
-        if not callable(self.function):
-            raise ArgumentError(
-                f'Lambda "{self.name}" takes a function of an array.',
-                expected="a callable such as lambda x: x * 2",
-                received=repr(function),
-                fix="pass the function itself, without calling it",
-                slug="lambda-function",
-                argument="function=",
-            )
-        self.arguments, shape = dict(arguments or {}), _found(output_shape)
-        self.output_shape = shape if shape is None or callable(shape) else tuple(shape)
+        self.function, self.output_shape, self.arguments = function, output_shape, dict(arguments or {})
         self._tells = "training" in _parameters(self.function)
 
     def call(self, x: Any, training: bool = False) -> Any:
@@ -77,11 +81,6 @@ class Lambda(Layer):
             "output_shape": registry.config_of("output_shape", shape) if callable(shape) else shape,
             "arguments": self.arguments,
         }
-
-
-def _found(function: Any) -> Any:
-    """A function by the configuration in a file."""
-    return registry.find_function(function["function"]) if isinstance(function, Mapping) else function
 
 
 def _parameters(function: Any) -> Any:

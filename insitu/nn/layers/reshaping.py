@@ -7,9 +7,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import insitu as si
-from insitu.errors import ArgumentError, ShapeError
+from insitu.arguments import Lengths, Whole, checked
+from insitu.errors import ShapeError
 from insitu.nn.layer import Layer
 from insitu.nn.shapes import Shape
+
+TARGET = Lengths(
+    -1, single=False, rule=lambda shape: bool(shape) and 0 not in shape and shape.count(-1) <= 1, slug="reshape-target", fix="Reshape((28, 28))",
+    words="the shape of an example: a tuple of positive whole numbers, of which one may be -1",
+)  # fmt: skip
+ORDER = Lengths(
+    1, single=False, rule=lambda dims: bool(dims) and sorted(dims) == list(range(1, len(dims) + 1)), slug="permute-dims",
+    words="each number from 1 to the number of axes once, such as (2, 1)", fix="Permute((2, 1)) exchanges two axes",
+)  # fmt: skip
 
 
 class Flatten(Layer):
@@ -52,19 +62,10 @@ class Reshape(Layer):
     (3, 2, 4)
     """
 
+    @checked(target_shape=TARGET)
     def __init__(self, target_shape: Sequence[int], **options: Any) -> None:
         super().__init__(**options)
-        shape = tuple(target_shape) if isinstance(target_shape, Sequence) else ()
-        if not shape or not all(hasattr(n, "__index__") and (n > 0 or n == -1) for n in shape) or shape.count(-1) > 1:
-            raise ArgumentError(
-                f'Reshape "{self.name}": target_shape is the shape of an example.',
-                expected="a tuple of positive whole numbers, of which one may be -1",
-                received=repr(target_shape),
-                fix="Reshape((28, 28))",
-                slug="reshape-target",
-                argument="target_shape=",
-            )
-        self.target_shape = tuple([int(n) for n in shape])
+        self.target_shape = tuple(target_shape)
 
     def check_input(self, shape: Shape) -> None:
         if None in shape[1:]:
@@ -106,19 +107,10 @@ class Permute(Layer):
     (5, 3, 2)
     """
 
+    @checked(dims=ORDER)
     def __init__(self, dims: Sequence[int], **options: Any) -> None:
         super().__init__(**options)
-        found = tuple(dims) if isinstance(dims, Sequence) else ()
-        if sorted(found) != list(range(1, len(found) + 1)) or not found:
-            raise ArgumentError(
-                f'Permute "{self.name}": dims are the axes of an example in their new order.',
-                expected="each number from 1 to the number of axes once, such as (2, 1)",
-                received=repr(dims),
-                fix="Permute((2, 1)) exchanges two axes",
-                slug="permute-dims",
-                argument="dims=",
-            )
-        self.dims = found
+        self.dims = tuple(dims)
 
     def check_input(self, shape: Shape) -> None:
         if len(shape) != len(self.dims) + 1:
@@ -154,18 +146,10 @@ class RepeatVector(Layer):
     (2, 3, 4)
     """
 
+    @checked(n=Whole(1, slug="repeat-count", fix="RepeatVector(3)"))
     def __init__(self, n: int, **options: Any) -> None:
         super().__init__(**options)
-        if isinstance(n, bool) or not hasattr(n, "__index__") or int(n) < 1:
-            raise ArgumentError(
-                f'RepeatVector "{self.name}": n must be a positive whole number.',
-                expected="an int of at least 1",
-                received=repr(n),
-                fix="RepeatVector(3)",
-                slug="repeat-count",
-                argument="n=",
-            )
-        self.n = int(n)
+        self.n = n
 
     def check_input(self, shape: Shape) -> None:
         if len(shape) != 2:

@@ -8,45 +8,23 @@ from typing import Any
 import numpy as np
 
 import insitu as si
+from insitu.arguments import AXES, FLAG, Numbers, checked
 from insitu.array.tree import flatten
 from insitu.data.examples import is_array
 from insitu.data.feed import Arrays, feed
 from insitu.errors import ArgumentError, ShapeError
-from insitu.nn import arguments
-from insitu.nn.arguments import checked_axes
 from insitu.nn.layer import Layer
 from insitu.nn.layers.activating import closed
-from insitu.nn.shapes import Shape
+from insitu.nn.shapes import Shape, checked_axes
 from insitu.nn.vectors import unit
 
-Numbers = np.ndarray[Any, Any]
+Values = np.ndarray[Any, Any]
 
 #: Numbers that `Normalization.adapt` takes at a time, so that large data are not copied as a whole.
 _BLOCK = 1 << 20
 
 
-def _numbers(owner: str, argument: str, value: Any) -> Any:
-    """A float, or nested lists of floats.
-
-    Raises
-    ------
-    ArgumentError
-        If it is something else.
-    """
-    try:
-        found = np.asarray(value, np.float64)
-    except (TypeError, ValueError):
-        found = np.asarray(np.nan)
-    if not np.isfinite(found).all():
-        raise ArgumentError(
-            f"{owner}: {argument} is a number, or several.",
-            expected="a finite number, or an array of them that broadcasts with the input",
-            received=repr(value),
-            fix="Rescaling(1 / 255) turns bytes into numbers from 0 to 1",
-            slug="argument-range",
-            argument=f"{argument}=",
-        )
-    return found.tolist()
+SCALE = Numbers(fix="Rescaling(1 / 255) turns bytes into numbers from 0 to 1")
 
 
 class Rescaling(Layer):
@@ -71,10 +49,10 @@ class Rescaling(Layer):
     Array([[-1.,  1.]], dtype=float32)
     """
 
+    @checked(scale=SCALE, offset=SCALE)
     def __init__(self, scale: Any, offset: Any = 0.0, **options: Any) -> None:
         super().__init__(**options)
-        owner = f'Rescaling "{self.name}"'
-        self.scale, self.offset = _numbers(owner, "scale", scale), _numbers(owner, "offset", offset)
+        self.scale, self.offset = scale, offset
 
     def call(self, x: si.Array) -> si.Array:
         scale, offset = [si.asarray(v, dtype=self.dtype) if isinstance(v, list) else v for v in (self.scale, self.offset)]
@@ -98,7 +76,7 @@ class Moments:
         self.mean: Any = 0.0
         self._squares: Any = 0.0
 
-    def add(self, block: Numbers) -> None:
+    def add(self, block: Values) -> None:
         """Take a block in."""
         others = tuple(i for i in range(block.ndim) if i not in self.kept)
         block = block.astype(np.float64)
@@ -149,11 +127,11 @@ class Normalization(Layer):
     Array([[-1.,  1.]], dtype=float32)
     """
 
+    @checked(axis=AXES | None, mean=Numbers() | None, variance=Numbers() | None, invert=FLAG)
     def __init__(self, axis: int | Sequence[int] | None = -1, mean: Any = None, variance: Any = None, invert: bool = False, **options: Any) -> None:
         super().__init__(**options)
         owner = f'Normalization "{self.name}"'
-        given: Any = [None if v is None else _numbers(owner, n, v) for n, v in (("mean", mean), ("variance", variance))]
-        if (mean is None) != (variance is None) or (variance is not None and np.min(given[1]) < 0):
+        if (mean is None) != (variance is None) or (variance is not None and np.min(variance) < 0):
             raise ArgumentError(
                 f"{owner}: mean and variance go together, and a variance is not negative.",
                 expected="both, or none of them and a call of adapt",
@@ -161,13 +139,12 @@ class Normalization(Layer):
                 fix="layer.adapt(x_train)",
                 slug="normalization-values",
             )
-        self.axis = None if axis is None else arguments.axes(owner, axis)
-        self.invert = bool(invert)
-        self._given = None if mean is None else given
+        self.axis, self.invert = axis, invert
+        self._given: Any = None if mean is None else [mean, variance]
         self._kept: tuple[int, ...] = ()
         self._broadcast: list[int] = []
-        self.mean: si.Variable | Numbers | None = None
-        self.variance: si.Variable | Numbers | None = None
+        self.mean: si.Variable | Values | None = None
+        self.variance: si.Variable | Values | None = None
         self.count: si.Variable | None = None
 
     def build(self, input_shape: Shape) -> None:
@@ -252,7 +229,7 @@ class Normalization(Layer):
         return {**super().get_config(), "axis": axis, "invert": self.invert, "mean": mean, "variance": variance}
 
 
-def _blocks(data: Any) -> Iterator[Numbers]:
+def _blocks(data: Any) -> Iterator[Values]:
     """The data in pieces, with examples along the first axis."""
     several = isinstance(data, list | tuple) and len(data) > 0 and all(is_array(d) and np.ndim(d) for d in data)
     found = feed(iter(data) if several else data, function="adapt", names=("data", "y"))
@@ -263,7 +240,7 @@ def _blocks(data: Any) -> Iterator[Numbers]:
     yield from _cut(flatten(found.x)[0][0])
 
 
-def _cut(x: Numbers) -> Iterator[Numbers]:
+def _cut(x: Values) -> Iterator[Values]:
     rows = max(1, _BLOCK // max(1, x[0].size))
     for start in range(0, len(x), rows):
         yield x[start : start + rows]
@@ -290,9 +267,10 @@ class UnitNormalization(Layer):
     Array([[0.6, 0.8]], dtype=float32)
     """
 
+    @checked(axis=AXES)
     def __init__(self, axis: int | Sequence[int] = -1, **options: Any) -> None:
         super().__init__(**options)
-        self.axis = arguments.axes(f'UnitNormalization "{self.name}"', axis)
+        self.axis = axis
 
     def check_input(self, shape: Shape) -> None:
         checked_axes(f'UnitNormalization "{self.name}"', self.axis, len(shape))

@@ -176,9 +176,9 @@ class Whole(Number):
     slug = "argument-integer"
 
     def __init__(self, low: int = -LARGEST, high: int = LARGEST, slug: str = "", fix: str = "") -> None:
-        super().__init__(low, high, "", slug, fix)
-        self.smallest, self.largest = low, high
-        ends = [v for v in (low, high) if abs(v) != LARGEST]
+        self.low, self.high, self.open = self.smallest, self.largest, _ = low, high, ""
+        self.slug, self.remedy = slug or self.slug, fix
+        ends = [v for v in (low, high) if abs(v) < LARGEST]
         self.fits = [v for v in (3, 1, 0, -1, *ends) if low <= v <= high]
         self.borders = [v + d for v in ends for d in (-1, 0, 1)]
 
@@ -478,7 +478,7 @@ class Either(Constraint):
         shown = [p for p in flat if p is not NONE]
         self.slug, self.error = shown[0].slug, shown[0].error
         self.inside, self.makes = any(p.inside for p in shown), any(p.makes for p in shown)
-        self.fits = [v for p in shown for v in p.fits] + [None] * (NONE in flat)
+        self.fits = [v for p in shown for v in p.fits] + [None] * (len(shown) < len(flat))
         self.borders = [v for p in shown for v in p.borders]
 
     @property
@@ -493,7 +493,10 @@ class Either(Constraint):
         return REFUSED
 
     def __str__(self) -> str:
-        texts = [str(p) for p in self.parts if p is not NONE] + ["None"] * (NONE in self.parts)
+        shown = [p for p in self.parts if p is not NONE]
+        texts = ["a list of them" if isinstance(p, Several) and p.item in shown else str(p) for p in shown] + ["None"] * (
+            len(shown) < len(self.parts)
+        )
         return ", ".join(texts[:-1]) + f", or {texts[-1]}"
 
     def fix(self, argument: str, value: Any) -> str:
@@ -504,7 +507,10 @@ NONE = Nothing()
 WHOLE = Whole()
 FLAG, TEXT, PATH, AXIS, AXES, SHAPE = Flag(), Text(), Path(), Axes(several=False), Axes(), Lengths()
 NUMBER, POSITIVE, NOT_NEGATIVE, SHARE = Number(), Number(0, open="l"), Number(0), Number(0, 1)
-COUNT, SEED, DTYPE, FUNCTION = Whole(1), Whole(0) | None, DTypeName(), Function()
+COUNT, DTYPE, FUNCTION = Whole(1), DTypeName(), Function()
+_SEED = Whole(0, 1 << 4096, slug="random-seed", fix="pass an int, for example 0")
+#: What random numbers begin with: a whole number of any length, several of them, or None for another beginning each time.
+SEED = _SEED | Several(_SEED) | None
 
 
 def odd_values() -> list[Any]:

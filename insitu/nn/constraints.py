@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import insitu as si
 from insitu import registry
-from insitu.nn.arguments import axes, number
+from insitu.arguments import AXES, NOT_NEGATIVE, SHARE, Number, checked
 
 #: Keeps divisions by norms finite.
 EPSILON = 1e-7
@@ -70,8 +70,9 @@ class NonNeg(Constraint):
 class _OfNorm(Constraint):
     """Constraints on the Euclidean norm along ``axis``: 0 for a Dense kernel, whose columns belong to units."""
 
+    @checked(axis=AXES)
     def __init__(self, axis: int | Sequence[int] = 0) -> None:
-        self.axis = axes(type(self).__name__, axis)
+        self.axis = axis if isinstance(axis, int) else tuple(axis)
 
     def _norm(self, w: si.Array) -> si.Array:
         return si.sqrt(si.sum(w * w, axis=self.axis, keepdims=True))
@@ -91,9 +92,10 @@ class MaxNorm(_OfNorm):
            [0.8, 0. ]], dtype=float32)
     """
 
+    @checked(max_value=NOT_NEGATIVE, axis=AXES)
     def __init__(self, max_value: float = 2.0, axis: int | Sequence[int] = 0) -> None:
         super().__init__(axis)
-        self.max_value = number("MaxNorm", "max_value", max_value, 0)
+        self.max_value = max_value
 
     def __call__(self, w: si.Array) -> si.Array:
         norm = self._norm(w)
@@ -129,11 +131,11 @@ class MinMaxNorm(_OfNorm):
            [2.4]], dtype=float32)
     """
 
+    @checked(min_value=NOT_NEGATIVE, max_value=NOT_NEGATIVE, rate=SHARE, axis=AXES)
     def __init__(self, min_value: float = 0.0, max_value: float = 1.0, rate: float = 1.0, axis: int | Sequence[int] = 0) -> None:
         super().__init__(axis)
-        self.min_value = number("MinMaxNorm", "min_value", min_value, 0)
-        self.max_value = number("MinMaxNorm", "max_value", max_value, self.min_value)
-        self.rate = number("MinMaxNorm", "rate", rate, 0, 1)
+        self.min_value, self.rate = min_value, rate
+        self.max_value = Number(min_value).check("MinMaxNorm", "max_value", max_value)
 
     def __call__(self, w: si.Array) -> si.Array:
         norm = self._norm(w)

@@ -10,9 +10,8 @@ from typing import Any, ClassVar
 
 import insitu as si
 from insitu import registry
-from insitu.array.checks import choice_error
+from insitu.arguments import NOT_NEGATIVE, Choice, checked
 from insitu.errors import ShapeError
-from insitu.nn.arguments import number
 from insitu.nn.vectors import unit
 
 
@@ -63,8 +62,9 @@ class L1L2(Regularizer):
     6.5
     """
 
+    @checked(l1=NOT_NEGATIVE, l2=NOT_NEGATIVE)
     def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
-        self.l1, self.l2 = number("L1L2", "l1", l1, 0), number("L1L2", "l2", l2, 0)
+        self.l1, self.l2 = l1, l2
 
     def __call__(self, x: si.Array) -> si.Array:
         return self.l1 * si.sum(si.abs(x)) + self.l2 * si.sum(x * x)
@@ -83,8 +83,9 @@ class L1(Regularizer):
     1.5
     """
 
+    @checked(l1=NOT_NEGATIVE)
     def __init__(self, l1: float = 0.01) -> None:
-        self.l1 = number("L1", "l1", l1, 0)
+        self.l1 = l1
 
     def __call__(self, x: si.Array) -> si.Array:
         return self.l1 * si.sum(si.abs(x))
@@ -103,8 +104,9 @@ class L2(Regularizer):
     2.5
     """
 
+    @checked(l2=NOT_NEGATIVE)
     def __init__(self, l2: float = 0.01) -> None:
-        self.l2 = number("L2", "l2", l2, 0)
+        self.l2 = l2
 
     def __call__(self, x: si.Array) -> si.Array:
         return self.l2 * si.sum(x * x)
@@ -133,11 +135,9 @@ class OrthogonalRegularizer(Regularizer):
     (0.0, 1.0)
     """
 
+    @checked(factor=NOT_NEGATIVE, mode=Choice("rows", "columns"))
     def __init__(self, factor: float = 0.01, mode: str = "rows") -> None:
-        self.factor = number("OrthogonalRegularizer", "factor", factor, 0)
-        if mode not in ("rows", "columns"):
-            raise choice_error("OrthogonalRegularizer", "mode", mode, ("rows", "columns"))
-        self.mode = mode
+        self.factor, self.mode = factor, mode
 
     def __call__(self, x: si.Array) -> si.Array:
         if x.ndim != 2:

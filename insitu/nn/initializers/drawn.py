@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 import insitu as si
-from insitu.array.checks import choice_error
+from insitu.arguments import NOT_NEGATIVE, NUMBER, POSITIVE, SEED, Choice, Number, checked
 from insitu.dtypes import as_dtype
-from insitu.nn.arguments import number
 from insitu.nn.initializers.fixed import Initializer, Shape, needs_matrix
 
 
 class _Random(Initializer):
     """Draws from ``seed``'s own generator, or from the default one that `insitu.random.seed` fixes."""
 
+    @checked(seed=SEED)
     def __init__(self, seed: int | None = None) -> None:
         self.seed = seed
 
@@ -52,10 +52,10 @@ class RandomNormal(_Random):
     True
     """
 
+    @checked(mean=NUMBER, stddev=NOT_NEGATIVE, seed=SEED)
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
         super().__init__(seed)
-        name = type(self).__name__
-        self.mean, self.stddev = number(name, "mean", mean), number(name, "stddev", stddev, 0)
+        self.mean, self.stddev = mean, stddev
 
     def __call__(self, shape: Shape, dtype: Any = "float32") -> si.Array:
         return _drawn(self.generator.normal, self.mean, self.stddev, shape, dtype)
@@ -104,10 +104,10 @@ class RandomUniform(_Random):
     (True, True)
     """
 
+    @checked(minval=NUMBER, maxval=NUMBER, seed=SEED)
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None) -> None:
         super().__init__(seed)
-        self.minval = number("RandomUniform", "minval", minval)
-        self.maxval = number("RandomUniform", "maxval", maxval, self.minval)
+        self.minval, self.maxval = minval, Number(minval).check("RandomUniform", "maxval", maxval)
 
     def __call__(self, shape: Shape, dtype: Any = "float32") -> si.Array:
         return _drawn(self.generator.uniform, self.minval, self.maxval, shape, dtype)
@@ -141,14 +141,13 @@ class VarianceScaling(_Random):
     True
     """
 
+    @checked(
+        scale=POSITIVE, mode=Choice("fan_in", "fan_out", "fan_avg"), seed=SEED,
+        distribution=Choice("truncated_normal", "untruncated_normal", "uniform"),
+    )  # fmt: skip
     def __init__(self, scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal", seed: int | None = None) -> None:
         super().__init__(seed)
-        if mode not in ("fan_in", "fan_out", "fan_avg"):
-            raise choice_error("VarianceScaling", "mode", mode, ("fan_in", "fan_out", "fan_avg"))
-        kinds = ("truncated_normal", "untruncated_normal", "uniform")
-        if distribution not in kinds:
-            raise choice_error("VarianceScaling", "distribution", distribution, kinds)
-        self.scale, self.mode, self.distribution = number("VarianceScaling", "scale", scale, 1e-30), mode, distribution
+        self.scale, self.mode, self.distribution = scale, mode, distribution
 
     def __call__(self, shape: Shape, dtype: Any = "float32") -> si.Array:
         inputs, outputs = fans(shape)
@@ -171,6 +170,7 @@ class _Scaled(VarianceScaling):
 
     settings: tuple[float, str, str] = (1.0, "fan_in", "truncated_normal")
 
+    @checked(seed=SEED)
     def __init__(self, seed: int | None = None) -> None:
         super().__init__(*self.settings, seed=seed)
 
@@ -227,9 +227,10 @@ class Orthogonal(_Random):
     True
     """
 
+    @checked(gain=NUMBER, seed=SEED)
     def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
         super().__init__(seed)
-        self.gain = number("Orthogonal", "gain", gain)
+        self.gain = gain
 
     def __call__(self, shape: Shape, dtype: Any = "float32") -> si.Array:
         if len(shape) < 2:

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 import insitu as si
+from insitu.arguments import NUMBER, Numbers, checked
 from insitu.dtypes import as_dtype
 from insitu.errors import ShapeError
-from insitu.nn.arguments import number
 
 Shape = tuple[int, ...]
 
@@ -76,8 +76,9 @@ class Constant(Initializer):
     Array([0.5, 0.5], dtype=float32)
     """
 
+    @checked(value=NUMBER)
     def __init__(self, value: float = 0.0) -> None:
-        self.value = number("Constant", "value", value)
+        self.value = value
 
     def __call__(self, shape: Shape, dtype: Any = "float32") -> si.Array:
         return si.full(shape, self.value, dtype=as_dtype(dtype))
@@ -97,8 +98,9 @@ class Identity(Initializer):
            [0., 2., 0.]], dtype=float32)
     """
 
+    @checked(gain=NUMBER)
     def __init__(self, gain: float = 1.0) -> None:
-        self.gain = number("Identity", "gain", gain)
+        self.gain = gain
 
     def __call__(self, shape: Shape, dtype: Any = "float32") -> si.Array:
         if len(shape) != 2:
@@ -112,6 +114,7 @@ class Identity(Initializer):
 class Given(Initializer):
     """Values that are given as an array."""
 
+    @checked(values=Numbers())
     def __init__(self, values: Any) -> None:
         self.values = np.asarray(values)
 

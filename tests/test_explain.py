@@ -48,7 +48,7 @@ def slug_functions(nodes: list[ast.AST]) -> set[str]:
     """Functions with a parameter, and classes with a field, of the name ``slug``."""
     found = set()
     for node in nodes:
-        if isinstance(node, ast.FunctionDef) and any(a.arg == "slug" for a in node.args.args):
+        if isinstance(node, ast.FunctionDef) and any(a.arg == "slug" for a in (*node.args.posonlyargs, *node.args.args)):
             found.add(node.name)
         if isinstance(node, ast.ClassDef) and any(isinstance(s, ast.AnnAssign) and ast.unparse(s.target) == "slug" for s in node.body):
             found.add(node.name)

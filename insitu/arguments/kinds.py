@@ -55,6 +55,8 @@ class Constraint:
     fits: Sequence[Any] = ()
     #: Values near the border, allowed or not, that tests try beside those of `odd_values`.
     borders: Sequence[Any] = ()
+    #: Whether a function with a page of its own about its arguments sends refused values there.
+    is_general = True
     #: What to do instead; empty: to pass the usual value.
     remedy = ""
 
@@ -62,15 +64,14 @@ class Constraint:
         """The value as the function wants it, or `REFUSED`."""
         raise NotImplementedError
 
-    @property
-    def is_general(self) -> bool:
-        """Whether refused values have the page of the kind, and not one of their own."""
-        return self.slug == type(self).slug
+    def _own(self, slug: str, fix: str) -> None:
+        """Set a page and a remedy of its own."""
+        self.slug, self.remedy, self.is_general = slug or self.slug, fix, self.is_general and not slug
 
     def about(self, slug: str = "", fix: str = "") -> Any:
         """The same constraint with a slug or a remedy of its own."""
         other = copy.copy(self)
-        other.slug, other.remedy = slug or self.slug, fix or self.remedy
+        other._own(slug, fix or self.remedy)
         return other
 
     def __or__(self, other: Constraint | None) -> Either:
@@ -119,7 +120,7 @@ class Number(Constraint):
 
     def __init__(self, low: float = -math.inf, high: float = math.inf, open: str = "", slug: str = "", fix: str = "") -> None:
         self.low, self.high, self.open = low, high, open
-        self.slug, self.remedy = slug or self.slug, fix
+        self._own(slug, fix)
         ends = [v for v in (low, high) if math.isfinite(v)]
         self.fits = [v for v in (0.5, 2.0, -0.5, (low + high) / 2, *ends) if self._within(v)]
         self.borders = [*ends, *[v + d for v in ends for d in (-1, 1)], *[math.nextafter(v, d) for v in ends for d in (-math.inf, math.inf)]]
@@ -177,7 +178,7 @@ class Whole(Number):
 
     def __init__(self, low: int = -LARGEST, high: int = LARGEST, slug: str = "", fix: str = "") -> None:
         self.low, self.high, self.open = self.smallest, self.largest, _ = low, high, ""
-        self.slug, self.remedy = slug or self.slug, fix
+        self._own(slug, fix)
         ends = [v for v in (low, high) if abs(v) < LARGEST]
         self.fits = [v for v in (3, 1, 0, -1, *ends) if low <= v <= high]
         self.borders = [v + d for v in ends for d in (-1, 0, 1)]
@@ -250,7 +251,7 @@ class Choice(Constraint):
 
     def __init__(self, *allowed: str, slug: str = "", fix: str = "") -> None:
         self.allowed = self.fits = allowed
-        self.slug, self.remedy = slug or self.slug, fix
+        self._own(slug, fix)
         self.borders = [allowed[0].upper(), allowed[0] + "s", allowed[0][:-1]]
 
     def take(self, value: Any) -> Any:
@@ -269,6 +270,7 @@ class Text(Constraint):
     """A text that is not empty."""
 
     slug = "argument-text"
+    is_general = False
     fits = ("first",)
 
     def take(self, value: Any) -> Any:
@@ -286,7 +288,7 @@ class Path(Constraint):
     borders = (b"runs", "runs\0first")
 
     def __init__(self, slug: str = "", fix: str = "") -> None:
-        self.slug, self.remedy = slug or self.slug, fix
+        self._own(slug, fix)
 
     def take(self, value: Any) -> Any:
         found = os.fspath(value) if isinstance(value, str | os.PathLike) else ""
@@ -332,7 +334,7 @@ class Lengths(Constraint):
         slug: str = "", fix: str = "",
     ) -> None:  # fmt: skip
         self.least, self.unknown, self.single, self.rule, self.words = least, unknown, single, rule, words
-        self.slug, self.remedy = slug or self.slug, fix or self.remedy
+        self._own(slug, fix or self.remedy)
         self.fits = [v for v in ((2, 3), (2, 1), [3], [1], ()) if v in self]
         self.borders = ((least - 1,), (2.0, 3), ("2", 3), (None, 2), (True,), "23", ((2, 3),), 2, {2: 3}, {2}, (2**62, 2**62))
 
@@ -361,7 +363,7 @@ class DTypeName(Constraint):
 
     def __init__(self, floating: bool = False) -> None:
         self.floating = floating
-        self.slug = "dtype-unsupported" if floating else self.slug
+        self._own("dtype-unsupported" if floating else "dtype-unknown", "")
 
     def take(self, value: Any) -> Any:
         kind = as_dtype(value)
@@ -378,7 +380,7 @@ class Function(Constraint):
     fits = (abs,)
 
     def __init__(self, slug: str = "", fix: str = "pass the function itself, not its result") -> None:
-        self.slug, self.remedy = slug or self.slug, fix
+        self._own(slug, fix)
 
     def take(self, value: Any) -> Any:
         return value if callable(value) else REFUSED
@@ -393,7 +395,8 @@ class Made(Constraint):
     makes = True
 
     def __init__(self, get: Callable[[Any], Any], words: str, fits: Sequence[Any], slug: str) -> None:
-        self.get, self.words, self.fits, self.slug = get, words, fits, slug
+        self.get, self.words, self.fits = get, words, fits
+        self._own(slug, "")
         self.borders = [*[f[:-1] for f in fits if isinstance(f, str)], {"class_name": 3}, {"class_name": "none", "config": 3}, {"function": []}]
 
     def take(self, value: Any) -> Any:
@@ -408,7 +411,7 @@ class Instance(Constraint):
 
     def __init__(self, classes: type | tuple[type, ...], words: str, fits: Sequence[Any] = (), slug: str = "", fix: str = "") -> None:
         self.classes, self.words, self.fits = classes, words, fits
-        self.slug, self.remedy = slug or self.slug, fix
+        self._own(slug, fix)
 
     def take(self, value: Any) -> Any:
         return value if isinstance(value, self.classes) else REFUSED
@@ -424,8 +427,9 @@ class Several(Constraint):
     """A list or tuple, or a NumPy array of one axis, of at least ``least`` values of one kind, taken as a list."""
 
     def __init__(self, item: Constraint, least: int = 1, slug: str = "") -> None:
-        self.item, self.least = item, least
-        self.slug = slug or item.slug
+        self.item, self.least, self.slug = item, least, item.slug
+        self._own(slug, item.remedy)
+        self.is_general = self.is_general and item.is_general
         self.fits = [list(item.fits[:1]) * max(1, least)]
         self.borders = [[], [None], [[*item.fits[:1]]], *[[b] for b in item.borders], *[[f, "abc"] for f in item.fits[:1]]]
 
@@ -476,14 +480,10 @@ class Either(Constraint):
         flat = [p for part in parts for p in (part.parts if isinstance(part, Either) else (part,))]
         self.parts: tuple[Constraint, ...] = tuple(sorted(flat, key=lambda p: p is not NONE))
         shown = [p for p in flat if p is not NONE]
-        self.slug, self.error = shown[0].slug, shown[0].error
+        self.slug, self.error, self.is_general = shown[0].slug, shown[0].error, shown[0].is_general
         self.inside, self.makes = any(p.inside for p in shown), any(p.makes for p in shown)
         self.fits = [v for p in shown for v in p.fits] + [None] * (len(shown) < len(flat))
         self.borders = [v for p in shown for v in p.borders]
-
-    @property
-    def is_general(self) -> bool:
-        return any(p.is_general and p.slug == self.slug for p in self.parts if p is not NONE)
 
     def take(self, value: Any) -> Any:
         for part in self.parts:

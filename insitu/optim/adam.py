@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import insitu as si
-from insitu.optim.arguments import DECAY, FLAG, POSITIVE
-from insitu.optim.base import Optimizer
+from insitu.arguments import FLAG, POSITIVE, checked
+from insitu.optim.base import DECAY, Optimizer
 
 Arrays = Mapping[str, si.Array]
 
@@ -21,14 +21,11 @@ class _TwoMoments(Optimizer):
     """The arguments that Adam and its relatives share."""
 
     slots: tuple[str, ...] = ("momentum", "velocity")
-    ranges = {"beta_1": DECAY, "beta_2": DECAY, "epsilon": POSITIVE}
-    beta_1: float
-    beta_2: float
-    epsilon: float
 
+    @checked("optimizer-range", beta_1=DECAY, beta_2=DECAY, epsilon=POSITIVE)
     def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7, **options: Any) -> None:
         super().__init__(learning_rate, **options)
-        self.set_arguments(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
 
 
 class Adam(_TwoMoments):
@@ -65,14 +62,12 @@ class Adam(_TwoMoments):
     Kingma and Ba (2014), Adam: A method for stochastic optimization, section 2 (the efficient form).
     """
 
-    ranges = {**_TwoMoments.ranges, "amsgrad": FLAG}
-    amsgrad: bool
-
+    @checked("optimizer-range", amsgrad=FLAG)
     def __init__(
         self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7, amsgrad: bool = False, **options: Any
     ) -> None:
         super().__init__(learning_rate, beta_1, beta_2, epsilon, **options)
-        self.set_arguments(amsgrad=amsgrad)
+        self.amsgrad = amsgrad
         if self.amsgrad:
             self.slots = ("momentum", "velocity", "velocity_max")
 
@@ -100,6 +95,7 @@ class AdamW(Adam):
     0.004
     """
 
+    @checked("optimizer-range")
     def __init__(
         self, learning_rate: Any = 0.001, weight_decay: float | None = 0.004, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7,
         amsgrad: bool = False, **options: Any,

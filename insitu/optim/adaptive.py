@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import insitu as si
-from insitu.optim.arguments import DECAY, FLAG, NOT_NEGATIVE, POSITIVE, SHARE, Range
-from insitu.optim.base import Optimizer
+from insitu.arguments import FLAG, NOT_NEGATIVE, POSITIVE, SHARE, Number, checked
+from insitu.optim.base import DECAY, Optimizer
 
 Arrays = Mapping[str, si.Array]
 
@@ -42,17 +42,12 @@ class RMSprop(Optimizer):
     RMSprop(learning_rate=0.01, rho=0.9, momentum=0.0, epsilon=1e-07, centered=True)
     """
 
-    ranges = {"rho": DECAY, "momentum": SHARE, "epsilon": POSITIVE, "centered": FLAG}
-    rho: float
-    momentum: float
-    epsilon: float
-    centered: bool
-
+    @checked("optimizer-range", rho=DECAY, momentum=SHARE, epsilon=POSITIVE, centered=FLAG)
     def __init__(
         self, learning_rate: Any = 0.001, rho: float = 0.9, momentum: float = 0.0, epsilon: float = 1e-7, centered: bool = False, **options: Any
     ) -> None:
         super().__init__(learning_rate, **options)
-        self.set_arguments(rho=rho, momentum=momentum, epsilon=epsilon, centered=centered)
+        self.rho, self.momentum, self.epsilon, self.centered = rho, momentum, epsilon, centered
         self.slots = ("velocity", *(("momentum",) if self.momentum else ()), *(("average_gradient",) if self.centered else ()))
 
     def step(self, grad: si.Array, param: si.Array, slots: Arrays, scalars: Arrays) -> tuple[si.Array, dict[str, si.Array]]:
@@ -97,13 +92,11 @@ class Adagrad(Optimizer):
 
     slots = ("accumulator",)
     slot_values = {"accumulator": "initial_accumulator_value"}
-    ranges = {"initial_accumulator_value": NOT_NEGATIVE, "epsilon": POSITIVE}
-    initial_accumulator_value: float
-    epsilon: float
 
+    @checked("optimizer-range", initial_accumulator_value=NOT_NEGATIVE, epsilon=POSITIVE)
     def __init__(self, learning_rate: Any = 0.001, initial_accumulator_value: float = 0.1, epsilon: float = 1e-7, **options: Any) -> None:
         super().__init__(learning_rate, **options)
-        self.set_arguments(initial_accumulator_value=initial_accumulator_value, epsilon=epsilon)
+        self.initial_accumulator_value, self.epsilon = initial_accumulator_value, epsilon
 
     def step(self, grad: si.Array, param: si.Array, slots: Arrays, scalars: Arrays) -> tuple[si.Array, dict[str, si.Array]]:
         a = slots["accumulator"] + grad * grad
@@ -139,13 +132,11 @@ class Adadelta(Optimizer):
     """
 
     slots = ("accumulated_gradient", "accumulated_change")
-    ranges = {"rho": DECAY, "epsilon": POSITIVE}
-    rho: float
-    epsilon: float
 
+    @checked("optimizer-range", rho=DECAY, epsilon=POSITIVE)
     def __init__(self, learning_rate: Any = 0.001, rho: float = 0.95, epsilon: float = 1e-7, **options: Any) -> None:
         super().__init__(learning_rate, **options)
-        self.set_arguments(rho=rho, epsilon=epsilon)
+        self.rho, self.epsilon = rho, epsilon
 
     def step(self, grad: si.Array, param: si.Array, slots: Arrays, scalars: Arrays) -> tuple[si.Array, dict[str, si.Array]]:
         a = slots["accumulated_gradient"] * self.rho + grad * grad * (1 - self.rho)
@@ -188,34 +179,20 @@ class Ftrl(Optimizer):
 
     slots = ("accumulator", "linear")
     slot_values = {"accumulator": "initial_accumulator_value"}
-    ranges = {
-        "learning_rate_power": Range(high=0),
-        "initial_accumulator_value": NOT_NEGATIVE,
-        "l1_regularization_strength": NOT_NEGATIVE,
-        "l2_regularization_strength": NOT_NEGATIVE,
-        "l2_shrinkage_regularization_strength": NOT_NEGATIVE,
-        "beta": NOT_NEGATIVE,
-    }
-    learning_rate_power: float
-    l1_regularization_strength: float
-    l2_regularization_strength: float
-    l2_shrinkage_regularization_strength: float
-    beta: float
 
+    @checked(
+        "optimizer-range", learning_rate_power=Number(high=0), initial_accumulator_value=NOT_NEGATIVE, l1_regularization_strength=NOT_NEGATIVE,
+        l2_regularization_strength=NOT_NEGATIVE, l2_shrinkage_regularization_strength=NOT_NEGATIVE, beta=NOT_NEGATIVE,
+    )  # fmt: skip
     def __init__(
         self, learning_rate: Any = 0.001, learning_rate_power: float = -0.5, initial_accumulator_value: float = 0.1,
         l1_regularization_strength: float = 0.0, l2_regularization_strength: float = 0.0, l2_shrinkage_regularization_strength: float = 0.0,
         beta: float = 0.0, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__(learning_rate, **options)
-        self.set_arguments(
-            learning_rate_power=learning_rate_power,
-            initial_accumulator_value=initial_accumulator_value,
-            l1_regularization_strength=l1_regularization_strength,
-            l2_regularization_strength=l2_regularization_strength,
-            l2_shrinkage_regularization_strength=l2_shrinkage_regularization_strength,
-            beta=beta,
-        )
+        self.learning_rate_power, self.initial_accumulator_value, self.beta = learning_rate_power, initial_accumulator_value, beta
+        self.l1_regularization_strength, self.l2_regularization_strength = l1_regularization_strength, l2_regularization_strength
+        self.l2_shrinkage_regularization_strength = l2_shrinkage_regularization_strength
 
     def _rooted(self, x: si.Array) -> si.Array:
         return si.sqrt(x) if self.learning_rate_power == -0.5 else si.pow(x, si.full((), -self.learning_rate_power, dtype=x.dtype))

@@ -9,12 +9,13 @@ import numpy as np
 
 import insitu as si
 from insitu import registry
+from insitu.arguments import FLAG, NOT_NEGATIVE, POSITIVE, REFUSED, SHARE, TEXT, Number, Whole, checked
 from insitu.array.array import Array
 from insitu.array.tree import flatten
 from insitu.array.variable import traces
 from insitu.errors import ArgumentError
 from insitu.optim import pairing, schedules
-from insitu.optim.arguments import FLAG, NOT_NEGATIVE, POSITIVE, SHARE, Range, arguments_of
+from insitu.optim.configured import arguments_of
 from insitu.optim.core import AVERAGE, Rule, State
 from insitu.optim.schedules import LearningRateSchedule
 
@@ -23,15 +24,38 @@ REGISTRY: dict[str, type[Optimizer]] = {}
 
 #: The options of all optimizers, and what they may be.
 OPTIONS = {
-    "weight_decay": NOT_NEGATIVE._replace(optional=True),
-    "clipnorm": POSITIVE._replace(optional=True),
-    "clipvalue": POSITIVE._replace(optional=True),
-    "global_clipnorm": POSITIVE._replace(optional=True),
+    "weight_decay": NOT_NEGATIVE | None,
+    "clipnorm": POSITIVE | None,
+    "clipvalue": POSITIVE | None,
+    "global_clipnorm": POSITIVE | None,
     "use_ema": FLAG,
     "ema_momentum": SHARE,
-    "ema_overwrite_frequency": Range(1, kind="whole", optional=True),
-    "gradient_accumulation_steps": Range(2, kind="whole", optional=True),
+    "ema_overwrite_frequency": Whole(1) | None,
+    "gradient_accumulation_steps": Whole(2) | None,
 }
+#: A share below 1, as decay rates of moments are: a mean would never move otherwise.
+DECAY = Number(0, 1, open="h")
+
+
+class LearningRate(Number):
+    """A number, an array of one number, a schedule, or the configuration of one."""
+
+    def __init__(self) -> None:
+        super().__init__(0, slug="optimizer-learning-rate", fix="pass learning_rate=0.001")
+        self.borders = [*self.borders, 1e39, "0.001", np.asarray([0.1]), {"class_name": "CosineDecays"}]
+
+    def take(self, value: Any) -> Any:
+        if isinstance(value, LearningRateSchedule | Mapping):
+            return schedules.get(value)
+        scalar = isinstance(value, si.Variable | si.Array | np.ndarray) and value.ndim == 0
+        found = super().take(np.asarray(value)[()] if scalar else value)
+        return found if found is REFUSED or found <= float(np.finfo(np.float32).max) else REFUSED
+
+    def __str__(self) -> str:
+        return "a number that is not negative, such as 0.001, or a schedule of si.optim.schedules"
+
+
+LEARNING_RATE = LearningRate()
 
 
 class Optimizer(Rule):
@@ -86,25 +110,23 @@ class Optimizer(Rule):
         if not cls.__name__.startswith("_"):
             REGISTRY[cls.__name__.lower()] = cls
 
+    @checked("optimizer-range", learning_rate=LEARNING_RATE, name=TEXT | None, **OPTIONS)
     def __init__(
         self, learning_rate: Any, weight_decay: float | None = None, clipnorm: float | None = None, clipvalue: float | None = None,
         global_clipnorm: float | None = None, use_ema: bool = False, ema_momentum: float = 0.99, ema_overwrite_frequency: int | None = None,
-        gradient_accumulation_steps: int | None = None, name: str | None = None, **unknown: Any,
+        gradient_accumulation_steps: int | None = None, name: str | None = None,
     ) -> None:  # fmt: skip
-        if unknown:
-            raise self._unknown(next(iter(unknown)))
         self._slots: dict[si.Variable, dict[str, si.Variable]] = {}
         self._undecayed: list[si.Variable] = []
         self._undecayed_names: list[str] = []
         self.name = str(name or type(self).__name__.lower())
-        given = (weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency, gradient_accumulation_steps)
-        for (option, allowed), value in zip(OPTIONS.items(), given, strict=True):
-            setattr(self, option, allowed.taken(type(self).__name__, option, value))
+        self.weight_decay, self.clipnorm, self.clipvalue, self.global_clipnorm = weight_decay, clipnorm, clipvalue, global_clipnorm
+        self.use_ema, self.ema_momentum, self.ema_overwrite_frequency = use_ema, ema_momentum, ema_overwrite_frequency
+        self.gradient_accumulation_steps = gradient_accumulation_steps
         self._check_clipping()
-        scheduled = isinstance(learning_rate, LearningRateSchedule | Mapping)
-        self.schedule = schedules.get(learning_rate) if scheduled else None
+        self.schedule: LearningRateSchedule | None = learning_rate if isinstance(learning_rate, LearningRateSchedule) else None
         if self.schedule is None:
-            self._learning_rate = si.Variable(self._checked_rate(learning_rate), name="learning_rate", trainable=False)
+            self._learning_rate = si.Variable(np.asarray(learning_rate, np.float32), name="learning_rate", trainable=False)
         self._iterations = si.Variable(np.zeros((), np.int64), name="iterations", trainable=False)
         self._shared = {n: si.Variable(np.asarray(v, np.float32), name=n, trainable=False) for n, v in self.shared.items()}
 
@@ -123,9 +145,6 @@ class Optimizer(Rule):
             fix=f"make a new optimizer: {owner}({argument})",
             slug="optimizer-built",
         )
-
-    def _unknown(self, name: str) -> ArgumentError:
-        return registry.unknown_argument(type(self).__name__, name, dict.fromkeys(["learning_rate", *self._own, *OPTIONS, "name"]))
 
     def _check_clipping(self) -> None:
         chosen = {n: getattr(self, n) for n in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(self, n) is not None}
@@ -146,6 +165,7 @@ class Optimizer(Rule):
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
+        value = schedules.get(value) if isinstance(value, Mapping) else value
         if isinstance(value, LearningRateSchedule):
             if self._slots:
                 raise self._too_late("the learning rate cannot follow another schedule any more", repr(value), f"learning_rate={value!r}")
@@ -160,21 +180,8 @@ class Optimizer(Rule):
                 slug="optimizer-schedule",
             )
         # an array may be one that a function under `compile` computes; numbers are looked at
-        self._learning_rate.assign(value.astype(si.float32) if isinstance(value, si.Array) else self._checked_rate(value))
-
-    def _checked_rate(self, value: Any) -> np.ndarray[Any, Any]:
-        scalar = isinstance(value, si.Variable | si.Array | np.ndarray) and value.ndim == 0
-        found = np.asarray(value)[()] if scalar else value
-        if isinstance(found, bool) or not isinstance(found, int | float | np.floating | np.integer) or not 0 <= float(found) < float("inf"):
-            raise ArgumentError(
-                f"{type(self).__name__}: learning_rate must be a number that is not negative.",
-                expected="a number such as 0.001, or a schedule of si.optim.schedules",
-                received=repr(value),
-                fix="pass learning_rate=0.001",
-                slug="optimizer-learning-rate",
-                argument="learning_rate=",
-            )
-        return np.asarray(found, np.float32)
+        rate = value.astype(si.float32) if isinstance(value, si.Array) else LEARNING_RATE.check(type(self).__name__, "learning_rate", value)
+        self._learning_rate.assign(rate)
 
     @property
     def iterations(self) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 import insitu as si
 from insitu.array.tree import flatten, unflatten
 from insitu.optim import clipping, pairing
-from insitu.optim.arguments import Configured
+from insitu.optim.configured import Configured
 
 State = dict[str, Any]
 

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import insitu as si
+from insitu.arguments import FLAG, NOT_NEGATIVE, NUMBER, POSITIVE, TEXT, Number, Several, Whole, checked
 from insitu.errors import ArgumentError, UserError
-from insitu.optim.arguments import FLAG, NOT_NEGATIVE, POSITIVE, Configured, Range, arguments_of
+from insitu.optim.configured import Configured, arguments_of
 from insitu.registry import find, words
 
 
@@ -109,15 +110,10 @@ def _power(base: float, exponent: si.Array) -> si.Array:
 class _Decay(LearningRateSchedule):
     """The arguments of decays by a rate within a number of steps."""
 
-    ranges = {"initial_learning_rate": NOT_NEGATIVE, "decay_steps": POSITIVE, "decay_rate": NOT_NEGATIVE, "staircase": FLAG}
-    initial_learning_rate: float
-    decay_steps: float
-    decay_rate: float
-    staircase: bool
-
+    @checked("optimizer-range", initial_learning_rate=NOT_NEGATIVE, decay_steps=POSITIVE, decay_rate=NOT_NEGATIVE, staircase=FLAG, name=TEXT | None)
     def __init__(self, initial_learning_rate: float, decay_steps: float, decay_rate: float, staircase: bool = False, name: str | None = None) -> None:
         self.name = name or type(self).__name__
-        self.set_arguments(initial_learning_rate=initial_learning_rate, decay_steps=decay_steps, decay_rate=decay_rate, staircase=staircase)
+        self.initial_learning_rate, self.decay_steps, self.decay_rate, self.staircase = initial_learning_rate, decay_steps, decay_rate, staircase
 
     def _quotient(self, step: Any) -> si.Array:
         quotient = _float(step) / self.decay_steps
@@ -195,11 +191,10 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     (Array(0.5, dtype=float32), Array(0.25, dtype=float32))
     """
 
+    @checked(boundaries=Several(NUMBER, slug="schedule-values"), values=Several(NOT_NEGATIVE, slug="schedule-values"), name=TEXT | None)
     def __init__(self, boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstantDecay") -> None:
-        listed = all(isinstance(s, Sequence) and not isinstance(s, str) for s in (boundaries, values))
-        numbers = listed and all(b in Range() for b in boundaries) and all(v in NOT_NEGATIVE for v in values)
-        rising = numbers and all(a < b for a, b in itertools.pairwise(boundaries))
-        if not rising or not boundaries or len(values) != len(boundaries) + 1:
+        rising = all(a < b for a, b in itertools.pairwise(boundaries))
+        if not rising or len(values) != len(boundaries) + 1:
             raise ArgumentError(
                 "PiecewiseConstantDecay needs rising boundaries and one value more than boundaries.",
                 expected="a rate before, between and after the boundaries, none of them negative",
@@ -208,7 +203,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
                 slug="schedule-values",
                 argument="values=",
             )
-        self.boundaries, self.values, self.name = list(boundaries), [float(v) for v in values], name
+        self.boundaries, self.values, self.name = list(boundaries), list(values), name
 
     def __call__(self, step: Any) -> si.Array:
         at = si.asarray(step)
@@ -246,20 +241,22 @@ class PolynomialDecay(LearningRateSchedule):
     (Array(0.75, dtype=float32), Array(0.5, dtype=float32))
     """
 
-    ranges = {"initial_learning_rate": NOT_NEGATIVE, "decay_steps": POSITIVE, "end_learning_rate": NOT_NEGATIVE, "power": NOT_NEGATIVE, "cycle": FLAG}
-    initial_learning_rate: float
-    decay_steps: float
-    end_learning_rate: float
-    power: float
-    cycle: bool
-
+    @checked(
+        "optimizer-range",
+        initial_learning_rate=NOT_NEGATIVE,
+        decay_steps=POSITIVE,
+        end_learning_rate=NOT_NEGATIVE,
+        power=NOT_NEGATIVE,
+        cycle=FLAG,
+        name=TEXT | None,
+    )
     def __init__(
         self, initial_learning_rate: float, decay_steps: float, end_learning_rate: float = 0.0001, power: float = 1.0, cycle: bool = False,
         name: str = "PolynomialDecay",
     ) -> None:  # fmt: skip
         self.name = name
-        self.set_arguments(initial_learning_rate=initial_learning_rate, decay_steps=decay_steps)
-        self.set_arguments(end_learning_rate=end_learning_rate, power=power, cycle=cycle)
+        self.initial_learning_rate, self.decay_steps = initial_learning_rate, decay_steps
+        self.end_learning_rate, self.power, self.cycle = end_learning_rate, power, cycle
 
     def __call__(self, step: Any) -> si.Array:
         at, steps = _float(step), si.full((), self.decay_steps, dtype=si.float32)
@@ -301,26 +298,22 @@ class CosineDecay(LearningRateSchedule):
     [0.0, 0.5, 1.0, 0.5, 0.0]
     """
 
-    ranges = {
-        "initial_learning_rate": NOT_NEGATIVE,
-        "decay_steps": POSITIVE,
-        "alpha": NOT_NEGATIVE,
-        "warmup_target": NOT_NEGATIVE._replace(optional=True),
-        "warmup_steps": Range(0, kind="whole"),
-    }
-    initial_learning_rate: float
-    decay_steps: float
-    alpha: float
-    warmup_target: float | None
-    warmup_steps: int
-
+    @checked(
+        "optimizer-range",
+        initial_learning_rate=NOT_NEGATIVE,
+        decay_steps=POSITIVE,
+        alpha=NOT_NEGATIVE,
+        warmup_target=NOT_NEGATIVE | None,
+        warmup_steps=Whole(0),
+        name=TEXT | None,
+    )
     def __init__(
         self, initial_learning_rate: float, decay_steps: float, alpha: float = 0.0, name: str = "CosineDecay", warmup_target: float | None = None,
         warmup_steps: int = 0,
     ) -> None:  # fmt: skip
         self.name = name
-        self.set_arguments(initial_learning_rate=initial_learning_rate, decay_steps=decay_steps, alpha=alpha)
-        self.set_arguments(warmup_target=warmup_target, warmup_steps=warmup_steps)
+        self.initial_learning_rate, self.decay_steps, self.alpha = initial_learning_rate, decay_steps, alpha
+        self.warmup_target, self.warmup_steps = warmup_target, warmup_steps
 
     def _decayed(self, step: si.Array, top: float) -> si.Array:
         done = si.minimum(step, self.decay_steps) / self.decay_steps
@@ -363,20 +356,22 @@ class CosineDecayRestarts(LearningRateSchedule):
     [1.0, 0.5, 0.5, 0.25, 0.25]
     """
 
-    ranges = {"initial_learning_rate": NOT_NEGATIVE, "first_decay_steps": POSITIVE, "t_mul": Range(1), "m_mul": NOT_NEGATIVE, "alpha": NOT_NEGATIVE}
-    initial_learning_rate: float
-    first_decay_steps: float
-    t_mul: float
-    m_mul: float
-    alpha: float
-
+    @checked(
+        "optimizer-range",
+        initial_learning_rate=NOT_NEGATIVE,
+        first_decay_steps=POSITIVE,
+        t_mul=Number(1),
+        m_mul=NOT_NEGATIVE,
+        alpha=NOT_NEGATIVE,
+        name=TEXT | None,
+    )
     def __init__(
         self, initial_learning_rate: float, first_decay_steps: float, t_mul: float = 2.0, m_mul: float = 1.0, alpha: float = 0.0,
         name: str = "CosineDecayRestarts",
     ) -> None:  # fmt: skip
         self.name = name
-        self.set_arguments(initial_learning_rate=initial_learning_rate, first_decay_steps=first_decay_steps)
-        self.set_arguments(t_mul=t_mul, m_mul=m_mul, alpha=alpha)
+        self.initial_learning_rate, self.first_decay_steps = initial_learning_rate, first_decay_steps
+        self.t_mul, self.m_mul, self.alpha = t_mul, m_mul, alpha
 
     def _before(self, restart: si.Array) -> si.Array:
         """Where a decay begins, in units of ``first_decay_steps``."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import insitu as si
-from insitu.optim.arguments import DECAY, FLAG, SHARE
-from insitu.optim.base import Optimizer
+from insitu.arguments import FLAG, SHARE, checked
+from insitu.optim.base import DECAY, Optimizer
 
 Arrays = Mapping[str, si.Array]
 
@@ -39,13 +39,10 @@ class SGD(Optimizer):
     SGD(learning_rate=0.1, momentum=0.9, nesterov=False)
     """
 
-    ranges = {"momentum": SHARE, "nesterov": FLAG}
-    momentum: float
-    nesterov: bool
-
+    @checked("optimizer-range", momentum=SHARE, nesterov=FLAG)
     def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False, **options: Any) -> None:
         super().__init__(learning_rate, **options)
-        self.set_arguments(momentum=momentum, nesterov=nesterov)
+        self.momentum, self.nesterov = momentum, nesterov
         self.slots = ("momentum",) if self.momentum else ()
 
     def step(self, grad: si.Array, param: si.Array, slots: Arrays, scalars: Arrays) -> tuple[si.Array, dict[str, si.Array]]:
@@ -81,13 +78,11 @@ class Lion(Optimizer):
     """
 
     slots = ("momentum",)
-    ranges = {"beta_1": DECAY, "beta_2": DECAY}
-    beta_1: float
-    beta_2: float
 
+    @checked("optimizer-range", beta_1=DECAY, beta_2=DECAY)
     def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.99, **options: Any) -> None:
         super().__init__(learning_rate, **options)
-        self.set_arguments(beta_1=beta_1, beta_2=beta_2)
+        self.beta_1, self.beta_2 = beta_1, beta_2
 
     def step(self, grad: si.Array, param: si.Array, slots: Arrays, scalars: Arrays) -> tuple[si.Array, dict[str, si.Array]]:
         m = slots["momentum"]

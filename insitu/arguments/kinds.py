@@ -271,13 +271,17 @@ class Text(Constraint):
 
     slug = "argument-text"
     is_general = False
-    fits = ("first",)
+    fits: Sequence[str] = ("first",)
+
+    def __init__(self, words: str = "a text that is not empty", fits: Sequence[str] = ("first",), slug: str = "", fix: str = "") -> None:
+        self.words, self.fits = words, fits
+        self._own(slug, fix)
 
     def take(self, value: Any) -> Any:
         return str(value) if isinstance(value, str) and value else REFUSED
 
     def __str__(self) -> str:
-        return "a text that is not empty"
+        return self.words
 
 
 class Path(Constraint):

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from insitu.arguments import FLAG, PATH, checked
 from insitu.errors import ArgumentError, FileFormatError, UserError
 from insitu.io import container, files
-from insitu.nn.callbacks import arguments
+from insitu.nn.callbacks import writing
 from insitu.nn.callbacks.callback import Callback, Logs
+from insitu.nn.callbacks.writing import SAVE_FREQ
 from insitu.version import __version__
 
 _PLACE = "callbacks"
@@ -62,11 +64,10 @@ class BackupAndRestore(Callback):
     order = 3
     lazy_logs = True
 
+    @checked("callback-argument", backup_dir=PATH, save_freq=SAVE_FREQ, delete_checkpoint=FLAG)
     def __init__(self, backup_dir: str | os.PathLike[str], save_freq: str | int = "epoch", delete_checkpoint: bool = True) -> None:
-        self.backup_dir = arguments.path("BackupAndRestore", "backup_dir", backup_dir)
-        every = arguments.frequency("BackupAndRestore", save_freq)
-        self.save_freq, self.delete_checkpoint = save_freq, bool(delete_checkpoint)
-        self._batches = None if every is None else arguments.EveryBatches(every)
+        self.backup_dir, self.save_freq, self.delete_checkpoint = os.fspath(backup_dir), save_freq, delete_checkpoint
+        self._batches = writing.EveryBatches(save_freq) if isinstance(save_freq, int) else None
 
     @property
     def path(self) -> Path:
@@ -82,7 +83,7 @@ class BackupAndRestore(Callback):
     # -- the stages --------------------------------------------------------------------------------------
     def on_train_begin(self, logs: Logs = None) -> None:
         """Go on from the file, if there is one."""
-        arguments.make_folder("BackupAndRestore", self.backup_dir)
+        writing.make_folder("BackupAndRestore", self.backup_dir)
         for left_over in Path(self.backup_dir).glob(".insitu-*.tmp"):  # of a process that was killed while it wrote
             left_over.unlink(missing_ok=True)
         if self.path.exists():

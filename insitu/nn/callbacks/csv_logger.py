@@ -10,8 +10,22 @@ from typing import Any
 
 import numpy as np
 
-from insitu.nn.callbacks import arguments
+from insitu.arguments import FLAG, PATH, REFUSED, Constraint, checked
+from insitu.nn.callbacks import writing
 from insitu.nn.callbacks.callback import Callback, Logs
+
+
+class Separator(Constraint):
+    """A character between the columns of a table."""
+
+    fits = (",", ";")
+    borders = ("", ",,", '"', "\n")
+
+    def take(self, value: Any) -> Any:
+        return value if isinstance(value, str) and len(value) == 1 and value not in '"\r\n\0' else REFUSED
+
+    def __str__(self) -> str:
+        return "one character, no quote and no line break"
 
 
 class CSVLogger(Callback):
@@ -47,11 +61,9 @@ class CSVLogger(Callback):
     ['epoch,loss,val_loss', '0,0.0,NA', '1,0.0,NA']
     """
 
+    @checked("callback-argument", filename=PATH, separator=Separator(), append=FLAG)
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
-        self.filename = arguments.path("CSVLogger", "filename", filename)
-        if not isinstance(separator, str) or len(separator) != 1 or separator in '"\r\n':
-            raise arguments.refused("CSVLogger", "separator", separator, "one character, no quote and no line break", 'pass separator=","')
-        self.separator, self.append = separator, bool(append)
+        self.filename, self.separator, self.append = os.fspath(filename), separator, append
         self.keys: list[str] | None = None
         #: Where the next row begins, in bytes; what stands behind it is from before an interruption.
         self._size = 0
@@ -63,7 +75,7 @@ class CSVLogger(Callback):
             with open(self.filename, "ab") as file:
                 self._size = file.tell() if self.append else 0
         except OSError as error:
-            raise arguments.not_writable("CSVLogger", self.filename, error) from error
+            raise writing.not_writable("CSVLogger", self.filename, error) from error
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         """Write a row."""
@@ -92,7 +104,7 @@ class CSVLogger(Callback):
                     raise
                 self._size = start + len(rows)
         except OSError as error:
-            raise arguments.not_writable("CSVLogger", self.filename, error) from error
+            raise writing.not_writable("CSVLogger", self.filename, error) from error
 
     def get_state(self) -> dict[str, Any]:
         return {"keys": self.keys, "size": self._size}

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from insitu.array.checks import integer_argument
-from insitu.nn.callbacks import arguments
+from insitu.arguments import FLAG, NUMBER, Whole, checked
 from insitu.nn.callbacks.callback import Logs, say
-from insitu.nn.callbacks.monitor import MonitorCallback
+from insitu.nn.callbacks.monitor import MONITOR, MonitorCallback
+from insitu.nn.callbacks.writing import MODE, VERBOSE
 
 
 class EarlyStopping(MonitorCallback):
@@ -51,15 +51,17 @@ class EarlyStopping(MonitorCallback):
     [0, 1, 2]
     """
 
+    @checked(
+        "callback-argument", monitor=MONITOR, min_delta=NUMBER, patience=Whole(0), verbose=VERBOSE, mode=MODE, baseline=NUMBER | None,
+        restore_best_weights=FLAG, start_from_epoch=Whole(0),
+    )  # fmt: skip
     def __init__(
         self, monitor: str = "val_loss", min_delta: float = 0, patience: int = 0, verbose: int = 0, mode: str = "auto",
         baseline: float | None = None, restore_best_weights: bool = False, start_from_epoch: int = 0,
     ) -> None:  # fmt: skip
         super().__init__(monitor, mode, min_delta=min_delta)
-        self.patience = integer_argument("EarlyStopping", "patience", patience, 0)
-        self.start_from_epoch = integer_argument("EarlyStopping", "start_from_epoch", start_from_epoch, 0)
-        self.baseline = None if baseline is None else arguments.number("EarlyStopping", "baseline", baseline)
-        self.verbose, self.restore_best_weights = verbose, bool(restore_best_weights)
+        self.patience, self.start_from_epoch, self.baseline = patience, start_from_epoch, baseline
+        self.verbose, self.restore_best_weights = verbose, restore_best_weights
         self.wait = self.stopped_epoch = self.best_epoch = 0
         self.best_weights: list[np.ndarray[Any, Any]] | None = None
 

@@ -6,10 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from insitu import registry
-from insitu.nn.callbacks import arguments
+from insitu.arguments import Function as FunctionOf
+from insitu.arguments import checked
 from insitu.nn.callbacks.callback import Callback
 
 Function = Callable[..., Any] | None
+
+
+HOOK = FunctionOf("callback-argument", "pass lambda number, logs: ...") | None
 
 
 class LambdaCallback(Callback):
@@ -43,6 +47,10 @@ class LambdaCallback(Callback):
     1 0.0
     """
 
+    @checked(
+        "callback-argument", on_epoch_begin=HOOK, on_epoch_end=HOOK, on_train_begin=HOOK, on_train_end=HOOK, on_train_batch_begin=HOOK,
+        on_train_batch_end=HOOK,
+    )  # fmt: skip
     def __init__(
         self, on_epoch_begin: Function = None, on_epoch_end: Function = None, on_train_begin: Function = None, on_train_end: Function = None,
         on_train_batch_begin: Function = None, on_train_batch_end: Function = None, **others: Function,
@@ -56,6 +64,4 @@ class LambdaCallback(Callback):
             if name not in hooks:
                 raise registry.unknown_argument("LambdaCallback", name, hooks)
             if function is not None:
-                if not callable(function):
-                    raise arguments.refused("LambdaCallback", name, function, "a function", f"pass {name}=lambda number, logs: ...")
-                setattr(self, name, function)
+                setattr(self, name, HOOK.check("LambdaCallback", name, function))

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from insitu.array.checks import integer_argument
+from insitu.arguments import NOT_NEGATIVE, NUMBER, Function, Number, Whole, checked
 from insitu.errors import ArgumentError
-from insitu.nn.callbacks import arguments
 from insitu.nn.callbacks.callback import Callback, Logs, say
-from insitu.nn.callbacks.monitor import MonitorCallback
+from insitu.nn.callbacks.monitor import MONITOR, MonitorCallback
+from insitu.nn.callbacks.writing import MODE, VERBOSE
 
 
 def learning_rate_of(model: Any) -> float:
@@ -48,12 +48,8 @@ class LearningRateScheduler(Callback):
 
     adds_names = ("learning_rate",)
 
+    @checked(schedule=Function("callback-argument", "pass lambda epoch, rate: rate * 0.9"), verbose=VERBOSE)
     def __init__(self, schedule: Callable[..., Any], verbose: int = 0) -> None:
-        if not callable(schedule):
-            owner = "LearningRateScheduler"
-            raise arguments.refused(
-                owner, "schedule", schedule, "a function of the epoch and the learning rate", "pass lambda epoch, rate: rate * 0.9"
-            )
         self.schedule, self.verbose = schedule, verbose
         self._epoch: int | None = None
         self._done: int | None = None
@@ -88,6 +84,7 @@ class LearningRateScheduler(Callback):
             received=repr(value),
             fix="let the function return a float in every case: return rate",
             slug="schedule-return",
+            argument="callbacks",
         )
 
     def get_state(self) -> dict[str, Any]:
@@ -152,17 +149,16 @@ class ReduceLROnPlateau(MonitorCallback):
 
     adds_names = ("learning_rate",)
 
+    @checked(
+        "callback-argument", monitor=MONITOR, factor=Number(0, 1, open="h"), patience=Whole(0), verbose=VERBOSE, mode=MODE, min_delta=NUMBER,
+        cooldown=Whole(0), min_lr=NOT_NEGATIVE,
+    )  # fmt: skip
     def __init__(
         self, monitor: str = "val_loss", factor: float = 0.1, patience: int = 10, verbose: int = 0, mode: str = "auto",
         min_delta: float = 1e-4, cooldown: int = 0, min_lr: float = 0.0,
     ) -> None:  # fmt: skip
-        owner = "ReduceLROnPlateau"
         super().__init__(monitor, mode, min_delta=min_delta)
-        self.factor = arguments.number(owner, "factor", factor, 0.0, 1.0)
-        self.min_lr = arguments.number(owner, "min_lr", min_lr, 0.0)
-        self.patience = integer_argument(owner, "patience", patience, 0)
-        self.cooldown = integer_argument(owner, "cooldown", cooldown, 0)
-        self.verbose = verbose
+        self.factor, self.min_lr, self.patience, self.cooldown, self.verbose = factor, min_lr, patience, cooldown, verbose
         self.wait = self.cooldown_counter = 0
 
     def on_train_begin(self, logs: Logs = None) -> None:

@@ -7,10 +7,12 @@ import string
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from insitu.arguments import FLAG, NUMBER, PATH, checked
 from insitu.errors import ArgumentError
-from insitu.nn.callbacks import arguments
+from insitu.nn.callbacks import writing
 from insitu.nn.callbacks.callback import Logs, say
-from insitu.nn.callbacks.monitor import MonitorCallback
+from insitu.nn.callbacks.monitor import MONITOR, MonitorCallback
+from insitu.nn.callbacks.writing import MODE, SAVE_FREQ, VERBOSE
 
 
 class ModelCheckpoint(MonitorCallback):
@@ -60,17 +62,19 @@ class ModelCheckpoint(MonitorCallback):
 
     lazy_logs = True
 
+    @checked(
+        "callback-argument", filepath=PATH, verbose=VERBOSE, save_best_only=FLAG, save_weights_only=FLAG, save_freq=SAVE_FREQ,
+        initial_value_threshold=NUMBER | None, monitor=MONITOR, mode=MODE,
+    )  # fmt: skip
     def __init__(
         self, filepath: str | os.PathLike[str], monitor: str = "val_loss", verbose: int = 0, save_best_only: bool = False,
         save_weights_only: bool = False, mode: str = "auto", save_freq: str | int = "epoch", initial_value_threshold: float | None = None,
     ) -> None:  # fmt: skip
         super().__init__(monitor, mode, initial_value_threshold)
-        self.filepath = arguments.path("ModelCheckpoint", "filepath", filepath)
-        every = arguments.frequency("ModelCheckpoint", save_freq)
-        self.save_freq = save_freq
-        self.fields = _fields(self.filepath, every is not None)
-        self.verbose, self.save_best_only, self.save_weights_only = verbose, bool(save_best_only), bool(save_weights_only)
-        self._batches = None if every is None else arguments.EveryBatches(every)
+        self.filepath, self.save_freq = os.fspath(filepath), save_freq
+        self._batches = writing.EveryBatches(save_freq) if isinstance(save_freq, int) else None
+        self.fields = _fields(self.filepath, self._batches is not None)
+        self.verbose, self.save_best_only, self.save_weights_only = verbose, save_best_only, save_weights_only
         self._epoch = 0
 
     @property
@@ -90,7 +94,7 @@ class ModelCheckpoint(MonitorCallback):
         """See that the folder may be written."""
         folder = os.path.dirname(self.filepath)
         if "{" not in folder:
-            arguments.make_folder("ModelCheckpoint", folder or ".")
+            writing.make_folder("ModelCheckpoint", folder or ".")
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         """Remember the number."""
@@ -120,7 +124,7 @@ class ModelCheckpoint(MonitorCallback):
             if current is not None and not self._is_best(current, epoch):
                 return
         place = self._place(epoch, batch, logs)
-        arguments.make_folder("ModelCheckpoint", os.path.dirname(place) or ".")
+        writing.make_folder("ModelCheckpoint", os.path.dirname(place) or ".")
         if self.save_weights_only:
             self.model.save_weights(place)
         else:

@@ -8,15 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from insitu.array.checks import choice_error
+from insitu.arguments import NUMBER, Text, checked
 from insitu.errors import ArgumentError, CallbackWarning, warn
-from insitu.nn.callbacks import arguments
+from insitu.nearest import nearest
 from insitu.nn.callbacks.callback import Callback, Logs
+from insitu.nn.callbacks.writing import MODE
 from insitu.registry import words
 
 #: Words in names of metrics, where the metric itself does not say whether more is better.
 _MORE = {"acc", "accuracy", "precision", "recall", "sensitivity", "specificity", "auc", "f1", "fbeta", "iou", "r2", "similarity", "information"}
 _LESS = {"loss", "error", "mse", "mae", "mape", "msle", "rmse", "crossentropy", "entropy", "divergence", "poisson", "hinge", "cosh", "huber"}
+
+
+MONITOR = Text("a name in the logs", ("val_loss",), slug="callback-argument")
 
 
 class MonitorCallback(Callback):
@@ -42,15 +46,9 @@ class MonitorCallback(Callback):
     #: Whether a training without the monitored name is refused before it begins.
     needs_monitor: bool = True
 
+    @checked("callback-argument", monitor=MONITOR, mode=MODE, baseline=NUMBER | None, min_delta=NUMBER)
     def __init__(self, monitor: str = "val_loss", mode: str = "auto", baseline: float | None = None, min_delta: float = 0) -> None:
-        owner = type(self).__name__
-        if not isinstance(monitor, str) or not monitor:
-            raise arguments.refused(owner, "monitor", monitor, "a name in the logs", 'pass monitor="val_loss"')
-        if mode not in ("auto", "min", "max"):
-            raise choice_error(owner, "mode", mode, ("auto", "min", "max"))
-        self.monitor, self.mode = monitor, mode
-        self.best = None if baseline is None else arguments.number(owner, "baseline", baseline)
-        self.min_delta = abs(arguments.number(owner, "min_delta", min_delta))
+        self.monitor, self.mode, self.best, self.min_delta = monitor, mode, baseline, abs(min_delta)
         self._expected = self._warned = False
 
     def check_names(self, names: Sequence[str]) -> None:
@@ -100,7 +98,7 @@ class MonitorCallback(Callback):
     def _missing(self, names: Sequence[str]) -> ArgumentError:
         shown = ", ".join(f'"{n}"' for n in names) or "(nothing)"
         lacks_validation = self.monitor.startswith("val_") and not any(n.startswith("val_") for n in names)
-        near = self.monitor.removeprefix("val_")
+        near = self.monitor.removeprefix("val_") if lacks_validation else nearest(self.monitor, names)
         fix = f'watch one of these, such as monitor="{near if near in names else next(iter(names), "loss")}"'
         return ArgumentError(
             f'{type(self).__name__}: the logs of an epoch have no number "{self.monitor}" to monitor.',
@@ -108,7 +106,7 @@ class MonitorCallback(Callback):
             received=f'monitor="{self.monitor}"' + (", in a training without validation data" if lacks_validation else ""),
             fix=f"pass validation_data=(x, y) to fit, or {fix}" if lacks_validation else fix,
             slug="callback-monitor",
-            argument=f'monitor="{self.monitor}"',
+            argument="callbacks",
         )
 
     def get_state(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from insitu.arguments import FLAG, checked
 from insitu.errors import UserError
 from insitu.nn.callbacks.callback import Callback, Logs, say
 
@@ -33,8 +34,9 @@ class TerminateOnNaN(Callback):
     1
     """
 
+    @checked("callback-argument", raise_error=FLAG)
     def __init__(self, raise_error: bool = False) -> None:
-        self.raise_error = bool(raise_error)
+        self.raise_error = raise_error
 
     def on_batch_end(self, batch: int, logs: Logs = None) -> None:
         """Look at the loss."""

@@ -8,8 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from insitu.data.stages import Stage
-from insitu.errors import UserError
+from insitu.data.stages import Stage, raised_here
 
 _ITEM, _END, _ERROR = "item", "end", "error"
 
@@ -87,7 +86,7 @@ class Prefetched(Stage):
                     whole = True
                     return
                 else:
-                    raise _here(value)
+                    raise raised_here(value)
         finally:
             if whole:
                 self.reset()
@@ -115,11 +114,3 @@ class Prefetched(Stage):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_waiting": None, "_guard": None}
-
-
-def _here(error: BaseException) -> BaseException:
-    """The error, with the user's line that waits for it where it names none of the user's (but one of the thread)."""
-    if isinstance(error, UserError) and any("threading.py:" in line for line in error.where):
-        parts = {name: getattr(error, name) for name in ("expected", "received", "fix", "slug")}
-        return type(error)(error.what, **parts)
-    return error

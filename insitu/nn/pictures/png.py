@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from insitu.array.checks import integer_argument
-from insitu.errors import ArgumentError
+from insitu.data.images import pillow
 from insitu.io.container import write_whole
 from insitu.nn.pictures.drawing import Picture, coloured
 
@@ -41,22 +41,12 @@ def save(path: Any, pictures: Sequence[Picture], columns: int | None = None) -> 
     --------
     >>> save("eye.png", [np.eye(3), -np.eye(3)])
     """
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise ArgumentError(
-            "plot: writing a PNG file needs Pillow, which is not installed.",
-            expected="Pillow",
-            received="no module PIL",
-            fix="pip install 'insitu[images]'",
-            slug="pictures-pillow",
-            argument="path=",
-        ) from error
+    image = pillow("plot", "path=")
     across = math.ceil(math.sqrt(len(pictures))) if columns is None else integer_argument("plot", "columns", columns, 1)
     sheet = _sheet([coloured(p) for p in pictures], across)
     zoom = min(max(_LONGEST // max(sheet.shape), 1), _ZOOM)
     made = io.BytesIO()
-    Image.fromarray(sheet.repeat(zoom, 0).repeat(zoom, 1)).save(made, format="PNG")
+    image.fromarray(sheet.repeat(zoom, 0).repeat(zoom, 1)).save(made, format="PNG")
     write_whole(Path(path), [made.getbuffer()], "plot")
 
 

@@ -32,8 +32,8 @@ def pointer(frame: FrameType, called: FrameType | None, argument: str) -> list[s
     called : frame, optional
         What the user's line called; it tells the places of positional arguments.
     argument : str
-        A parameter's name (what follows a ``=`` does not matter), an operand (``x1``, ``x2``), or text of the line. Where nothing
-        of that kind is found, the caret is under the running expression.
+        A parameter's name (what follows a ``=`` does not matter; of several with ``|`` between, the first that is given), an
+        operand (``x1``, ``x2``), or text of the line. Where nothing of that kind is found, the caret is under the running expression.
 
     Returns
     -------
@@ -47,9 +47,11 @@ def pointer(frame: FrameType, called: FrameType | None, argument: str) -> list[s
     found = None
     if argument:
         node = None if running is None else _parsed(running, lines)
-        name = argument.split("=")[0].strip()
-        found = None if node is None or running is None else _part(node, _parameters(called), name, running)
-        found = found or _text(argument, running or Span(frame.f_lineno, 0, frame.f_lineno, len(lines[frame.f_lineno - 1])), lines)
+        whole = running or Span(frame.f_lineno, 0, frame.f_lineno, len(lines[frame.f_lineno - 1]))
+        for one in argument.split("|"):
+            if found is None and node is not None:
+                found = _part(node, _parameters(called), one.split("=")[0].strip(), whole)
+        found = found or _text(argument, whole, lines)
     return _drawn(frame, found or running, lines)
 
 

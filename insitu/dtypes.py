@@ -7,12 +7,14 @@ boolean meets a floating type and becomes that floating type (never a wider one)
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from typing import Any
 
 import numpy as np
 
 from insitu.errors import DTypeError
+from insitu.nearest import nearest
 
 
 class DType:
@@ -115,11 +117,19 @@ def as_dtype(value: Any) -> DType:
             f"{value!r} is not a data type of insitu.",
             expected="one of " + ", ".join(BY_NAME),
             received=repr(value),
-            fix='pass a name such as "float32", or si.float32',
+            fix=_name_fix(value),
             slug="dtype-unknown",
             argument="dtype",
         )
     return found
+
+
+def _name_fix(value: Any) -> str:
+    """The name that was probably meant: NumPy knows many more."""
+    name = "float32" if value in ("float", "single") else nearest(value, BY_NAME) if isinstance(value, str) else None
+    with contextlib.suppress(TypeError):
+        name = name or np.dtype(value).name
+    return f'pass "{name}"' if name in BY_NAME else 'pass a name such as "float32", or si.float32'
 
 
 @functools.lru_cache(maxsize=256)

@@ -10,6 +10,7 @@ import os
 import sys
 import warnings
 from types import FrameType
+from typing import Any
 
 from insitu.carets import pointer
 
@@ -141,6 +142,15 @@ def user_frame() -> FrameType | None:
     while frame is not None and is_inside(frame.f_code.co_filename):
         frame = frame.f_back
     return frame
+
+
+def outermost() -> tuple[str, dict[str, Any]]:
+    """Name and local names of the function of insitu that the user's line calls."""
+    called: FrameType | None = None
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and is_inside(frame.f_code.co_filename):
+        called, frame = frame, frame.f_back
+    return ("", {}) if called is None else (called.f_code.co_name, called.f_locals)
 
 
 def _user_line(argument: str) -> list[str]:

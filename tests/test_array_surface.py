@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -241,12 +242,33 @@ def test_arrays_without_axes_have_no_length() -> None:
 
 def test_arrays_are_immutable_and_unhashable() -> None:
     x = si.ones(3)
-    with pytest.raises(TypeError, match=r"x\.at\[index\]\.set"):
+    with pytest.raises(TypeError, match=r"x\.at\[0\]\.set"):
         x[0] = 2
     with pytest.raises(TypeError, match="unhashable"):
         hash(x)
     with pytest.raises(ValueError, match="read-only"):
         np.asarray(x)[0] = 5
+
+
+@pytest.mark.parametrize("op", ["+", "-", "*", "/", "//", "%", "**", "@", "<", ">=", "=="])
+def test_numpys_operators_leave_the_work_to_insitu(op: str) -> None:
+    a, b = np.asarray([3.0, 7.0], np.float32), np.asarray([2.0, 5.0], np.float32)
+    names: dict[str, Any] = {"a": a, "b": b, "x": si.asarray(a), "y": si.asarray(b)}
+    for expression in (f"a {op} y", f"x {op} b", f"x {op} y"):
+        found = eval(expression, names)
+        assert type(found) is si.Array
+        np.testing.assert_array_equal(found, eval(f"a {op} b", names))
+
+
+def test_numpys_functions_give_numpys_results() -> None:
+    x = si.asarray([0.25, 2.0])
+    assert type(np.tanh(x)) is np.ndarray
+    np.testing.assert_array_equal(np.tanh(x), np.tanh(np.asarray(x)))
+    np.testing.assert_array_equal(np.maximum(x, np.ones(2, np.float32)), [1.0, 2.0])
+    assert np.add.reduce(x) == np.mean(x) * 2 == 2.25
+    y = np.ones(2, np.float32)
+    y += x
+    np.testing.assert_array_equal(y, [1.25, 3.0])
 
 
 def test_numpy_views_share_memory_and_keep_it_alive() -> None:

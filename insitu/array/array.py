@@ -52,7 +52,6 @@ class Array:
 
     __hash__ = None  # type: ignore[assignment]  # == compares element by element
     __array_priority__ = 1000.0
-    __array_ufunc__ = None  # NumPy's operators leave the work to ours
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -150,9 +149,17 @@ class Array:
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
         """A function of NumPy called on arrays of insitu works on their values and gives what NumPy gives."""
-        leaves, structure = flatten((args, kwargs))
-        args, kwargs = unflatten(structure, [x._view() if type(x) is Array else x for x in leaves])
+        args, kwargs = _values((args, kwargs))
         return function(*args, **kwargs)
+
+    def __array_ufunc__(self, function: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        """NumPy's operators leave the work to ours; its functions look at the values."""
+        names = _OPERATORS.get(function.__name__) if method == "__call__" and not options else None
+        if names is None:
+            args, kwargs = _values((inputs, options))
+            return getattr(function, method)(*args, **kwargs)
+        forward, reflected = names
+        return getattr(inputs[0], forward)(inputs[1]) if isinstance(inputs[0], Array) else getattr(inputs[1], reflected)(inputs[0])
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """The value as a read-only NumPy array that shares the memory."""
@@ -278,8 +285,8 @@ class Array:
 
     def __setitem__(self, key: Any, value: Any) -> NoReturn:
         raise TraceError(
-            "An array cannot be changed in place.", expected="a new array", received="x[...] = value",
-            fix="x = x.at[index].set(value)  (or .add(value))", slug="array-immutable",
+            "An array cannot be changed in place.", expected="a new array", received=f"x[{_index_text(key)}] = value",
+            fix=f"x = x.at[{_index_text(key)}].set(value)  (or .add(value))", slug="array-immutable",
         )  # fmt: skip
 
     # -- operators ------------------------------------------------------------------------------
@@ -355,6 +362,36 @@ class Array:
         take: Callable[..., Array]
         transpose: Callable[..., Array]
         var: Callable[..., Array]
+
+
+#: NumPy's name of an operator: our methods where the left and where only the right operand is an array of insitu.
+_OPERATORS = {
+    name: (f"__{own}__", f"__{reflected}__")
+    for name, own, reflected in [
+        *[(n, s, f"r{s}") for n, s in [
+            ("add", "add"), ("subtract", "sub"), ("multiply", "mul"), ("divide", "truediv"), ("floor_divide", "floordiv"), ("remainder", "mod"),
+            ("power", "pow"), ("matmul", "matmul"), ("bitwise_and", "and"), ("bitwise_or", "or"), ("bitwise_xor", "xor"),
+            ("left_shift", "lshift"), ("right_shift", "rshift"),
+        ]],
+        ("equal", "eq", "eq"), ("not_equal", "ne", "ne"), ("less", "lt", "gt"), ("less_equal", "le", "ge"), ("greater", "gt", "lt"),
+        ("greater_equal", "ge", "le"),
+    ]
+}  # fmt: skip
+
+
+def _values(tree: Any) -> Any:
+    leaves, structure = flatten(tree)
+    return unflatten(structure, [x._view() if type(x) is Array else x for x in leaves])
+
+
+def _index_text(key: Any) -> str:
+    """An index as it stands in a program."""
+    if isinstance(key, tuple) and key:
+        return ", ".join(map(_index_text, key))
+    if isinstance(key, slice):
+        parts = ["" if n is None else repr(n) for n in (key.start, key.stop)] + ([] if key.step is None else [repr(key.step)])
+        return ":".join(parts)
+    return "..." if key is ... else repr(key) if key is None or isinstance(key, int) else "index"
 
 
 def operand(other: Any, beside: DType) -> Node | None:

@@ -183,7 +183,20 @@ def _from_object(obj: Any, dtype: DType | None, copy: bool | None) -> Array:
         array = array.astype(np.float32) if dtype is None else array
     if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
         raise _bad_dtype(array)
+    if own and dtype is not None and dtype.is_integer and array.size and array.dtype.kind != "b":
+        _check_range(array, dtype)
     return _from_numpy(array, dtype, False if own and copy is None and array.flags.c_contiguous and not dtype else copy)
+
+
+def _check_range(array: np.ndarray[Any, Any], dtype: DType) -> None:
+    """Refuse numbers of a program's text that an integer dtype cannot hold."""
+    low, high = array.min(), array.max()
+    if not dtype.min <= low <= high <= dtype.max:  # also for NaN
+        bad = high if high > dtype.max or high != high else low
+        raise ArgumentError(
+            f"The number {bad} does not fit into {dtype.name}.", expected=f"numbers from {dtype.min} to {dtype.max}", received=f"{bad}",
+            fix=f"use a wider dtype: {'si.float32' if bad != bad else 'si.int64'}", slug="scalar-range", argument="obj",
+        )  # fmt: skip
 
 
 def _first_is_python(obj: Any) -> bool:
@@ -285,10 +298,18 @@ def listed(items: Sequence[Any]) -> str:
     return ", ".join(map(str, items[:4])) + (", ..." if len(items) > 4 else "")
 
 
+def _dtype_fix(kind: str) -> str:
+    if kind in "US":
+        return "read the text as numbers first: [float(t) for t in texts]"
+    if kind == "c":
+        return "pass real and imaginary part as two numbers: np.stack([x.real, x.imag], axis=-1)"
+    return "convert it first, for example x.astype(numpy.float32)"
+
+
 def _bad_dtype(array: np.ndarray[Any, Any]) -> UserError:
     return DTypeError(
         f"insitu has no arrays of NumPy's {array.dtype}.", expected="booleans, integers, or floats of 16, 32 or 64 bits",
-        received=f"dtype {array.dtype}, shape {array.shape}", fix="convert it first, for example x.astype(numpy.float32)",
+        received=f"dtype {array.dtype}, shape {array.shape}", fix=_dtype_fix(array.dtype.kind),
         slug="asarray-dtype", argument="obj",
     )  # fmt: skip
 

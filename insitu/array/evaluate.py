@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from insitu.config import config
-from insitu.errors import TraceError
+from insitu.errors import TraceError, outermost
 from insitu.graph.node import INPUT, REGISTRY, Node, placeholder, topological
 from insitu.ops.rules import literal_value
 from insitu.runtime.memory import Memory, allocate
@@ -99,13 +99,43 @@ def settle(node: Node) -> None:
 
 
 def _looked_at_while_traced(node: Node) -> TraceError:
+    if not _state.depth:
+        return TraceError(
+            "This array was kept from a function while it was traced: it has no value outside.",
+            expected="arrays that a compiled function returns",
+            received=f"one that depends on its argument {node.aval}",
+            fix="return the array from the function, or keep it in a si.Variable: v.assign(x)",
+            slug="trace-kept",
+        )
+    name, known = outermost()
+    function = getattr(known.get("function"), "__name__", "") if name in ("__array_ufunc__", "__array_function__") else ""
+    look = f"np.{function}" if function else _LOOKS.get(name, "a look at the value")
     return TraceError(
         "A value was looked at inside a function that is being traced, where only shapes and dtypes are known.",
         expected="array operations only (si.where instead of if, si.sum instead of a Python loop over values)",
-        received=f"print, float, bool, int or np.asarray of an array that depends on an argument {node.aval}",
-        fix="return the array and look at it outside, or keep this part out of si.compile",
+        received=f"{look} of an array that depends on an argument {node.aval}",
+        fix=_look_fix(name, function),
         slug="trace-value",
     )
+
+
+#: What the user's line calls, in words.
+_LOOKS = {
+    "__bool__": "a Python if, while, and, or, or not", "__float__": "float", "__int__": "int", "__index__": "a Python index or range",
+    "__complex__": "complex", "item": "item()", "tolist": "tolist()", "__array__": "np.asarray, or a function of NumPy",
+}  # fmt: skip
+
+
+def _look_fix(name: str, function: str) -> str:
+    if function:
+        import insitu as si
+
+        return f"use si.{function}" if hasattr(si, function) else "use the functions of insitu instead of NumPy's"
+    if name == "__bool__":
+        return "choose by si.where(condition, a, b); for a condition that arrays do not decide, pass a Python value"
+    if name in ("__float__", "__int__", "item"):
+        return "leave it out: an array without axes stands for a number everywhere"
+    return "return the array and look at it outside, or keep this part out of si.compile"
 
 
 def _structure(order: list[Node], wanted: list[Node]) -> tuple[Any, list[Node]]:

@@ -171,8 +171,14 @@ def _part(p: Any) -> Any:
         return number
     raise IndexingError(
         f"An array cannot be indexed with {type(p).__name__}.", expected="whole numbers, slices, None, ..., integer or boolean arrays",
-        received=repr(p)[:80], fix="convert it to int, or to an integer array", slug="index-type",
+        received=repr(p)[:80], fix=_index_fix(p), slug="index-type",
     )  # fmt: skip
+
+
+def _index_fix(p: Any) -> str:
+    if isinstance(p, float):
+        return f"use {int(p)}; a division that gives whole numbers is written //" if p.is_integer() else "round it: int(...)"
+    return "convert it to int, or to an integer array"
 
 
 def has_arrays(p: Any) -> bool:

@@ -22,7 +22,7 @@ def _several(function: str, arrays: Any) -> list[Node]:
     nodes = [node_of(a) for a in arrays]
     if not nodes:
         raise ArgumentError(
-            f"{function} was given no arrays.", expected="at least one array", received="an empty sequence", fix="pass the arrays in a list",
+            f"{function} was given no arrays.", expected="at least one array", received="an empty sequence", fix="look at how the list was filled",
             slug="concat-empty", argument="arrays",
         )  # fmt: skip
     return nodes
@@ -95,6 +95,12 @@ def unstack(x: Any, /, *, axis: int = 0) -> tuple[Array, ...]:
     return tuple([Array(ops.reshape(span(node, at, k, k + 1), rest)) for k in range(node.shape[at])])
 
 
+def _split_fix(length: int, parts: int) -> str:
+    if not 1 < parts <= length or parts > 10:
+        return "pass a divisor, or the positions where the parts begin: [3, 5]"
+    return f"pass the positions where the parts begin: {[-(-length * k // parts) for k in range(1, parts)]}"
+
+
 def split(x: Any, indices_or_sections: Any, /, axis: int = 0) -> list[Array]:
     """Parts of an array along an axis.
 
@@ -124,7 +130,7 @@ def split(x: Any, indices_or_sections: Any, /, axis: int = 0) -> list[Array]:
         if sections < 1 or n % sections:
             raise ShapeError(
                 f"split cannot make {sections} equal parts of axis {at}, which has length {n}.", expected=f"a divisor of {n}",
-                received=f"{sections} parts, shape {node.shape}", fix="pass the positions where the parts begin: [3, 5]",
+                received=f"{sections} parts, shape {node.shape}", fix=_split_fix(n, sections),
                 slug="split-sections", argument="indices_or_sections",
             )  # fmt: skip
         edges = [n // sections * k for k in range(sections + 1)]

@@ -5,6 +5,7 @@ Other libraries' objects are known by what they can do, so that none of these li
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -214,8 +215,9 @@ def _dtype_fix(array: Examples, value: Any, argument: str) -> str:
     if array.dtype.kind in "USO" and hasattr(value, "columns"):
         return "leave out these columns, or give each text a number first"
     if array.dtype.kind in "US" or any(isinstance(v, str) for v in array.flat[:1000]):
-        if _reads_as_numbers(array):
-            return f'read the text as numbers: np.asarray({name}).astype("float32")'
+        kind = _number_kind(array)
+        if kind:
+            return f'read the text as numbers: np.asarray({name}).astype("{kind}")'
         return f"give each text a number first: np.unique({name}, return_inverse=True)[1]"
     if array.dtype == object and not array.ndim:
         return "pass an array, a list of numbers, or a dict or list of arrays"
@@ -226,12 +228,13 @@ def _dtype_fix(array: Examples, value: Any, argument: str) -> str:
     return "pass real and imaginary part as two numbers" if array.dtype.kind == "c" else f'convert it: {name}.astype("float32")'
 
 
-def _reads_as_numbers(array: Examples) -> bool:
-    try:
-        array.ravel()[:1000].astype(np.float64)
-    except (TypeError, ValueError):
-        return False
-    return True
+def _number_kind(array: Examples) -> str:
+    """The type that texts of numbers can be read as; empty if they are no numbers."""
+    for kind in ("int64", "float32"):
+        with contextlib.suppress(TypeError, ValueError, OverflowError):
+            array.ravel()[:1000].astype(kind)
+            return kind
+    return ""
 
 
 def _ragged(value: Any, function: str, argument: str, error: Exception) -> UserError:
@@ -287,12 +290,18 @@ def check_lengths(function: str, leaves: Sequence[tuple[str, Examples]], fix: st
             slug = {"fit": "fit-lengths-differ", "evaluate": "evaluate-lengths-differ"}.get(stem(function), "data-lengths")
             raise ShapeError(
                 f"{function}: {name} and {other} hold different numbers of examples.",
-                expected="one target per example" if other.split("[")[0] != name.split("[")[0] else "equally many examples in each array",
+                expected=_lengths_expected(name, other),
                 received=f"{name}: {first.shape} {first.dtype}, {other}: {array.shape} {array.dtype}",
                 fix=fix or _lengths_fix(name, len(leaves), len(first), len(array)),
                 slug=slug,
                 argument=f"{other}=",
             )
+
+
+def _lengths_expected(name: str, other: str) -> str:
+    if other.split("[")[0] == name.split("[")[0]:
+        return "equally many examples in each array"
+    return f"one {'weight' if other.endswith('sample_weight') else 'target'} per example"
 
 
 def _lengths_fix(name: str, arrays: int, one: int, other: int) -> str:

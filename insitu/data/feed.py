@@ -61,7 +61,7 @@ class Arrays:
 def _split_fix(fraction: Any, count: int) -> str:
     if count < 2:
         return "leave validation_split out, or pass more examples"
-    if isinstance(fraction, int | float) and 1 < fraction < 100:
+    if isinstance(fraction, int | float) and 2 <= fraction < 100:
         return f"pass a share, not percent: validation_split={fraction / 100:g}"
     return f"pass validation_split={max(0.1, round(1 / count, 2)):g}"
 

@@ -6,6 +6,7 @@ carry in its metadata ``format`` ("insitu"), ``version`` and ``checksum``, the s
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -20,6 +21,7 @@ import safetensors.numpy
 
 from insitu import dtypes as dt
 from insitu.errors import ArgumentError, DTypeError, FileFormatError
+from insitu.nearest import nearest
 
 FORMAT, VERSION = "insitu", 1
 _MARK = "insitu-sha256:"  # a checksum of ours, known as such even where the word in ``format`` is damaged
@@ -177,7 +179,7 @@ def write_whole(path: Path, parts: Sequence[bytes | memoryview], function: str =
             f'{function}: "{path}" cannot be written.',
             expected="a folder that exists, may be written and has room",
             received=error.strerror or str(error),
-            fix="choose another path, or make room" if path.parent.is_dir() else f'make the folder first: mkdir -p "{path.parent}"',
+            fix=_write_fix(path),
             slug="file-not-writable",
             argument="path",
         ) from error
@@ -192,10 +194,39 @@ def _bytes(path: Path) -> bytes:
             f'load: there is no file "{path}".' if missing else f'load: "{path}" cannot be read.',
             expected="a file that save wrote",
             received=error.strerror or str(error),
-            fix="check the path; relative ones start at " + os.getcwd(),
+            fix=_read_fix(path),
             slug="file-not-found" if missing else "file-not-readable",
             argument="path",
         ) from error
+
+
+def _write_fix(path: Path) -> str:
+    if path.is_dir():
+        return f'name a file in that folder: "{path / "model.insitu"}"'
+    return "choose another path, or make room" if path.parent.is_dir() else f'make the folder first: mkdir -p "{path.parent}"'
+
+
+def _read_fix(path: Path) -> str:
+    if path.is_dir():
+        return f'name a file in that folder, such as "{next((p for p in sorted(path.iterdir()) if p.is_file()), path / "model.insitu")}"'
+    with contextlib.suppress(OSError):
+        near = nearest(path.name, [p.name for p in sorted(path.parent.iterdir())])
+        if near:
+            return f'did you mean "{path.parent / near}"?'
+    return "check the path; relative ones start at " + os.getcwd()
+
+
+#: How files of other programs begin, and how their content is read.
+_FOREIGN = {
+    b"\x93NUMPY": "this is a file of NumPy: np.load reads it, si.asarray takes the array",
+    b"\x89HDF": "this is an HDF5 file, as Keras and h5py write: h5py reads it, model.set_weights takes the arrays",
+    b"PK\x03\x04": "this is a zip file, as np.savez, PyTorch and Keras write: open it with what wrote it, and pass the arrays on",
+    b"\x80": "this is a pickle: read it with pickle.load, if you trust its origin",
+}
+
+
+def _foreign_fix(raw: bytes) -> str:
+    return next((text for start, text in _FOREIGN.items() if raw.startswith(start)), "check the path")
 
 
 def _refuse(path: Path, why: str, expected: str, received: str, slug: str, fix: str = _AGAIN) -> FileFormatError:
@@ -207,7 +238,7 @@ def _broken(path: Path, raw: bytes, reason: str) -> FileFormatError:
     length = int.from_bytes(raw[:8], "little")
     if raw[8:9] != b"{" or length > _LONGEST_HEADER:
         received = f"{len(raw)} bytes that begin with {raw[:8]!r}" if raw else "an empty file"
-        return _refuse(path, "is not a file of insitu", "a safetensors file that save wrote", received, "file-foreign", "check the path")
+        return _refuse(path, "is not a file of insitu", "a safetensors file that save wrote", received, "file-foreign", _foreign_fix(raw))
     try:
         table = json.loads(_header(raw)) if 8 + length <= len(raw) else {}
         end = 8 + length + max((entry["data_offsets"][1] for name, entry in table.items() if name != "__metadata__"), default=0)

@@ -259,7 +259,7 @@ def with_class_weight(data: Arrays | Batches, class_weight: Mapping[int, float])
             "fit: class_weight gives a factor for each class number.",
             expected="a dict such as {0: 1.0, 1: 5.0}, and one output",
             received=repr(class_weight) if not good or not class_weight else "several outputs",
-            fix="pass sample_weight for other things",
+            fix=_class_weight_fix(class_weight),
             slug="class-weight",
             argument="class_weight=",
         )
@@ -278,3 +278,9 @@ def with_class_weight(data: Arrays | Batches, class_weight: Mapping[int, float])
         return dataclasses.replace(data, weight=weigh(data.y, data.weight))
 
     return data.mapped(lambda x, y, weight: (x, y, weigh(y, weight)))
+
+
+def _class_weight_fix(given: Any) -> str:
+    if isinstance(given, list | tuple) and 0 < len(given) <= 10 and all(isinstance(v, int | float) for v in given):
+        return f"class_weight={dict(enumerate(given))}"
+    return "pass sample_weight for other things"

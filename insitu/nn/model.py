@@ -95,6 +95,7 @@ class Model(Layer):
         >>> model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
         """
         settings = Settings(loss, loss_weights, metrics, weighted_metrics)
+        settings.check_outputs(self.fixed_output_names())
         self.optimizer, self.settings = optim.get(optimizer), settings
         self._steps.clear()
 
@@ -159,6 +160,10 @@ class Model(Layer):
     def output_names(self) -> list[str]:
         """Names of the outputs, for losses, metrics and targets in dicts; known once the model has seen data."""
         return self._names
+
+    def fixed_output_names(self) -> list[str]:
+        """The outputs' names if they are known and stay as they are; else none."""
+        return []
 
     def prepared(self, x: Any) -> list[Shape]:
         """Build for these examples and give the outputs' shapes."""
@@ -474,7 +479,16 @@ class Model(Layer):
         """
         if index is not None and -len(self.layers) <= index < len(self.layers):
             return self.layers[index]
-        return registry.find("layer", {layer.name: layer for layer in self.layers}, name if index is None else str(index), "see model.summary()")
+        if index is not None:
+            raise ArgumentError(
+                f'"{self.name}" has no layer of number {index}.',
+                expected=f"a number from 0 to {len(self.layers) - 1}, or from the end: -1 is the last",
+                received=f"index={index!r}",
+                fix="see model.summary()",
+                slug="layer-unknown",
+                argument="index",
+            )
+        return registry.find("layer", {layer.name: layer for layer in self.layers}, name, "see model.summary()")
 
     def __getstate__(self) -> dict[str, Any]:
         # compiled programs and a running fit stay behind: they are made again when they are needed
@@ -513,6 +527,9 @@ class Functional(Model):
         if isinstance(self._output_tree, dict):
             return sorted(self._output_tree)
         return [s.name for s in self.outputs]
+
+    def fixed_output_names(self) -> list[str]:
+        return self.output_names
 
     @property
     def output_shape(self) -> Any:

@@ -106,6 +106,20 @@ class Settings:
         self.loss, self.loss_weights = _mapped(loss, losses.get), _mapped(loss_weights, _factor)
         self.metrics, self.weighted_metrics = _checked(metrics), _checked(weighted_metrics)
 
+    def check_outputs(self, names: Sequence[str]) -> None:
+        """Refuse losses and metrics for other outputs than those of these names, if there are any names yet.
+
+        Raises
+        ------
+        ArgumentError
+            If a dict has another name, or a list another length.
+        """
+        if names:
+            _for_outputs(self.loss, names, "loss", True)
+            _for_outputs(self.loss_weights, names, "loss_weights", False)
+            _metrics_for_outputs(self.metrics, names, "metrics")
+            _metrics_for_outputs(self.weighted_metrics, names, "weighted_metrics")
+
     def get_config(self) -> dict[str, Any]:
         """As JSON values."""
         return {

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from insitu.errors import ArgumentError, ShapeError
+from insitu.nn import activations
 from insitu.nn.checks import names_differ
 from insitu.nn.functional import Symbol
 from insitu.nn.layer import Layer, deserialize, serialize, settle
 from insitu.nn.model import Model
-from insitu.nn.shapes import is_shape
+from insitu.nn.shapes import Shape, is_shape, written
 
 
 class Sequential(Model):
@@ -36,6 +39,15 @@ class Sequential(Model):
     """
 
     def __init__(self, layers: Sequence[Any] | None = None, name: str | None = None, **options: Any) -> None:
+        if isinstance(layers, Layer) or not isinstance(layers, Iterable | None):
+            raise ArgumentError(
+                "Sequential takes its layers in a list.",
+                expected="Sequential([Dense(16), Dense(1)])",
+                received=_described(layers),
+                fix="put square brackets around the layers",
+                slug="sequential-layer",
+                argument="layers",
+            )
         super().__init__(name=name, **options)
         self._layers: list[Layer] = []
         self.output_shape: Any = None
@@ -61,10 +73,10 @@ class Sequential(Model):
             raise ArgumentError(
                 f'Sequential "{self.name}" takes layers.',
                 expected="layers such as Dense(10), after an Input if there is one",
-                received=f"the class {layer.__name__}" if isinstance(layer, type) else f"{layer!r}",
-                fix=f"write {layer.__name__}(...)" if isinstance(layer, type) else "pass a layer of si.nn",
+                received=_described(layer),
+                fix=_layer_fix(layer),
                 slug="sequential-layer",
-                argument="layers",
+                argument="layers|layer",
             )
         names_differ([*self._layers, layer], self.name)
         if any(have is layer for have in self._layers):
@@ -148,6 +160,16 @@ class Sequential(Model):
         )
 
     def check_input(self, shape: Any) -> None:
+        given = self.given_shape
+        if given is not None and is_shape(shape) and len(shape) != len(given):
+            raise ShapeError(
+                f'"{self.name}" was made for examples with another number of axes.',
+                expected=written(given),
+                received=written(shape),
+                fix=_axes_fix(tuple(given), tuple(shape)),
+                slug="model-input-shape",
+                argument="x|input_shape",
+            )
         flowing = shape
         for layer in self._layers:
             layer.check_input(flowing)
@@ -183,3 +205,30 @@ class Sequential(Model):
     def from_config(cls, config: Mapping[str, Any]) -> Any:
         arguments = dict(config)
         return cls([deserialize(c) for c in arguments.pop("layers")], **arguments)
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    return f"the function {value.__name__}" if inspect.isroutine(value) else f"{value!r:.80}"
+
+
+def _layer_fix(value: Any) -> str:
+    if isinstance(value, type):
+        return f"write {value.__name__}(...)"
+    if isinstance(value, str):
+        return f'write si.nn.Activation("{value}")' if value in activations.TABLE else "pass a layer of si.nn"
+    return f"wrap it: si.nn.Lambda({value.__name__})" if inspect.isroutine(value) else "pass a layer of si.nn"
+
+
+def _axes_fix(given: Shape, shape: Shape) -> str:
+    known = [n for n in shape[1:] if n is not None]
+    if given[1:] == (*shape[1:], 1):
+        return "add an axis for the channel: x[..., None]"
+    if len(given) == 2 and given[1] == math.prod(known) and len(known) == len(shape) - 1 > 1:
+        return f"flatten the examples: x.reshape(-1, {given[1]}), or begin with Input({shape[1:]}) and Flatten()"
+    if len(given) == 2 and len(shape) == 1:
+        return "one example is a batch of one: x[None]; for one number per example, add an axis: x[:, None]"
+    if given[2:] == shape[1:]:
+        return f"leave the batch out of the model's input shape: {given[2:]}; for one example, add the batch: x[None]"
+    return "reshape the examples, or make the model for their shape"

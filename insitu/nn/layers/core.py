@@ -118,7 +118,7 @@ class Dense(Layer):
                 f'Dense "{self.name}" needs to know the number of features before it can make its kernel.',
                 expected="(batch, ..., features) with a number of features",
                 received=written(input_shape),
-                fix="give the last axis a length: model.build((None, 784))",
+                fix="give all axes of an example a length, without the batch: Input((784,)), or model.build((None, 784))",
                 slug="dense-input-features",
                 argument="x",
             )

@@ -27,7 +27,7 @@ def shapes_differ(owner: str, target: Shape, output: Shape, expected: str, fix: 
         received=f"targets of shape {target}, output of shape {output}".replace("None", "batch"),
         fix=fix,
         slug="metric-shapes" if owner.startswith("metric ") else "loss-shapes",
-        argument="y=",
+        argument="y|y_true",
     )
 
 
@@ -80,6 +80,8 @@ def _other(owner: str, kind: str) -> str:
 
 def equal_fix(target: Shape, output: Shape) -> str:
     """How to make targets and output equal in shape."""
+    if target == output[:-1] and len(target) == 1 and output[-1] is not None and output[-1] > 1:
+        return "for class numbers, use a sparse_categorical loss; for one number per example, end the model with one unit: Dense(1)"
     if target[-1:] != output[-1:] and len(target) == len(output):
         return f"give the last layer {target[-1]} units" if len(target) > 1 else "pass one row of targets per example"
     return "make the model's output and the targets equal in shape"

@@ -30,7 +30,7 @@ def level(verbose: Any, function: str) -> int:
         f"{function}: verbose says how much to show.",
         expected='"auto", 0 (nothing), 1 (a live line) or 2 (one line per epoch)',
         received=repr(verbose),
-        fix="leave verbose out",
+        fix="verbose=0 for silence, verbose=2 for a line per epoch",
         slug="verbose",
         argument="verbose=",
     )

@@ -1,0 +1,3 @@
+import insitu as si
+
+loss = si.nn.losses.MeanSquaredError(reduction="mean")

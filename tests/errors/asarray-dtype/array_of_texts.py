@@ -1,0 +1,3 @@
+import insitu as si
+
+x = si.asarray(["1.5", "2.5"])

@@ -1,0 +1,3 @@
+import insitu as si
+
+x = si.asarray([1 + 2j, 3 - 1j])

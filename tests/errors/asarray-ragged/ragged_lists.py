@@ -1,0 +1,3 @@
+import insitu as si
+
+x = si.asarray([[1, 2, 3], [4, 5]])

@@ -1,0 +1,3 @@
+import insitu as si
+
+si.config.threads = 0

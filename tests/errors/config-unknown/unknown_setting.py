@@ -1,0 +1,3 @@
+import insitu as si
+
+si.config.num_threads = 2

@@ -1,0 +1,8 @@
+import numpy as np
+
+import insitu as si
+
+x, y = np.ones((32, 5), "float32"), np.ones((32, 1), "float32")
+model = si.nn.Sequential([si.nn.Dense(8, activation="relu", input_shape=(5,)), si.nn.Dense(1)])
+model.compile("sgd", "mse")
+model.fit(x, y, verbose=0)

@@ -1,0 +1,4 @@
+import insitu as si
+
+x = si.nn.Input((784,))
+y = si.nn.Dense(10)(si.nn.Flatten()(x))

@@ -1,0 +1,3 @@
+import insitu as si
+
+x = si.ones(3, device="cuda")

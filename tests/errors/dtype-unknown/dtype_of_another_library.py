@@ -1,0 +1,3 @@
+import insitu as si
+
+x = si.zeros(3, dtype="float")

@@ -1,0 +1,3 @@
+import insitu as si
+
+print(si.explain("fit-not-compiled")[:20])

@@ -1,0 +1,3 @@
+import insitu as si
+
+print(si.explain("fit-not-compile")[:20])

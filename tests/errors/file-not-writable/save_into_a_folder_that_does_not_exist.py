@@ -1,0 +1,6 @@
+import os
+
+import insitu as si
+
+model = si.nn.Sequential([si.nn.Input((4,)), si.nn.Dense(1)])
+model.save("models/2024/prices.insitu")

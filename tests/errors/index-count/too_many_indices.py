@@ -1,0 +1,4 @@
+import insitu as si
+
+image = si.ones((28, 28))
+red = image[:, :, 0]

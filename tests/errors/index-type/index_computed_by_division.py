@@ -1,0 +1,4 @@
+import insitu as si
+
+x = si.arange(10)
+middle = x[len(x) / 2]

@@ -1,0 +1,5 @@
+import insitu as si
+
+x = si.asarray([1.0, -2.0])
+if x > 0:
+    x = -x

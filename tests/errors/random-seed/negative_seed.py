@@ -1,0 +1,3 @@
+import insitu as si
+
+si.random.seed(-1)

@@ -1,0 +1,5 @@
+import insitu as si
+
+model = si.nn.Sequential([si.nn.Dense(16, activation="relu"), si.nn.Dense(1)])
+model.build((None, 4))
+model.save("prices.insitu")

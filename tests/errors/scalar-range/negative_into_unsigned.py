@@ -1,0 +1,4 @@
+import insitu as si
+
+count = si.zeros(3, dtype="uint8")
+count = count - (-1)

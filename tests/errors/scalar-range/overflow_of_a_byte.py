@@ -1,0 +1,4 @@
+import insitu as si
+
+pixels = si.asarray([100, 200], dtype="uint8")
+brighter = pixels + 300

@@ -1,0 +1,4 @@
+import insitu as si
+
+model = si.nn.Sequential()
+model.pop()

@@ -1,0 +1,3 @@
+import insitu as si
+
+model = si.nn.Sequential(si.nn.Dense(16), si.nn.Dense(1))

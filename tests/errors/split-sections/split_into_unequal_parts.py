@@ -1,0 +1,3 @@
+import insitu as si
+
+parts = si.split(si.arange(10), 3)

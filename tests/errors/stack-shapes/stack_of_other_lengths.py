@@ -1,0 +1,4 @@
+import insitu as si
+
+rows = [si.ones(3), si.ones(2)]
+table = si.stack(rows)

@@ -1,0 +1,9 @@
+import insitu as si
+
+
+@si.compile
+def scaled(x):
+    return x / float(si.max(x))
+
+
+y = scaled(si.asarray([1.0, 4.0]))

@@ -1,0 +1,13 @@
+import numpy as np
+
+import insitu as si
+
+
+def loss(y_true, y_pred):
+    return si.mean(si.abs(y_true - y_pred))
+
+
+x, y = np.ones((8, 4), "float32"), np.ones((8, 1), "float32")
+model = si.nn.Sequential([si.nn.Dense(1)])
+model.compile("sgd", loss=loss)
+model.fit(x, y, verbose=0)

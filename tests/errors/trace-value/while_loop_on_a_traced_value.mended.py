@@ -1,0 +1,10 @@
+import insitu as si
+
+
+def halve(x):
+    while x > 1:
+        x = x / 2
+    return x
+
+
+y = halve(si.asarray(37.0))

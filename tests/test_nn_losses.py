@@ -304,8 +304,8 @@ def test_short_names(alias, name):
         (lambda: losses.get("cross_entropie"), "loss-unknown", "crossentropy"),
         (lambda: losses.get({"class_name": "NoSuchLoss", "config": {}}), "loss-unknown", "import"),
         (lambda: losses.MeanSquaredError(reduction="avg"), "argument-choice", "sum_over_batch_size"),
-        (lambda: losses.BinaryCrossentropy(label_smoothing=1.5), "argument-range", "label_smoothing=0.1"),
-        (lambda: losses.SparseCategoricalCrossentropy(ignore_class=0.5), "argument-integer", "whole number"),
+        (lambda: losses.BinaryCrossentropy(label_smoothing=1.5), "argument-range", "label_smoothing=0.5"),
+        (lambda: losses.SparseCategoricalCrossentropy(ignore_class=0.5), "argument-integer", "ignore_class=3"),
     ],
 )
 def test_wrong_arguments_are_refused(make, slug, hint):

@@ -12,6 +12,7 @@ Examples
 
 from insitu.arguments.declared import arguments_of, checked, constraints_of, parameters_of
 from insitu.arguments.kinds import (
+    ARRAY,
     AXES,
     AXIS,
     COUNT,
@@ -51,7 +52,7 @@ from insitu.arguments.kinds import (
 )
 
 __all__ = [
-    "AXES",
+    "ARRAY", "AXES",
     "AXIS",
     "COUNT",
     "DTYPE",

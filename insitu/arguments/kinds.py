@@ -122,7 +122,8 @@ class Number(Constraint):
         self.low, self.high, self.open = low, high, open
         self._own(slug, fix)
         ends = [v for v in (low, high) if math.isfinite(v)]
-        self.fits = [v for v in (0.5, 2.0, -0.5, (low + high) / 2, *ends) if self._within(v)]
+        usual = (0.5, 1.0) if len(ends) == 2 else (1.0, 0.5)
+        self.fits = [v for v in (*usual, 2.0, -0.5, (low + high) / 2, *ends) if self._within(v)]
         self.borders = [*ends, *[v + d for v in ends for d in (-1, 1)], *[math.nextafter(v, d) for v in ends for d in (-math.inf, math.inf)]]
 
     def _within(self, value: float) -> bool:
@@ -158,7 +159,7 @@ class Number(Constraint):
         if self.remedy:
             return self.remedy
         found = _number(value)
-        if self.high == 1 and 1 < found <= 100 and found / 100 in self:
+        if self.high == 1 and 5 <= found <= 100 and found / 100 in self:
             return f"pass a share instead of a percentage: {argument}={found / 100:g}"
         return super().fix(argument, value)
 
@@ -463,6 +464,10 @@ class Checked(Constraint):
 
     def __str__(self) -> str:
         return self.words
+
+
+#: Whatever `insitu.asarray` takes.
+ARRAY = Checked("an array, or nested lists of numbers", ([[1.0, 2.0], [3.0, 4.0]],))
 
 
 class Nothing(Constraint):

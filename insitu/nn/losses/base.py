@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import insitu as si
 from insitu import registry
+from insitu.arguments import FUNCTION, TEXT, Choice, checked
 from insitu.array.array import Array
-from insitu.array.checks import choice_error
 from insitu.errors import ArgumentError, ShapeError
 from insitu.nn.losses import fit
 from insitu.nn.losses.fit import Shape
@@ -57,9 +57,8 @@ class Loss:
         if not cls.__name__.startswith("_"):
             Loss.classes[cls.__name__] = cls
 
+    @checked(name=TEXT | None, reduction=Choice(*REDUCTIONS) | None)
     def __init__(self, name: str | None = None, reduction: str | None = "sum_over_batch_size") -> None:
-        if reduction is not None and reduction not in REDUCTIONS:
-            raise choice_error(type(self).__name__, "reduction", reduction, REDUCTIONS)
         self.name = name or registry.words(type(self).__name__)
         self.reduction = reduction
 
@@ -215,6 +214,7 @@ class FunctionLoss(Loss):
     Array(1.5, dtype=float32)
     """
 
+    @checked(function=FUNCTION)
     def __init__(self, function: Callable[[Array, Array], Array], name: str | None = None, reduction: str | None = "sum_over_batch_size") -> None:
         super().__init__(name or getattr(function, "__name__", registry.words(type(function).__name__)), reduction)
         self.function = function

@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import insitu as si
+from insitu.arguments import ARRAY, AXIS, FLAG, SHARE, WHOLE, checked
 from insitu.array.array import Array
-from insitu.array.checks import integer_argument
-from insitu.errors import ArgumentError
 from insitu.nn import activations
 from insitu.nn.losses import fit
 from insitu.nn.losses.base import Loss, MeanOverLastAxis
@@ -47,13 +46,13 @@ class BinaryCrossentropy(MeanOverLastAxis):
     0.4904
     """
 
+    @checked(from_logits=FLAG, label_smoothing=SHARE, axis=AXIS)
     def __init__(
         self, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1, reduction: str | None = "sum_over_batch_size",
         name: str = "binary_crossentropy",
     ) -> None:  # fmt: skip
         super().__init__(name, reduction)
-        self.from_logits, self.axis = bool(from_logits), int(axis)
-        self.label_smoothing = _smoothing("BinaryCrossentropy", label_smoothing)
+        self.from_logits, self.label_smoothing, self.axis = from_logits, label_smoothing, axis
 
     def terms(self, y_true: Array, y_pred: Array) -> Array:
         """``-(y log p + (1 - y) log(1 - p))``."""
@@ -104,13 +103,13 @@ class CategoricalCrossentropy(Loss):
     1.0397
     """
 
+    @checked(from_logits=FLAG, label_smoothing=SHARE, axis=AXIS)
     def __init__(
         self, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1, reduction: str | None = "sum_over_batch_size",
         name: str = "categorical_crossentropy",
     ) -> None:  # fmt: skip
         super().__init__(name, reduction)
-        self.from_logits, self.axis = bool(from_logits), int(axis)
-        self.label_smoothing = _smoothing("CategoricalCrossentropy", label_smoothing)
+        self.from_logits, self.label_smoothing, self.axis = from_logits, label_smoothing, axis
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
         """``-sum(y * log p)`` over the classes."""
@@ -152,13 +151,13 @@ class SparseCategoricalCrossentropy(Loss):
     1.0397
     """
 
+    @checked(from_logits=FLAG, ignore_class=WHOLE | None, axis=AXIS)
     def __init__(
         self, from_logits: bool = False, ignore_class: int | None = None, reduction: str | None = "sum_over_batch_size", axis: int = -1,
         name: str = "sparse_categorical_crossentropy",
     ) -> None:  # fmt: skip
         super().__init__(name, reduction)
-        self.from_logits, self.axis = bool(from_logits), int(axis)
-        self.ignore_class = None if ignore_class is None else integer_argument("SparseCategoricalCrossentropy", "ignore_class", ignore_class)
+        self.from_logits, self.ignore_class, self.axis = from_logits, ignore_class, axis
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
         """``-log p[y]``; 0 for the ignored class."""
@@ -192,6 +191,7 @@ class SparseCategoricalCrossentropy(Loss):
         return {"from_logits": self.from_logits, "ignore_class": self.ignore_class, "axis": self.axis, **super().get_config()}
 
 
+@checked(y_true=ARRAY, y_pred=ARRAY, from_logits=FLAG, label_smoothing=SHARE, axis=AXIS)
 def binary_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1) -> Array:
     """Mean over an axis of ``-(y log p + (1 - y) log(1 - p))``; see `BinaryCrossentropy`.
 
@@ -223,6 +223,7 @@ def binary_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False, lab
     return si.mean(BinaryCrossentropy(from_logits, label_smoothing).terms(si.asarray(y_true), si.asarray(y_pred)), axis=axis)
 
 
+@checked(y_true=ARRAY, y_pred=ARRAY, from_logits=FLAG, label_smoothing=SHARE, axis=AXIS)
 def categorical_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1) -> Array:
     """``-sum(y * log p)`` over the classes; see `CategoricalCrossentropy`.
 
@@ -254,6 +255,7 @@ def categorical_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False
     return CategoricalCrossentropy(from_logits, label_smoothing, axis).call(si.asarray(y_true), si.asarray(y_pred))
 
 
+@checked(y_true=ARRAY, y_pred=ARRAY, from_logits=FLAG, ignore_class=WHOLE | None, axis=AXIS)
 def sparse_categorical_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1) -> Array:
     """``-log p[y]``; see `SparseCategoricalCrossentropy`.
 
@@ -325,16 +327,3 @@ def _logits(y_pred: Array, activation: str, from_logits: bool, axis: int = -1) -
 
 def _log_probabilities(p: Array, axis: int) -> Array:
     return si.log(si.clip(p / si.sum(p, axis=axis, keepdims=True), EPSILON, 1.0 - EPSILON))
-
-
-def _smoothing(owner: str, value: float) -> float:
-    if not 0 <= value <= 1:
-        raise ArgumentError(
-            f"{owner}: label_smoothing must be from 0 to 1.",
-            expected="a number from 0 to 1",
-            received=f"label_smoothing={value!r}",
-            fix="pass label_smoothing=0.1",
-            slug="argument-range",
-            argument="label_smoothing",
-        )
-    return float(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import insitu as si
+from insitu.arguments import ARRAY, checked
 from insitu.array.array import Array
 from insitu.nn.losses import fit
 from insitu.nn.losses.base import Loss, MeanOverLastAxis
@@ -29,6 +30,7 @@ class Hinge(MeanOverLastAxis):
     Array(0.25, dtype=float32)
     """
 
+    @checked()
     def __init__(self, reduction: str | None = "sum_over_batch_size", name: str = "hinge") -> None:
         super().__init__(name, reduction)
 
@@ -55,6 +57,7 @@ class SquaredHinge(MeanOverLastAxis):
     Array(0.125, dtype=float32)
     """
 
+    @checked()
     def __init__(self, reduction: str | None = "sum_over_batch_size", name: str = "squared_hinge") -> None:
         super().__init__(name, reduction)
 
@@ -79,6 +82,7 @@ class CategoricalHinge(Loss):
     Array(0.5, dtype=float32)
     """
 
+    @checked()
     def __init__(self, reduction: str | None = "sum_over_batch_size", name: str = "categorical_hinge") -> None:
         super().__init__(name, reduction)
 
@@ -93,6 +97,7 @@ class CategoricalHinge(Loss):
         super().fits(owner, target, output)
 
 
+@checked(y_true=ARRAY, y_pred=ARRAY)
 def hinge(y_true: Any, y_pred: Any) -> Array:
     """Mean over the last axis of ``max(1 - y_true * y_pred, 0)``; see `Hinge`.
 
@@ -122,6 +127,7 @@ def hinge(y_true: Any, y_pred: Any) -> Array:
     return si.mean(_margins("loss hinge", si.asarray(y_true), si.asarray(y_pred)), axis=-1)
 
 
+@checked(y_true=ARRAY, y_pred=ARRAY)
 def squared_hinge(y_true: Any, y_pred: Any) -> Array:
     """Mean over the last axis of ``max(1 - y_true * y_pred, 0)**2``; see `SquaredHinge`.
 
@@ -151,6 +157,7 @@ def squared_hinge(y_true: Any, y_pred: Any) -> Array:
     return si.mean(si.square(_margins("loss squared_hinge", si.asarray(y_true), si.asarray(y_pred))), axis=-1)
 
 
+@checked(y_true=ARRAY, y_pred=ARRAY)
 def categorical_hinge(y_true: Any, y_pred: Any) -> Array:
     """``max(1 + max((1 - y) * p) - sum(y * p), 0)`` over the last axis; see `CategoricalHinge`.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import insitu as si
+from insitu.arguments import ARRAY, checked
 from insitu.array.array import Array
 from insitu.nn.losses.base import Loss, MeanOverLastAxis
 from insitu.nn.losses.fit import alike
@@ -29,6 +30,7 @@ class KLDivergence(Loss):
     0.1438
     """
 
+    @checked()
     def __init__(self, reduction: str | None = "sum_over_batch_size", name: str = "kl_divergence") -> None:
         super().__init__(name, reduction)
 
@@ -55,6 +57,7 @@ class Poisson(MeanOverLastAxis):
     1.0
     """
 
+    @checked()
     def __init__(self, reduction: str | None = "sum_over_batch_size", name: str = "poisson") -> None:
         super().__init__(name, reduction)
 
@@ -64,6 +67,7 @@ class Poisson(MeanOverLastAxis):
         return p - y * si.log(p + EPSILON)
 
 
+@checked(y_true=ARRAY, y_pred=ARRAY)
 def kl_divergence(y_true: Any, y_pred: Any) -> Array:
     """``sum(y_true * log(y_true / y_pred))`` over the last axis; see `KLDivergence`.
 
@@ -93,6 +97,7 @@ def kl_divergence(y_true: Any, y_pred: Any) -> Array:
     return si.sum(y * si.log(y / si.clip(p, EPSILON, 1.0)), axis=-1)
 
 
+@checked(y_true=ARRAY, y_pred=ARRAY)
 def poisson(y_true: Any, y_pred: Any) -> Array:
     """Mean over the last axis of ``y_pred - y_true * log(y_pred + 1e-7)``; see `Poisson`.
 

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import insitu as si
+from insitu.arguments import ARRAY, AXIS, POSITIVE, checked
 from insitu.array.array import Array
 from insitu.nn.losses.base import Loss, MeanOverLastAxis
 from insitu.nn.losses.fit import alike
@@ -30,6 +31,7 @@ class MeanSquaredError(MeanOverLastAxis):
     Array(2.5, dtype=float32)
     """
 
+    @checked()
     def __init__(self, reduction: str | None = "sum_over_batch_size", name: str = "mean_squared_error") -> None:
         super().__init__(name, reduction)
 
@@ -55,6 +57,7 @@ class MeanAbsoluteError(MeanOverLastAxis):
     Array(1.5, dtype=float32)
     """
 
+    @checked()
     def __init__(self, reduction: str | None = "sum_over_batch_size", name: str = "mean_absolute_error") -> None:
         super().__init__(name, reduction)
 
@@ -80,6 +83,7 @@ class MeanAbsolutePercentageError(MeanOverLastAxis):
     Array(25., dtype=float32)
     """
 
+    @checked()
     def __init__(self, reduction: str | None = "sum_over_batch_size", name: str = "mean_absolute_percentage_error") -> None:
         super().__init__(name, reduction)
 
@@ -105,6 +109,7 @@ class MeanSquaredLogarithmicError(MeanOverLastAxis):
     0.4805
     """
 
+    @checked()
     def __init__(self, reduction: str | None = "sum_over_batch_size", name: str = "mean_squared_logarithmic_error") -> None:
         super().__init__(name, reduction)
 
@@ -134,9 +139,10 @@ class Huber(MeanOverLastAxis):
     Array(1.5, dtype=float32)
     """
 
+    @checked(delta=POSITIVE)
     def __init__(self, delta: float = 1.0, reduction: str | None = "sum_over_batch_size", name: str = "huber_loss") -> None:
         super().__init__(name, reduction)
-        self.delta = float(delta)
+        self.delta = delta
 
     def terms(self, y_true: Array, y_pred: Array) -> Array:
         """``d**2 / 2`` or ``delta * (|d| - delta / 2)``."""
@@ -165,6 +171,7 @@ class LogCosh(MeanOverLastAxis):
     0.4338
     """
 
+    @checked()
     def __init__(self, reduction: str | None = "sum_over_batch_size", name: str = "log_cosh") -> None:
         super().__init__(name, reduction)
 
@@ -194,9 +201,10 @@ class CosineSimilarity(Loss):
     Array(-1., dtype=float32)
     """
 
+    @checked(axis=AXIS)
     def __init__(self, axis: int = -1, reduction: str | None = "sum_over_batch_size", name: str = "cosine_similarity") -> None:
         super().__init__(name, reduction)
-        self.axis = int(axis)
+        self.axis = axis
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
         """``-sum(y * p) / (|y| |p|)`` over the axis."""
@@ -206,6 +214,7 @@ class CosineSimilarity(Loss):
         return {"axis": self.axis, **super().get_config()}
 
 
+@checked(y_true=ARRAY, y_pred=ARRAY)
 def mean_squared_error(y_true: Any, y_pred: Any) -> Array:
     """``mean((y_true - y_pred)**2)`` over the last axis; see `MeanSquaredError`.
 
@@ -233,6 +242,7 @@ def mean_squared_error(y_true: Any, y_pred: Any) -> Array:
     return si.mean(MeanSquaredError().terms(si.asarray(y_true), si.asarray(y_pred)), axis=-1)
 
 
+@checked(y_true=ARRAY, y_pred=ARRAY)
 def mean_absolute_error(y_true: Any, y_pred: Any) -> Array:
     """``mean(|y_true - y_pred|)`` over the last axis; see `MeanAbsoluteError`.
 
@@ -260,6 +270,7 @@ def mean_absolute_error(y_true: Any, y_pred: Any) -> Array:
     return si.mean(MeanAbsoluteError().terms(si.asarray(y_true), si.asarray(y_pred)), axis=-1)
 
 
+@checked(y_true=ARRAY, y_pred=ARRAY)
 def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Array:
     """Mean over the last axis of ``100 |y_true - y_pred| / |y_true|``; see `MeanAbsolutePercentageError`.
 
@@ -287,6 +298,7 @@ def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Array:
     return si.mean(MeanAbsolutePercentageError().terms(si.asarray(y_true), si.asarray(y_pred)), axis=-1)
 
 
+@checked(y_true=ARRAY, y_pred=ARRAY)
 def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Array:
     """Mean over the last axis of ``(log(1 + y_true) - log(1 + y_pred))**2``; see `MeanSquaredLogarithmicError`.
 
@@ -314,6 +326,7 @@ def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Array:
     return si.mean(MeanSquaredLogarithmicError().terms(si.asarray(y_true), si.asarray(y_pred)), axis=-1)
 
 
+@checked(y_true=ARRAY, y_pred=ARRAY, delta=POSITIVE)
 def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Array:
     """Mean over the last axis of Huber's function of the differences; see `Huber`.
 
@@ -342,6 +355,7 @@ def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Array:
     return si.mean(Huber(delta).terms(si.asarray(y_true), si.asarray(y_pred)), axis=-1)
 
 
+@checked(y_true=ARRAY, y_pred=ARRAY)
 def log_cosh(y_true: Any, y_pred: Any) -> Array:
     """Mean over the last axis of ``log(cosh(y_true - y_pred))``; see `LogCosh`.
 
@@ -369,6 +383,7 @@ def log_cosh(y_true: Any, y_pred: Any) -> Array:
     return si.mean(LogCosh().terms(si.asarray(y_true), si.asarray(y_pred)), axis=-1)
 
 
+@checked(y_true=ARRAY, y_pred=ARRAY, axis=AXIS)
 def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Array:
     """``-cos`` of the angle between ``y_true`` and ``y_pred`` along an axis; see `CosineSimilarity`.
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import insitu as si
+from insitu.arguments import ARRAY, COUNT, FLAG, NUMBER, checked
 from insitu.array.array import Array
-from insitu.array.checks import integer_argument
 from insitu.nn import activations
 from insitu.nn.losses import fit
 from insitu.nn.losses.crossentropy import at_label, whole
@@ -32,6 +32,7 @@ class Accuracy(MeanMetricWrapper):
     0.75
     """
 
+    @checked()
     def __init__(self, name: str = "accuracy") -> None:
         super().__init__(accuracy, name)
 
@@ -57,9 +58,10 @@ class BinaryAccuracy(MeanMetricWrapper):
     0.5
     """
 
+    @checked(threshold=NUMBER)
     def __init__(self, name: str = "binary_accuracy", threshold: float = 0.5) -> None:
-        super().__init__(binary_accuracy, name, threshold=float(threshold))
-        self.threshold = float(threshold)
+        super().__init__(binary_accuracy, name, threshold=threshold)
+        self.threshold = threshold
 
     def check_shapes(self, target: Shape, output: Shape) -> None:
         check_equal(self, target, output)
@@ -82,6 +84,7 @@ class CategoricalAccuracy(MeanMetricWrapper):
     0.5
     """
 
+    @checked()
     def __init__(self, name: str = "categorical_accuracy") -> None:
         super().__init__(categorical_accuracy, name)
 
@@ -106,6 +109,7 @@ class SparseCategoricalAccuracy(MeanMetricWrapper):
     0.5
     """
 
+    @checked()
     def __init__(self, name: str = "sparse_categorical_accuracy") -> None:
         super().__init__(sparse_categorical_accuracy, name)
 
@@ -131,8 +135,9 @@ class TopKCategoricalAccuracy(MeanMetricWrapper):
     0.5
     """
 
+    @checked(k=COUNT)
     def __init__(self, k: int = 5, name: str = "top_k_categorical_accuracy") -> None:
-        self.k = integer_argument("TopKCategoricalAccuracy", "k", k, 1)
+        self.k = k
         super().__init__(top_k_categorical_accuracy, name, k=self.k)
 
     def check_shapes(self, target: Shape, output: Shape) -> None:
@@ -159,8 +164,9 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
     0.5
     """
 
+    @checked(k=COUNT, from_sorted_ids=FLAG)
     def __init__(self, k: int = 5, name: str = "sparse_top_k_categorical_accuracy", from_sorted_ids: bool = False) -> None:
-        self.k, self.from_sorted_ids = integer_argument("SparseTopKCategoricalAccuracy", "k", k, 1), bool(from_sorted_ids)
+        self.k, self.from_sorted_ids = k, from_sorted_ids
         super().__init__(sparse_top_k_categorical_accuracy, name, k=self.k, from_sorted_ids=self.from_sorted_ids)
 
     def check_shapes(self, target: Shape, output: Shape) -> None:
@@ -170,6 +176,7 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
         return {"name": self.name, "k": self.k, "from_sorted_ids": self.from_sorted_ids}
 
 
+@checked(y_true=ARRAY, y_pred=ARRAY)
 def accuracy(y_true: Any, y_pred: Any) -> Array:
     """1 where ``y_true == y_pred``, else 0.
 
@@ -193,6 +200,7 @@ def accuracy(y_true: Any, y_pred: Any) -> Array:
     return (y.astype(p.dtype) == p).astype(si.float32)
 
 
+@checked(y_true=ARRAY, y_pred=ARRAY, threshold=NUMBER)
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Array:
     """1 where ``y_pred > threshold`` tells the target, else 0.
 
@@ -219,6 +227,7 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Array:
     return ((p > threshold).astype(si.float32) == y.astype(si.float32)).astype(si.float32)
 
 
+@checked(y_true=ARRAY, y_pred=ARRAY)
 def categorical_accuracy(y_true: Any, y_pred: Any) -> Array:
     """1 where the largest prediction stands where the largest target stands, else 0.
 
@@ -241,6 +250,7 @@ def categorical_accuracy(y_true: Any, y_pred: Any) -> Array:
     return (si.argmax(_scores(y_pred), axis=-1) == si.argmax(si.asarray(y_true), axis=-1)).astype(si.float32)
 
 
+@checked(y_true=ARRAY, y_pred=ARRAY)
 def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Array:
     """1 where the largest prediction stands at the label, else 0.
 
@@ -266,6 +276,7 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Array:
     return (si.argmax(scores, axis=-1) == _labels(y_true, scores).astype(si.int64)).astype(si.float32)
 
 
+@checked(y_true=ARRAY, y_pred=ARRAY, k=COUNT)
 def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Array:
     """1 where fewer than ``k`` predictions are larger than the one at the largest target, else 0.
 
@@ -289,6 +300,7 @@ def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Array:
     return _in_top(_scores(y_pred), si.argmax(si.asarray(y_true), axis=-1), k)
 
 
+@checked(y_true=ARRAY, y_pred=ARRAY, k=COUNT, from_sorted_ids=FLAG)
 def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5, from_sorted_ids: bool = False) -> Array:
     """1 where fewer than ``k`` predictions are larger than the one at the label, else 0.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 import insitu as si
 from insitu import registry
+from insitu.arguments import FUNCTION, TEXT, checked
 from insitu.array.array import Array
 from insitu.dtypes import as_dtype
 from insitu.nn import initializers, losses
@@ -58,6 +59,7 @@ class Metric:
         if not cls.__name__.startswith("_"):
             Metric.classes[cls.__name__] = cls
 
+    @checked(name=TEXT | None)
     def __init__(self, name: str | None = None) -> None:
         self.name = name or registry.words(type(self).__name__)
         self._own: list[tuple[si.Variable, Array]] = []
@@ -155,6 +157,7 @@ class Sum(Metric):
     2.5
     """
 
+    @checked()
     def __init__(self, name: str = "sum") -> None:
         super().__init__(name)
         self.total = self.add_variable(dtype="float64", name="total")
@@ -174,6 +177,7 @@ class Sum(Metric):
 class Averaged(Metric):
     """Base class of metrics that are a mean: the sum of the values and their number, both in float64."""
 
+    @checked()
     def __init__(self, name: str | None) -> None:
         super().__init__(name)
         self.total = self.add_variable(dtype="float64", name="total")
@@ -213,6 +217,7 @@ class Mean(Averaged):
     4.0
     """
 
+    @checked()
     def __init__(self, name: str = "mean") -> None:
         super().__init__(name)
 
@@ -253,6 +258,7 @@ class MeanMetricWrapper(Averaged):
     1.5
     """
 
+    @checked(fn=FUNCTION)
     def __init__(self, fn: Any, name: str | None = None, **kwargs: Any) -> None:
         self.fn, self.kwargs = fn, kwargs
         self.loss: losses.Loss

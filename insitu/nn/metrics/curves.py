@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import insitu as si
+from insitu.arguments import COUNT, FLAG, NOT_NEGATIVE, REFUSED, SHARE, Choice, Several, Whole, checked
 from insitu.array.array import Array
-from insitu.array.checks import choice_error, integer_argument
-from insitu.errors import ArgumentError
 from insitu.nn import activations
 from insitu.nn.losses.base import aligned
 from insitu.nn.losses.fit import Shape, alike, shapes_differ
@@ -20,6 +19,13 @@ from insitu.nn.metrics.base import Metric, check_equal, ratio
 
 _CURVES = ("ROC", "PR", "PRGAIN")
 _SUMMATIONS = ("interpolation", "majoring", "minoring")
+
+
+class Word(Choice):
+    """One of some texts, in whatever case."""
+
+    def take(self, value: Any) -> Any:
+        return next((a for a in self.allowed if isinstance(value, str) and a.lower() == value.lower()), REFUSED)
 
 
 class Histogrammed(Metric):
@@ -111,18 +117,19 @@ class AUC(Histogrammed):
     0.75
     """
 
+    @checked(
+        num_thresholds=Whole(2), curve=Word(*_CURVES), summation_method=Word(*_SUMMATIONS), thresholds=Several(SHARE) | None, multi_label=FLAG,
+        num_labels=COUNT | None, label_weights=Several(NOT_NEGATIVE) | None, from_logits=FLAG,
+    )  # fmt: skip
     def __init__(
         self, num_thresholds: int = 200, curve: str = "ROC", summation_method: str = "interpolation", name: str | None = None,
         thresholds: Any = None, multi_label: bool = False, num_labels: int | None = None, label_weights: Any = None, from_logits: bool = False,
     ) -> None:  # fmt: skip
-        self.curve = _word("curve", str(curve).upper(), _CURVES)
-        self.summation_method = _word("summation_method", str(summation_method).lower(), _SUMMATIONS)
-        self.thresholds = None if thresholds is None else sorted(share("AUC", "thresholds", t) for t in thresholds)
-        count = integer_argument("AUC", "num_thresholds", num_thresholds, 2) if self.thresholds is None else len(self.thresholds) + 2
+        self.curve, self.summation_method = curve, summation_method
+        self.thresholds = None if thresholds is None else sorted(thresholds)
+        count = num_thresholds if self.thresholds is None else len(self.thresholds) + 2
         super().__init__(name, count, self.thresholds)
-        self.multi_label, self.from_logits = bool(multi_label), bool(from_logits)
-        self.num_labels = None if num_labels is None else integer_argument("AUC", "num_labels", num_labels, 1)
-        self.label_weights = None if label_weights is None else [float(w) for w in label_weights]
+        self.multi_label, self.from_logits, self.num_labels, self.label_weights = multi_label, from_logits, num_labels, label_weights
         if not self.multi_label:
             self._made(1)
         elif self.num_labels is not None:
@@ -206,29 +213,3 @@ def _interpolated_pr(tp: Array, fp: Array, fn: Array) -> Array:
     both = (positives[:-1] > 0) & (positives[1:] > 0)
     growth = si.where(both, ratio(positives[:-1], si.maximum(positives[1:], 0)), 1.0)
     return ratio(slope * (grown + intercept * si.log(growth)), si.maximum(tp[1:] + fn[1:], 0))
-
-
-def _word(argument: str, value: str, allowed: Sequence[str]) -> str:
-    if value not in allowed:
-        raise choice_error("AUC", argument, value, allowed)
-    return value
-
-
-def share(owner: str, argument: str, value: Any) -> float:
-    """A number from 0 to 1.
-
-    Raises
-    ------
-    ArgumentError
-        If it is none.
-    """
-    if not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise ArgumentError(
-            f"{owner}: {argument} must be from 0 to 1.",
-            expected="a number from 0 to 1",
-            received=f"{argument}={value!r}",
-            fix=f"pass {argument}=0.5",
-            slug="argument-range",
-            argument=argument,
-        )
-    return float(value)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import insitu as si
+from insitu.arguments import POSITIVE, Choice, Number, checked
 from insitu.array.array import Array
-from insitu.array.checks import choice_error
-from insitu.errors import ArgumentError
 from insitu.nn.losses.base import aligned
 from insitu.nn.losses.fit import Shape, alike, shapes_differ
 from insitu.nn.losses.regression import EPSILON
@@ -46,16 +45,10 @@ class FBetaScore(Metric):
     [0.5556, 0.8333]
     """
 
+    @checked(average=Choice(*_AVERAGES) | None, beta=POSITIVE, threshold=Number(0, 1, open="l") | None)
     def __init__(self, average: str | None = None, beta: float = 1.0, threshold: float | None = None, name: str = "fbeta_score") -> None:
         super().__init__(name)
-        owner = type(self).__name__
-        if average is not None and average not in _AVERAGES:
-            raise choice_error(owner, "average", average, _AVERAGES)
-        if not beta > 0:
-            raise _out_of_range(owner, "beta", beta, "a number above 0", "1.0")
-        if threshold is not None and not 0 < threshold <= 1:
-            raise _out_of_range(owner, "threshold", threshold, "a number above 0, at most 1, or None for the largest of each example", "0.5")
-        self.average, self.beta, self.threshold = average, float(beta), threshold if threshold is None else float(threshold)
+        self.average, self.beta, self.threshold = average, beta, threshold
         #: Per class: weighted numbers of true positives, of positive predictions, of positive targets.
         self.counts: si.Variable | None = None
 
@@ -137,19 +130,9 @@ class F1Score(FBetaScore):
     [0.6667, 0.6667]
     """
 
+    @checked(average=Choice(*_AVERAGES) | None, threshold=Number(0, 1, open="l") | None)
     def __init__(self, average: str | None = None, threshold: float | None = None, name: str = "f1_score") -> None:
         super().__init__(average, 1.0, threshold, name)
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "average": self.average, "threshold": self.threshold}
-
-
-def _out_of_range(owner: str, name: str, value: Any, expected: str, good: str) -> ArgumentError:
-    return ArgumentError(
-        f"{owner}: {name} must be {expected}.",
-        expected=expected,
-        received=f"{name}={value!r}",
-        fix=f"pass {name}={good}",
-        slug="argument-range",
-        argument=name,
-    )

@@ -6,11 +6,13 @@ import math
 from typing import Any
 
 import insitu as si
+from insitu.arguments import ARRAY, AXIS, Number, checked
 from insitu.array.array import Array
-from insitu.errors import ArgumentError, ShapeError
+from insitu.errors import ShapeError
 from insitu.nn.losses.fit import floating
 
 
+@checked(p=ARRAY, axis=AXIS, base=Number(1, open="l") | None)
 def entropy(p: Any, axis: int = -1, base: float | None = None) -> Array:
     """Shannon's entropy ``H(X) = -sum_x p(x) log p(x)`` of a discrete variable ``X``, where ``0 log 0`` is 0.
 
@@ -50,6 +52,7 @@ def entropy(p: Any, axis: int = -1, base: float | None = None) -> Array:
     return 0.0 - si.sum(_times_log("entropy", p, p, base), axis=axis)
 
 
+@checked(joint=ARRAY, base=Number(1, open="l") | None)
 def mutual_information(joint: Any, base: float | None = None) -> Array:
     """``I(X; Y) = sum_xy p(x, y) log(p(x, y) / (p(x) p(y)))`` of two discrete variables, where ``0 log 0`` is 0.
 
@@ -102,15 +105,6 @@ def mutual_information(joint: Any, base: float | None = None) -> Array:
 
 def _times_log(function: str, p: Array, q: Array, base: float | None) -> Array:
     """``p * log(q)``, 0 where p is 0; NaN for negative p."""
-    if base is not None and not base > 1:
-        raise ArgumentError(
-            f"{function}: base must be above 1.",
-            expected="2 for bits, 10, or None for nats",
-            received=f"base={base!r}",
-            fix="pass base=2",
-            slug="argument-range",
-            argument="base",
-        )
     q = si.where(p == 0, 1, q)
     logarithm = si.log2(q) if base == 2 else si.log(q) if base is None else si.log(q) * (1 / math.log(base))
     return si.where(p == 0, 0, p * logarithm)

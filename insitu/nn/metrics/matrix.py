@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import insitu as si
+from insitu.arguments import ARRAY, AXIS, COUNT, FLAG, WHOLE, Choice, Several, Whole, checked
 from insitu.array.array import Array
-from insitu.array.checks import choice_error, integer_argument
 from insitu.errors import ArgumentError
 from insitu.nn.losses import fit
 from insitu.nn.losses.base import aligned
@@ -16,6 +16,7 @@ from insitu.nn.metrics.base import Metric, ratio
 _NORMALIZATIONS = ("true", "pred", "all")
 
 
+@checked(y_true=ARRAY, y_pred=ARRAY, num_classes=COUNT, sample_weight=ARRAY | None)
 def confusion_matrix(y_true: Any, y_pred: Any, num_classes: int, sample_weight: Any = None) -> Array:
     """How many pairs have the one class number as target and the other as prediction.
 
@@ -44,7 +45,7 @@ def confusion_matrix(y_true: Any, y_pred: Any, num_classes: int, sample_weight: 
     Array([[1., 1.],
            [0., 1.]], dtype=float64)
     """
-    n = integer_argument("confusion_matrix", "num_classes", num_classes, 1)
+    n = num_classes
     y, p = fit.same_rank(si.asarray(y_true), si.asarray(y_pred))
     if tuple(y.shape) != tuple(p.shape):
         raise fit.shapes_differ(
@@ -71,10 +72,10 @@ class Confusion(Metric):
         Targets with this number do not count.
     """
 
+    @checked(num_classes=COUNT | None, ignore_class=WHOLE | None)
     def __init__(self, num_classes: int | None = None, name: str | None = None, ignore_class: int | None = None) -> None:
         super().__init__(name)
-        self.num_classes = None if num_classes is None else integer_argument(type(self).__name__, "num_classes", num_classes, 1)
-        self.ignore_class = None if ignore_class is None else integer_argument(type(self).__name__, "ignore_class", ignore_class)
+        self.num_classes, self.ignore_class = num_classes, ignore_class
         self.counts: si.Variable | None = None
         if self.num_classes is not None:
             self._made(self.num_classes)
@@ -121,10 +122,9 @@ class ConfusionMatrix(Confusion):
            [0., 1.]], dtype=float64)
     """
 
+    @checked(num_classes=COUNT | None, normalize=Choice(*_NORMALIZATIONS) | None)
     def __init__(self, num_classes: int | None = None, name: str = "confusion_matrix", normalize: str | None = None) -> None:
         super().__init__(num_classes, name)
-        if normalize is not None and normalize not in _NORMALIZATIONS:
-            raise choice_error("ConfusionMatrix", "normalize", normalize, _NORMALIZATIONS)
         self.normalize = normalize
 
     def _classes(self, output: Shape) -> int:
@@ -195,12 +195,16 @@ class IoU(Confusion):
     0.3333
     """
 
+    @checked(
+        num_classes=COUNT, target_class_ids=Several(Whole(0)), ignore_class=WHOLE | None, sparse_y_true=FLAG, sparse_y_pred=FLAG,
+        axis=AXIS,
+    )  # fmt: skip
     def __init__(
         self, num_classes: int, target_class_ids: Any, name: str | None = None, ignore_class: int | None = None, sparse_y_true: bool = True,
         sparse_y_pred: bool = True, axis: int = -1,
     ) -> None:  # fmt: skip
         super().__init__(num_classes, name or ("iou" if type(self) is IoU else "mean_iou"), ignore_class)
-        self.target_class_ids = [integer_argument("IoU", "target_class_ids", c, 0) for c in target_class_ids]
+        self.target_class_ids = list(target_class_ids)
         if max(self.target_class_ids, default=0) >= num_classes:
             raise ArgumentError(
                 f"IoU: there is no class {max(self.target_class_ids)} among {num_classes} classes.",
@@ -210,7 +214,7 @@ class IoU(Confusion):
                 slug="argument-range",
                 argument="target_class_ids",
             )
-        self.sparse_y_true, self.sparse_y_pred, self.axis = bool(sparse_y_true), bool(sparse_y_pred), int(axis)
+        self.sparse_y_true, self.sparse_y_pred, self.axis = sparse_y_true, sparse_y_pred, axis
 
     def check_shapes(self, target: Shape, output: Shape) -> None:
         kept = [
@@ -262,11 +266,12 @@ class MeanIoU(IoU):
     0.3333
     """
 
+    @checked(num_classes=COUNT, ignore_class=WHOLE | None, sparse_y_true=FLAG, sparse_y_pred=FLAG, axis=AXIS)
     def __init__(
         self, num_classes: int, name: str | None = None, ignore_class: int | None = None, sparse_y_true: bool = True, sparse_y_pred: bool = True,
         axis: int = -1,
     ) -> None:  # fmt: skip
-        super().__init__(num_classes, range(num_classes), name, ignore_class, sparse_y_true, sparse_y_pred, axis)
+        super().__init__(num_classes, list(range(num_classes)), name, ignore_class, sparse_y_true, sparse_y_pred, axis)
 
     def get_config(self) -> dict[str, Any]:
         return {k: v for k, v in super().get_config().items() if k != "target_class_ids"}

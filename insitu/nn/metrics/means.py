@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import insitu as si
+from insitu.arguments import AXIS, FLAG, SHARE, WHOLE, checked
 from insitu.array.array import Array
 from insitu.nn import losses
 from insitu.nn.losses.base import Loss
@@ -26,6 +27,7 @@ class MeanSquaredError(LossMean):
     5.0
     """
 
+    @checked()
     def __init__(self, name: str = "mean_squared_error") -> None:
         super().__init__(losses.MeanSquaredError(), name)
 
@@ -44,6 +46,7 @@ class RootMeanSquaredError(Averaged):
     5.0
     """
 
+    @checked()
     def __init__(self, name: str = "root_mean_squared_error") -> None:
         super().__init__(name)
 
@@ -74,6 +77,7 @@ class MeanAbsoluteError(LossMean):
     2.0
     """
 
+    @checked()
     def __init__(self, name: str = "mean_absolute_error") -> None:
         super().__init__(losses.MeanAbsoluteError(), name)
 
@@ -92,6 +96,7 @@ class MeanAbsolutePercentageError(LossMean):
     25.0
     """
 
+    @checked()
     def __init__(self, name: str = "mean_absolute_percentage_error") -> None:
         super().__init__(losses.MeanAbsolutePercentageError(), name)
 
@@ -110,6 +115,7 @@ class MeanSquaredLogarithmicError(LossMean):
     0.0
     """
 
+    @checked()
     def __init__(self, name: str = "mean_squared_logarithmic_error") -> None:
         super().__init__(losses.MeanSquaredLogarithmicError(), name)
 
@@ -128,6 +134,7 @@ class LogCoshError(LossMean):
     0.0
     """
 
+    @checked()
     def __init__(self, name: str = "logcosh") -> None:
         super().__init__(losses.LogCosh(), name)
 
@@ -162,8 +169,9 @@ class CosineSimilarity(LossMean):
     0.5
     """
 
+    @checked(axis=AXIS)
     def __init__(self, name: str = "cosine_similarity", axis: int = -1) -> None:
-        super().__init__(_Cosine(int(axis)), name)
+        super().__init__(_Cosine(axis), name)
 
 
 class BinaryCrossentropy(LossMean):
@@ -183,6 +191,7 @@ class BinaryCrossentropy(LossMean):
     0.4904
     """
 
+    @checked(from_logits=FLAG, label_smoothing=SHARE, axis=AXIS)
     def __init__(
         self, name: str = "binary_crossentropy", from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
     ) -> None:  # fmt: skip
@@ -206,6 +215,7 @@ class CategoricalCrossentropy(LossMean):
     0.6931
     """
 
+    @checked(from_logits=FLAG, label_smoothing=SHARE, axis=AXIS)
     def __init__(
         self, name: str = "categorical_crossentropy", from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
     ) -> None:  # fmt: skip
@@ -231,6 +241,7 @@ class SparseCategoricalCrossentropy(LossMean):
     0.6931
     """
 
+    @checked(from_logits=FLAG, ignore_class=WHOLE | None, axis=AXIS)
     def __init__(
         self, name: str = "sparse_categorical_crossentropy", from_logits: bool = False, ignore_class: int | None = None, axis: int = -1
     ) -> None:  # fmt: skip
@@ -251,6 +262,7 @@ class KLDivergence(LossMean):
     0.1438
     """
 
+    @checked()
     def __init__(self, name: str = "kl_divergence") -> None:
         super().__init__(losses.KLDivergence(), name)
 
@@ -269,6 +281,7 @@ class Poisson(LossMean):
     1.5
     """
 
+    @checked()
     def __init__(self, name: str = "poisson") -> None:
         super().__init__(losses.Poisson(), name)
 
@@ -287,6 +300,7 @@ class Hinge(LossMean):
     0.25
     """
 
+    @checked()
     def __init__(self, name: str = "hinge") -> None:
         super().__init__(losses.Hinge(), name)
 
@@ -305,6 +319,7 @@ class SquaredHinge(LossMean):
     0.125
     """
 
+    @checked()
     def __init__(self, name: str = "squared_hinge") -> None:
         super().__init__(losses.SquaredHinge(), name)
 
@@ -323,5 +338,6 @@ class CategoricalHinge(LossMean):
     0.5
     """
 
+    @checked()
     def __init__(self, name: str = "categorical_hinge") -> None:
         super().__init__(losses.CategoricalHinge(), name)

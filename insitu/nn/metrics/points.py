@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import insitu as si
+from insitu.arguments import SHARE, Whole, checked
 from insitu.array.array import Array
-from insitu.array.checks import integer_argument
 from insitu.nn.losses.base import aligned
 from insitu.nn.losses.fit import Shape, alike
 from insitu.nn.metrics.base import check_equal, ratio
-from insitu.nn.metrics.curves import Histogrammed, share
+from insitu.nn.metrics.curves import Histogrammed
 
 
 class _AtPoint(Histogrammed):
@@ -19,10 +19,8 @@ class _AtPoint(Histogrammed):
     argument = ""
 
     def __init__(self, value: float, num_thresholds: int = 200, class_id: int | None = None, name: str | None = None) -> None:
-        owner = type(self).__name__
-        super().__init__(name, integer_argument(owner, "num_thresholds", num_thresholds, 2), None)
-        self.value = share(owner, self.argument, value)
-        self.class_id = None if class_id is None else integer_argument(owner, "class_id", class_id, 0)
+        super().__init__(name, num_thresholds, None)
+        self.value, self.class_id = value, class_id
         self._made(1)
 
     def check_shapes(self, target: Shape, output: Shape) -> None:
@@ -75,6 +73,7 @@ class SensitivityAtSpecificity(_AtPoint):
 
     argument = "specificity"
 
+    @checked(specificity=SHARE, num_thresholds=Whole(2), class_id=Whole(0) | None)
     def __init__(self, specificity: float, num_thresholds: int = 200, class_id: int | None = None, name: str | None = None) -> None:
         super().__init__(specificity, num_thresholds, class_id, name)
 
@@ -111,6 +110,7 @@ class SpecificityAtSensitivity(_AtPoint):
 
     argument = "sensitivity"
 
+    @checked(sensitivity=SHARE, num_thresholds=Whole(2), class_id=Whole(0) | None)
     def __init__(self, sensitivity: float, num_thresholds: int = 200, class_id: int | None = None, name: str | None = None) -> None:
         super().__init__(sensitivity, num_thresholds, class_id, name)
 
@@ -147,6 +147,7 @@ class PrecisionAtRecall(_AtPoint):
 
     argument = "recall"
 
+    @checked(recall=SHARE, num_thresholds=Whole(2), class_id=Whole(0) | None)
     def __init__(self, recall: float, num_thresholds: int = 200, class_id: int | None = None, name: str | None = None) -> None:
         super().__init__(recall, num_thresholds, class_id, name)
 
@@ -183,6 +184,7 @@ class RecallAtPrecision(_AtPoint):
 
     argument = "precision"
 
+    @checked(precision=SHARE, num_thresholds=Whole(2), class_id=Whole(0) | None)
     def __init__(self, precision: float, num_thresholds: int = 200, class_id: int | None = None, name: str | None = None) -> None:
         super().__init__(precision, num_thresholds, class_id, name)
 

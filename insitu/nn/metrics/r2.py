@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import insitu as si
+from insitu.arguments import Choice, Whole, checked
 from insitu.array.array import Array
-from insitu.array.checks import choice_error, integer_argument
 from insitu.nn.losses.base import aligned
 from insitu.nn.losses.fit import Shape, alike, shapes_differ
 from insitu.nn.metrics.base import Metric, check_equal
@@ -38,12 +38,10 @@ class R2Score(Metric):
     0.5714285714285716
     """
 
+    @checked(class_aggregation=Choice("uniform_average", "variance_weighted_average") | None, num_regressors=Whole(0))
     def __init__(self, class_aggregation: str | None = "uniform_average", num_regressors: int = 0, name: str = "r2_score") -> None:
         super().__init__(name)
-        if class_aggregation is not None and class_aggregation not in ("uniform_average", "variance_weighted_average"):
-            raise choice_error("R2Score", "class_aggregation", class_aggregation, ("uniform_average", "variance_weighted_average"))
-        self.class_aggregation = class_aggregation
-        self.num_regressors = integer_argument("R2Score", "num_regressors", num_regressors, 0)
+        self.class_aggregation, self.num_regressors = class_aggregation, num_regressors
         self.num_samples = self.add_variable(dtype="float64", name="num_samples")
         #: Per output: sum of targets, of their squares, of squared errors, of weights.
         self.sums: si.Variable | None = None

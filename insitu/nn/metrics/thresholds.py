@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import insitu as si
+from insitu.arguments import COUNT, SHARE, Several, Whole, checked
 from insitu.array.array import Array
-from insitu.array.checks import integer_argument
-from insitu.errors import ArgumentError
 from insitu.nn.losses.base import aligned
 from insitu.nn.losses.fit import Shape, alike, shapes_differ
 from insitu.nn.metrics.base import Metric, check_equal, ratio
+
+_THRESHOLD = SHARE.about(fix="apply a sigmoid to scores first, or leave thresholds out for 0.5")
+THRESHOLDS = _THRESHOLD | Several(_THRESHOLD)
 
 
 class Thresholded(Metric):
@@ -31,12 +32,10 @@ class Thresholded(Metric):
     #: Which numbers are kept, of "true_positives", "false_positives", "true_negatives", "false_negatives".
     kinds: ClassVar[tuple[str, ...]] = ()
 
+    @checked(thresholds=THRESHOLDS | None, top_k=COUNT | None, class_id=Whole(0) | None)
     def __init__(self, thresholds: Any = None, top_k: int | None = None, class_id: int | None = None, name: str | None = None) -> None:
         super().__init__(name)
-        owner = type(self).__name__
-        self.thresholds = None if thresholds is None else _in_range(owner, thresholds)
-        self.top_k = None if top_k is None else integer_argument(owner, "top_k", top_k, 1)
-        self.class_id = None if class_id is None else integer_argument(owner, "class_id", class_id, 0)
+        self.thresholds, self.top_k, self.class_id = thresholds, top_k, class_id
         self._several = isinstance(self.thresholds, list) and len(self.thresholds) > 1
         self._levels = [0.5 if top_k is None else -si.inf] if self.thresholds is None else _as_list(self.thresholds)
         self.counts = self.add_variable((len(self.kinds), len(self._levels)), dtype="float64", name="counts")
@@ -78,6 +77,7 @@ class Thresholded(Metric):
 class _Count(Thresholded):
     """Base class of the four numbers."""
 
+    @checked(thresholds=THRESHOLDS | None)
     def __init__(self, thresholds: Any = None, name: str | None = None) -> None:
         super().__init__(thresholds, name=name)
 
@@ -245,18 +245,3 @@ def only_top(p: Array, k: int) -> Array:
 
 def _as_list(thresholds: Any) -> list[float]:
     return thresholds if isinstance(thresholds, list) else [thresholds]
-
-
-def _in_range(owner: str, thresholds: Any) -> float | list[float]:
-    found = list(thresholds) if isinstance(thresholds, Sequence) or hasattr(thresholds, "__iter__") else [thresholds]
-    if not found or not all(t is not None and 0 <= t <= 1 for t in found):
-        raise ArgumentError(
-            f"{owner}: thresholds must be from 0 to 1.",
-            expected="numbers from 0 to 1",
-            received=f"thresholds={thresholds!r}",
-            fix="apply a sigmoid to scores first, or leave thresholds out for 0.5",
-            slug="argument-range",
-            argument="thresholds",
-        )
-    numbers = [float(t) for t in found]
-    return numbers if hasattr(thresholds, "__iter__") else numbers[0]

@@ -23,7 +23,7 @@ from insitu.compiler.plan import Plan, make_plan
 from insitu.compiler.report import report
 from insitu.compiler.simplify import simplify
 from insitu.config import config
-from insitu.graph.node import Node
+from insitu.graph.node import Node, topological
 from insitu.graph.verify import verify
 from insitu.runtime.memory import Memory, allocate
 from insitu.runtime.program import Launch, Program, Slot
@@ -151,6 +151,13 @@ def compile_graph(
         Whether small kernels become one launch, with machine code of its own: for programs that run often.
     """
     return Compiled(outputs, inputs, target, wishes or {}, join)
+
+
+def planned_arena(outputs: Sequence[Node]) -> int:
+    """Bytes that the program of a graph would need beside its inputs and results; no machine code is made."""
+    simplified = _passes(outputs)
+    inputs = [n for n in topological(simplified) if n.prim.kind == "leaf"]
+    return make_plan(_lower(group(simplified)), simplified, inputs, {}, True).arena
 
 
 def _passes(outputs: Sequence[Node]) -> list[Node]:

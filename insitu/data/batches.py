@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -148,6 +149,33 @@ class Batches:
         elif self._form is not form:
             raise _odd_batch(self.function, number, describe(form), f"the form of the first batch, {describe(self._form)}")
         return batch
+
+
+#: Batches on generators of which the first was only looked at; whoever trains on the generator takes them.
+_looked_at: weakref.WeakKeyDictionary[Any, Batches] = weakref.WeakKeyDictionary()
+#: The same for iterators that take no weak reference, such as those of zip, by their id.
+_held: dict[int, tuple[Any, Batches]] = {}
+
+
+def remember(source: Any, batches: Batches) -> None:
+    """Keep what was read of a generator for the next who asks for its batches; anything else can be read again."""
+    if batches.restartable:
+        return
+    try:
+        _looked_at[source] = batches
+    except TypeError:
+        _held[id(source)] = source, batches
+
+
+def remembered(source: Any) -> Batches | None:
+    """The batches of a generator that was looked at, once."""
+    held = _held.pop(id(source), None)
+    if held is not None:
+        return held[1]
+    try:
+        return _looked_at.pop(source, None)
+    except TypeError:
+        return None
 
 
 def _joined(first: Batch, rest: Iterator[Batch]) -> Iterator[Batch]:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from insitu.data.batches import Batches
+from insitu.data.batches import Batches, remembered
 from insitu.data.dataset import Dataset
 from insitu.data.examples import is_array, nothing
 from insitu.errors import ArgumentError, UserError
@@ -35,7 +35,7 @@ def as_batches(x: Any, function: str, target: Any = None) -> Batches | None:
     if isinstance(x, Dataset):
         return Batches(x.elements, _length(x), function=function, source=x)
     if hasattr(x, "__next__"):
-        return Batches(lambda epoch: x, restartable=False, function=function)
+        return remembered(x) or Batches(lambda epoch: x, restartable=False, function=function)
     if hasattr(x, "with_format"):  # a Hugging Face data set that is streamed, as are the batches that its batch(n) gives
         return Batches(lambda epoch: iter(x.with_format("numpy")), _length(x), function=function, parts=_Parts(target, function))
     if hasattr(x, "__iter__"):

@@ -43,12 +43,12 @@ class Origins:
     of : dict of Node to Origin
         Only nodes that were made meanwhile.
     results : dict of object to list
-        The avals of what each scope gave, in the order of its calls: ``results[layer][0]`` are those of the first call.
+        The nodes that each scope gave, in the order of its calls: ``results[layer][0]`` are those of the first call.
     """
 
     def __init__(self) -> None:
         self.of: dict[Node, Origin] = {}
-        self.results: dict[Any, list[list[Any]]] = {}
+        self.results: dict[Any, list[list[Node]]] = {}
         self._scopes: tuple[Any, ...] = ()
         self._gradient = False
         self._outside: set[FrameType] = set()
@@ -106,6 +106,11 @@ def record() -> Iterator[Origins]:
         found._outside.clear()
 
 
+def are_recorded() -> bool:
+    """Whether a `record` is open in this thread."""
+    return recording.origins is not None
+
+
 def inside(scope: Any) -> contextlib.AbstractContextManager[None]:
     """While inside, new nodes belong to a scope: a layer, or text such as ``"the loss mean_squared_error"``."""
     origins = recording.origins
@@ -115,7 +120,7 @@ def inside(scope: Any) -> contextlib.AbstractContextManager[None]:
 def gave(scope: Any, nodes: list[Node]) -> None:
     """Note what a scope gave."""
     if recording.origins is not None:
-        recording.origins.results.setdefault(scope, []).append([n.aval for n in nodes])
+        recording.origins.results.setdefault(scope, []).append(nodes)
 
 
 def differentiating(node: Node) -> contextlib.AbstractContextManager[None]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from insitu.errors import ArgumentError, DTypeError, ShapeError
+from insitu.errors import ArgumentError, DataWarning, DTypeError, ShapeError, warn
+from insitu.graph.node import Node
+from insitu.graph.origins import Origins
 from insitu.nn import losses
 from insitu.nn.functional import Symbol
 from insitu.nn.layer import Layer
+from insitu.nn.looks import look
 from insitu.nn.shapes import Shape, shape_leaves, written
 
 Examples = np.ndarray[Any, Any]
@@ -112,3 +116,124 @@ def inputs_fit(shapes: Any, symbols: Sequence[Symbol], model: str) -> None:
                 slug="model-input-shape",
                 argument="x",
             )
+
+
+def truth_values(targets: Sequence[Any], chosen: Sequence[losses.Loss | None]) -> None:
+    """Warn of targets beyond 0 and 1 for a binary crossentropy, whose minimum is then no prediction."""
+    for target, loss in zip(targets, chosen, strict=True):
+        if target is None or not isinstance(loss, losses.BinaryCrossentropy) or not target.size:
+            continue
+        seen = look(target)
+        if seen.low < -1e-3 or seen.high > 1 + 1e-3:
+            error = ArgumentError(
+                f"fit: the loss {loss.name} compares with truth values, and y holds others.",
+                expected="numbers from 0 to 1",
+                received=f"numbers from {seen.low:g} to {seen.high:g}",
+                fix=_truth_fix(seen.low, seen.high),
+                slug="labels-not-binary",
+                argument="y",
+            )
+            warn(error, DataWarning)
+
+
+def _truth_fix(low: float, high: float) -> str:
+    if (low, high) == (-1, 1):
+        return "pass (y + 1) / 2"
+    return "divide the values by 255" if low >= 0 and 64 <= high <= 255 else 'use loss="sparse_categorical_crossentropy" for several classes'
+
+
+def class_weights(weights: Mapping[int, float] | None, outputs: Sequence[Shape], chosen: Sequence[losses.Loss | None]) -> None:
+    """Raise `ArgumentError` if weights of classes are no finite numbers from 0 on, or of classes that do not exist."""
+    if not weights:
+        return
+    loss, classes = chosen[0], outputs[0][-1]
+    if isinstance(loss, losses.BinaryCrossentropy):
+        classes = 2
+    counted = isinstance(loss, losses.BinaryCrossentropy | losses.CategoricalCrossentropy | losses.SparseCategoricalCrossentropy)
+    unknown = next((k for k in weights if k < 0 or (counted and classes is not None and k >= classes)), None)
+    bad = next((k for k, w in weights.items() if not 0 <= w < math.inf), None)
+    if unknown is not None or bad is not None:
+        raise ArgumentError(
+            f"fit: class_weight names the class {unknown}, which does not exist."
+            if unknown is not None
+            else f"fit: class_weight gives the class {bad} a factor that is none.",
+            expected=f"classes from 0 to {classes - 1}" if unknown is not None and classes is not None else "finite numbers from 0 on",
+            received=f"{weights!r:.200}",
+            fix="count the classes from 0" if unknown is not None else "pass a number such as 1.0",
+            slug="class-weight",
+            argument="class_weight",
+        )
+
+
+def logits(
+    found: Sequence[Node], known: Mapping[Node, tuple[Any, str]], chosen: Sequence[losses.Loss | None], names: Sequence[str]
+) -> None:  # fmt: skip
+    """Warn if outputs that went through a softmax or sigmoid are taken for logits, or outputs of a linear layer for probabilities.
+
+    ``found`` are the outputs' nodes, ``known`` those that a softmax or sigmoid made, as `activations.remember_logits` gives them.
+    """
+    for node, loss, name in zip(found, chosen, names, strict=False):
+        from_logits = getattr(loss, "from_logits", None)
+        if loss is None or from_logits is None:
+            continue
+        through = known.get(node, (None, ""))[1]
+        if from_logits and through:
+            error = ArgumentError(
+                f'fit: the loss {loss.name} expects logits, but the output "{name}" went through a {through} already.',
+                expected="the output of a layer without activation, as from_logits=True says",
+                received=f"probabilities from {through}",
+                fix="leave out from_logits=True, or the activation",
+                slug="logits-expected",
+            )
+        elif not from_logits and not through and _is_linear(node):
+            binary = isinstance(loss, losses.BinaryCrossentropy)
+            error = ArgumentError(
+                f'fit: the loss {loss.name} expects probabilities, but the output "{name}" is that of a layer without activation.',
+                expected="numbers from 0 to 1, " + ("as sigmoid gives them" if binary else "which softmax makes add up to 1"),
+                received="logits: any numbers",
+                fix=f'give the last layer activation="{"sigmoid" if binary else "softmax"}", or pass from_logits=True to the loss',
+                slug="probabilities-expected",
+            )
+        else:
+            continue
+        warn(error, DataWarning)
+
+
+def _is_linear(node: Node) -> bool:
+    """Whether a value is a product, or one with something added that does not depend on it."""
+    while node.prim.kind == "view" or node.prim.name in ("identity", "add"):
+        if node.prim.name == "add":
+            products = [i for i in node.inputs if _is_linear(i)]
+            return len(products) == 1
+        if not node.inputs:
+            return False
+        node = node.inputs[0]
+    return node.prim.kind == "contract"
+
+
+def broadcasts(order: Sequence[Node], noted: Origins, outputs: Sequence[Node], n: int) -> None:
+    """Warn if a loss or metric of the user's makes a table of all examples against all, of targets (n,) and outputs (n, 1)."""
+    if n < 2 or not any(node.shape == (n, 1) for node in outputs):
+        return
+    for node in order:
+        origin = noted.of.get(node)
+        if origin is None or origin.gradient or node.shape != (n, n) or not origin.scopes or not isinstance(origin.scopes[-1], str):
+            continue
+        if {(n,), (n, 1)} <= {_base(i).shape for i in node.inputs}:
+            error = ArgumentError(
+                f"fit: {origin.scopes[-1]} compares each example with every other: targets (batch,) meet outputs (batch, 1).",
+                expected="targets and outputs of one shape",
+                received=f"(batch,) and (batch, 1), which broadcast to (batch, batch){' at ' + origin.line if origin.line else ''}",
+                fix="pass targets of shape (examples, 1): y[:, None]",
+                slug="loss-broadcast",
+                argument="y",
+            )
+            warn(error, DataWarning)
+            return
+
+
+def _base(node: Node) -> Node:
+    """A value before it was broadcast."""
+    while node.prim.name == "broadcast_to" or (node.prim.name == "reshape" and node.inputs[0].prim.name == "broadcast_to"):
+        node = node.inputs[0]
+    return node

@@ -12,6 +12,7 @@ from insitu.array.variable import traces
 
 #: While set, new weights hold zeros instead of initial values: they are about to be read from a file.
 _blank: contextvars.ContextVar[bool] = contextvars.ContextVar("blank", default=False)
+_planning: contextvars.ContextVar[bool] = contextvars.ContextVar("planning", default=False)
 _training: contextvars.ContextVar[bool] = contextvars.ContextVar("training", default=False)
 _added: contextvars.ContextVar[list[si.Array] | None] = contextvars.ContextVar("added losses", default=None)
 
@@ -29,6 +30,21 @@ def blank_weights() -> Iterator[None]:
 def weights_are_blank() -> bool:
     """Whether a `blank_weights` is open."""
     return _blank.get()
+
+
+@contextlib.contextmanager
+def planning() -> Iterator[None]:
+    """While inside, initial values of weights stay uncomputed: nothing is compiled to find out whether a training is possible."""
+    token = _planning.set(True)
+    try:
+        yield
+    finally:
+        _planning.reset(token)
+
+
+def is_planning() -> bool:
+    """Whether a `planning` is open."""
+    return _planning.get()
 
 
 @contextlib.contextmanager

@@ -25,34 +25,29 @@ from insitu.nn.training import Logs, Steps
 
 if TYPE_CHECKING:
     from insitu.nn.model import Model
+    from insitu.nn.planning import Plan
 
 #: Seconds between two looks at the running sums.
 LOOK_EVERY = 0.25
 
 
 class Fit:
-    """One call of `Model.fit`: everything is checked and made ready by the constructor, `run` trains.
+    """One call of `Model.fit`: what was planned is made ready by the constructor, and `run` trains.
 
     Parameters
     ----------
-    model : Model
-    training, held_out : Arrays or Batches
-        ``held_out`` is None without validation.
-    options : dict
-        The arguments of ``fit`` as they were checked.
+    plan : Plan
+    started : float
+        When ``fit`` was called.
     """
 
-    def __init__(self, model: Model, training: Arrays | Batches, held_out: Arrays | Batches | None, options: dict[str, Any]) -> None:
-        self.model, self.held_out, self.options = model, held_out, options
-        self.started = time.perf_counter()
-        self.steps = steps_for(model, training, "fit")
-        self.test_steps = None if held_out is None else steps_for(model, held_out, "fit")
+    def __init__(self, plan: Plan, started: float) -> None:
+        model, options = plan.model, plan.options
+        self.model, self.held_out, self.options, self.started = model, plan.held_out, options, started
+        self.steps, self.test_steps, self.callbacks, self.report = plan.steps, plan.test_steps, plan.callbacks, plan.report
         settle(model.weights)
-        self.steps.optimizer.build(model.trainable_weights)
-        self.source = Source(training, options["batch_size"], options["shuffle"], model.order, options["steps_per_epoch"], options["initial_epoch"])
-        params = {"epochs": options["epochs"], "steps": self.source.steps, "verbose": options["verbose"]}
-        self.callbacks = CallbackList(options["callbacks"], model, params, add_history=True, displayed=True)
-        self.callbacks.check_names(self._log_names())
+        begin, limit = options["initial_epoch"], options["steps_per_epoch"]
+        self.source = Source(plan.training, options["batch_size"], options["shuffle"], model.order, limit, begin)
         self.display = progress.Progress(options["verbose"], options["epochs"], self.source.steps, self.source.examples)
         self.first_step_at: float | None = None
         #: Examples in the steps of this epoch so far, which the sums are divided by; stored with them.
@@ -64,6 +59,8 @@ class Fit:
         model.stop_training, model.position = False, (self.options["initial_epoch"], 0)
         with Interruptible() as keys, self.display:
             model.now_fitting = self
+            if self.options["verbose"] == 2:
+                self.display.message(f"{self.report}\n")
             try:
                 self.callbacks.on_train_begin()
                 begin, first = model.position
@@ -80,11 +77,6 @@ class Fit:
     @property
     def history(self) -> History:
         return self.callbacks.history
-
-    def _log_names(self) -> list[str]:
-        """What the logs of an epoch will have."""
-        own, test = self.steps.names, [] if self.test_steps is None else self.test_steps.names
-        return [*own, *[f"val_{name}" for name in test]]
 
     def _epoch(self, epoch: int, first: int, keys: Interruptible) -> None:
         self.display.begin(epoch, first, self.done if first else 0)
@@ -160,14 +152,15 @@ def run_test(steps: Steps, data: Arrays | Batches, batch: int, limit: int | None
 
 
 def steps_for(model: Model, data: Arrays | Batches, function: str) -> Steps:
-    """The compiled steps for data of these shapes, after the checks of one look at them."""
+    """The compiled steps for data of these shapes; `fit` looks at the labels later, as it plans everything before."""
     model.check_compiled(function)
     x, y, _ = parts_of(data)
     if y is None:
         raise no_targets(function, isinstance(data, Batches))
     outputs = model.prepared(x)
     steps = model.steps_for_shapes(map_leaves(lambda t: Spec((None, *t.shape[1:])), y), outputs)
-    checks.labels(target_leaves(y, model.output_names, function), outputs, steps.objectives.losses, function)
+    if function != "fit":
+        checks.labels(target_leaves(y, model.output_names, function), outputs, steps.objectives.losses, function)
     return steps
 
 

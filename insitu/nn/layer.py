@@ -23,7 +23,9 @@ _counts: dict[str, int] = {}
 
 
 def settle(weights: Sequence[si.Variable]) -> None:
-    """Compute all initial values that are still pending, in one program."""
+    """Compute all initial values that are still pending, in one program; not while a training is only planned."""
+    if context.is_planning():
+        return
     pending = [si.Array(w.node) for w in weights if w.node.memory is None]
     if pending:
         si.evaluate(*pending)
@@ -165,7 +167,7 @@ class Layer:
             options["training"] = training
         with context.training(training), origins.inside(self):
             result = self.call(inputs, *more, **options)
-        if origins.recording.origins is not None:
+        if origins.are_recorded():
             origins.gave(self, [y._node for y in flatten(result)[0] if isinstance(y, si.Array)])
         if self.activity_regularizer is not None:
             for y in flatten(result)[0]:

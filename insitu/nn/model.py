@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -197,9 +198,9 @@ class Model(Layer):
         self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1, verbose: Any = "auto", callbacks: Any = None,
         validation_split: float = 0.0, validation_data: Any = None, shuffle: bool = True, class_weight: Mapping[int, float] | None = None,
         sample_weight: Any = None, initial_epoch: int = 0, steps_per_epoch: int | None = None, validation_steps: int | None = None,
-        validation_batch_size: int | None = None, validation_freq: int = 1,
+        validation_batch_size: int | None = None, validation_freq: int = 1, nan: str = "raise",
     ) -> Any:  # fmt: skip
-        """Train.
+        """Train. Before the first step everything is checked, as by `check`.
 
         Parameters
         ----------
@@ -212,7 +213,7 @@ class Model(Layer):
         epochs : int
             Number of the epoch to stop after, counted from 1.
         verbose : "auto", 0, 1 or 2
-            0 shows nothing, 1 a live line (in a pipe: a line per epoch), 2 a line per epoch.
+            0 shows nothing, 1 a live line (in a pipe: a line per epoch), 2 the report of `check`, then a line per epoch.
         callbacks : list of Callback, optional
         validation_split : float
             Share of the examples, taken from the end before shuffling, that is only used for testing after each epoch.
@@ -232,6 +233,9 @@ class Model(Layer):
             Default: ``batch_size``.
         validation_freq : int
             Validate after every so many epochs.
+        nan : "raise", "warn" or "ignore"
+            What NaN or an infinity in the data, and a loss that is none or one, do: stop with an error that names the cause,
+            tell it once as a warning and train on, or nothing.
 
         Returns
         -------
@@ -241,7 +245,7 @@ class Model(Layer):
         Raises
         ------
         UserError
-            Before the first step, if model, data and loss do not fit.
+            Before the first step, if model, data, loss and callbacks do not fit; after a step whose loss is no finite number.
 
         Examples
         --------
@@ -253,26 +257,75 @@ class Model(Layer):
         >>> history.history["loss"][0] > history.history["loss"][1]
         True
         """
-        from insitu.nn import fitting
+        from insitu.nn import fitting, planning
 
-        self.check_compiled("fit")
-        batch = checks.whole_number(32 if batch_size is None else batch_size, "fit", "batch_size", 1)
+        started = time.perf_counter()
+        given = (x, y, sample_weight, class_weight, validation_split, validation_data)
         options = {
-            "batch_size": batch,
-            "epochs": checks.whole_number(epochs, "fit", "epochs", 1),
-            "initial_epoch": checks.whole_number(initial_epoch, "fit", "initial_epoch", 0),
-            "validation_freq": checks.whole_number(validation_freq, "fit", "validation_freq", 1),
-            "validation_batch_size": checks.whole_number(
-                batch if validation_batch_size is None else validation_batch_size, "fit", "validation_batch_size", 1
-            ),
-            "steps_per_epoch": checks.optional_number(steps_per_epoch, "fit", "steps_per_epoch"),
-            "validation_steps": checks.optional_number(validation_steps, "fit", "validation_steps"),
-            "verbose": progress.level(verbose, "fit"),
-            "shuffle": bool(shuffle),
-            "callbacks": list(callbacks or []) if not hasattr(callbacks, "set_model") else [callbacks],
-        }
-        data, held_out = fitting.prepare_fit(x, y, sample_weight, class_weight, validation_split, validation_data)
-        return fitting.Fit(self, data, held_out, options).run()
+            "batch_size": batch_size, "epochs": epochs, "verbose": verbose, "callbacks": callbacks, "shuffle": shuffle,
+            "initial_epoch": initial_epoch, "steps_per_epoch": steps_per_epoch, "validation_steps": validation_steps,
+            "validation_batch_size": validation_batch_size, "validation_freq": validation_freq, "nan": nan,
+        }  # fmt: skip
+        return fitting.Fit(planning.Plan(self, given, options), started).run()
+
+    def check(
+        self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1, verbose: Any = "auto", callbacks: Any = None,
+        validation_split: float = 0.0, validation_data: Any = None, shuffle: bool = True, class_weight: Mapping[int, float] | None = None,
+        sample_weight: Any = None, initial_epoch: int = 0, steps_per_epoch: int | None = None, validation_steps: int | None = None,
+        validation_batch_size: int | None = None, validation_freq: int = 1, nan: str = "raise",
+    ) -> Any:  # fmt: skip
+        """See whether `fit` with these arguments can work, as `fit` itself does before its first step; nothing is trained or compiled.
+
+        The steps of training and validation are traced for all shapes that will come, metrics and callbacks are put together,
+        and all inputs and targets are looked at once: up to 256 MiB of floating-point numbers of each array, evenly spread pieces of
+        more. Of generators and data sets the first batch is looked at; `fit` still trains on it. Files that callbacks will write must be
+        writable and have room on the disk, and a training step must have room in memory.
+
+        Parameters
+        ----------
+        x, y, batch_size, epochs, callbacks, validation_split, validation_data, shuffle, class_weight, sample_weight
+            As for `fit`, like all that follow.
+        verbose : "auto", 0, 1 or 2
+            0 returns the report without printing it.
+        initial_epoch, steps_per_epoch, validation_steps, validation_batch_size, validation_freq, nan
+
+        Returns
+        -------
+        Report
+            Layers with their shapes, parameters, FLOPs and bytes; what a training step needs; what was seen of the data.
+
+        Raises
+        ------
+        UserError
+            As `fit` would before its first step.
+
+        Examples
+        --------
+        >>> import insitu as si
+        >>> (x, y), _ = si.data.digits()
+        >>> model = si.nn.Sequential([si.nn.Flatten(name="row"), si.nn.Dense(10, activation="softmax", name="digits")], name="small")
+        >>> model.compile("adam", "sparse_categorical_crossentropy")
+        >>> report = model.check(x, y, epochs=2)
+        Training of "small"
+        <BLANKLINE>
+          layer           output shape  parameters  FLOPs    bytes
+          row (Flatten)    (batch, 64)           0      0   8.0 KiB
+          digits (Dense)   (batch, 10)         650  1.3 k   3.8 KiB
+        """
+        from insitu.nn import planning
+        from insitu.nn.callbacks.callback import say
+
+        given = (x, y, sample_weight, class_weight, validation_split, validation_data)
+        options = {
+            "batch_size": batch_size, "epochs": epochs, "verbose": verbose, "callbacks": callbacks, "shuffle": shuffle,
+            "initial_epoch": initial_epoch, "steps_per_epoch": steps_per_epoch, "validation_steps": validation_steps,
+            "validation_batch_size": validation_batch_size, "validation_freq": validation_freq, "nan": nan,
+        }  # fmt: skip
+        plan = planning.Plan(self, given, options)
+        plan.keep_first_batches(x, validation_data)
+        if plan.options["verbose"]:
+            say(str(plan.report))
+        return plan.report
 
     def evaluate(
         self, x: Any = None, y: Any = None, batch_size: int | None = None, verbose: Any = "auto", sample_weight: Any = None,

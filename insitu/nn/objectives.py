@@ -21,6 +21,8 @@ class Objectives:
     ----------
     names : list of str
         Of the outputs.
+    outputs : list of tuple
+        Their shapes.
     losses : list of Loss or None
         One for each output.
     weights : list of float
@@ -30,7 +32,7 @@ class Objectives:
     """
 
     def __init__(self, settings: Settings, names: Sequence[str], targets: Sequence[Shape | None], outputs: Sequence[Shape]) -> None:
-        self.names = list(names)
+        self.names, self.outputs = list(names), list(outputs)
         self.losses = [None if found is None else losses.get(found) for found in _for_outputs(settings.loss, self.names, "loss", True)]
         given = _for_outputs(settings.loss_weights, self.names, "loss_weights", False)
         self.weights = [1.0 if w is None else w for w in given]

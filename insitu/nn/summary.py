@@ -8,6 +8,7 @@ from typing import Any
 from insitu.array.tree import map_leaves
 from insitu.nn.layer import Layer
 from insitu.nn.model import Functional, Model
+from insitu.nn.report import size_text
 from insitu.nn.sequential import Sequential
 from insitu.nn.shapes import is_shape
 
@@ -37,7 +38,7 @@ def table(model: Model) -> str:
         return "\n".join([f'Model "{model.name}"', "", *lines, "", "  not built yet: the numbers come with the shape of the input"])
     total, trained = model.count_params(), sum(w.size for w in model.trainable_weights)
     size = sum(w.size * w.dtype.itemsize for w in model.weights)
-    return "\n".join([f'Model "{model.name}"', "", *lines, "", f"  parameters: {total:,} (trainable {trained:,}), {_bytes(size)}"])
+    return "\n".join([f'Model "{model.name}"', "", *lines, "", f"  parameters: {total:,} (trainable {trained:,}), {size_text(size)}"])
 
 
 def _layers(model: Model) -> Iterator[tuple[Layer, Any]]:
@@ -60,10 +61,3 @@ def _shape(shape: Any) -> str:
 
 def _count(layer: Layer) -> str:
     return f"{layer.count_params():,}" if layer.built else "?"
-
-
-def _bytes(size: int) -> str:
-    value, units = float(size), ["bytes", "KiB", "MiB", "GiB"]
-    while value >= 1024 and len(units) > 1:
-        value, _ = value / 1024, units.pop(0)
-    return f"{value:.0f} bytes" if units[0] == "bytes" else f"{value:.1f} {units[0]}"

@@ -66,6 +66,19 @@ def physical_memory() -> int:
         return 8 << 30
 
 
+def usable_memory() -> int:
+    """Bytes of memory that this process can have at all: the machine's, or fewer where its group has a limit."""
+    limits = [physical_memory()]
+    for name in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            text = Path(name).read_text().strip()
+        except OSError:
+            continue
+        if text.isdecimal():
+            limits.append(int(text))
+    return min(limits)
+
+
 # -- native threads ------------------------------------------------------------------------------
 @functools.cache
 def _process() -> ctypes.CDLL:

@@ -14,11 +14,13 @@ _logits: contextvars.ContextVar[dict[Node, tuple[Array, str]] | None] = contextv
 
 
 @contextlib.contextmanager
-def remember_logits() -> Iterator[None]:
-    """While inside, `logits_of` knows what each softmax and sigmoid was computed from."""
-    token = _logits.set({})
+def remember_logits() -> Iterator[dict[Node, tuple[Array, str]]]:
+    """While inside, `logits_of` knows what each softmax and sigmoid was computed from; one inside another shares its notes."""
+    known = _logits.get()
+    found: dict[Node, tuple[Array, str]] = {} if known is None else known
+    token = _logits.set(found)
     try:
-        yield
+        yield found
     finally:
         _logits.reset(token)
 

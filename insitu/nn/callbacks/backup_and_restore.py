@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,8 +15,12 @@ from insitu.errors import ArgumentError, FileFormatError, UserError
 from insitu.io import container, files
 from insitu.nn.callbacks import writing
 from insitu.nn.callbacks.callback import Callback, Logs
+from insitu.nn.callbacks.files import File
 from insitu.nn.callbacks.writing import SAVE_FREQ
 from insitu.version import __version__
+
+if TYPE_CHECKING:
+    from insitu.nn.planning import Plan
 
 _PLACE = "callbacks"
 
@@ -81,6 +85,10 @@ class BackupAndRestore(Callback):
         return super().wants(hook)
 
     # -- the stages --------------------------------------------------------------------------------------
+    def files(self, plan: Plan) -> list[File]:
+        """The file, and the new one that replaces it."""
+        return [File(self.backup_dir, plan.report.weight_bytes + plan.report.optimizer_bytes, 2, is_folder=True)]
+
     def on_train_begin(self, logs: Logs = None) -> None:
         """Go on from the file, if there is one."""
         writing.make_folder("BackupAndRestore", self.backup_dir)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, MutableMapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from insitu.nn.callbacks.files import File
+    from insitu.nn.planning import Plan
 
 #: What a stage tells: names to numbers.
 Logs = MutableMapping[str, Any] | None
@@ -130,6 +134,10 @@ class Callback:
     # -- what lists ask --------------------------------------------------------------------------------
     def check_names(self, names: Sequence[str]) -> None:
         """Raise an error if the callback needs another name than these in the logs of an epoch."""
+
+    def files(self, plan: Plan) -> Sequence[File]:
+        """What the callback will write in the training that is planned: `fit` sees beforehand that it can."""
+        return ()
 
     def wants(self, hook: str) -> bool:
         """Whether the callback overrides a hook, in its class or, like `LambdaCallback`, on the object."""

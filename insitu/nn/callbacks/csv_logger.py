@@ -6,13 +6,17 @@ import csv
 import io
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from insitu.arguments import FLAG, PATH, REFUSED, Constraint, checked
 from insitu.nn.callbacks import writing
 from insitu.nn.callbacks.callback import Callback, Logs
+from insitu.nn.callbacks.files import File
+
+if TYPE_CHECKING:
+    from insitu.nn.planning import Plan
 
 
 class Separator(Constraint):
@@ -67,6 +71,10 @@ class CSVLogger(Callback):
         self.keys: list[str] | None = None
         #: Where the next row begins, in bytes; what stands behind it is from before an interruption.
         self._size = 0
+
+    def files(self, plan: Plan) -> list[File]:
+        """The file."""
+        return [File(self.filename)]
 
     def on_train_begin(self, logs: Logs = None) -> None:
         """See that the file may be written; what it holds is replaced by the first row."""

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import string
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from insitu.arguments import FLAG, NUMBER, PATH, checked
 from insitu.errors import ArgumentError
 from insitu.nn.callbacks import writing
 from insitu.nn.callbacks.callback import Logs, say
+from insitu.nn.callbacks.files import File
 from insitu.nn.callbacks.monitor import MONITOR, MonitorCallback
 from insitu.nn.callbacks.writing import MODE, SAVE_FREQ, VERBOSE
+
+if TYPE_CHECKING:
+    from insitu.nn.planning import Plan
 
 
 class ModelCheckpoint(MonitorCallback):
@@ -89,6 +93,14 @@ class ModelCheckpoint(MonitorCallback):
         for field in self.fields:
             if field not in have:
                 raise self._unknown(field, have)
+
+    def files(self, plan: Plan) -> list[File]:
+        """One file, or one for each epoch or so many batches where the name has a number in it."""
+        every = plan.epochs if self._batches is None else plan.epochs * (plan.extent[0] or 0) // self._batches.every
+        many = not self.save_best_only and ("{epoch" in self.filepath or "{batch" in self.filepath)
+        report = plan.report
+        size = report.weight_bytes + (0 if self.save_weights_only else report.optimizer_bytes)
+        return [File(self.filepath, size, max(every, 1) + 1 if many else 2)]
 
     def on_train_begin(self, logs: Logs = None) -> None:
         """See that the folder may be written."""

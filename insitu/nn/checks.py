@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -143,23 +142,19 @@ def _truth_fix(low: float, high: float) -> str:
 
 
 def class_weights(weights: Mapping[int, float] | None, outputs: Sequence[Shape], chosen: Sequence[losses.Loss | None]) -> None:
-    """Raise `ArgumentError` if weights of classes are no finite numbers from 0 on, or of classes that do not exist."""
-    if not weights:
-        return
+    """Raise `ArgumentError` if a class that the output does not have is given a weight."""
     loss, classes = chosen[0], outputs[0][-1]
     if isinstance(loss, losses.BinaryCrossentropy):
         classes = 2
-    counted = isinstance(loss, losses.BinaryCrossentropy | losses.CategoricalCrossentropy | losses.SparseCategoricalCrossentropy)
-    unknown = next((k for k in weights if k < 0 or (counted and classes is not None and k >= classes)), None)
-    bad = next((k for k, w in weights.items() if not 0 <= w < math.inf), None)
-    if unknown is not None or bad is not None:
+    elif not isinstance(loss, losses.CategoricalCrossentropy | losses.SparseCategoricalCrossentropy):
+        return
+    unknown = next((k for k in weights or () if classes is not None and k >= classes), None)
+    if unknown is not None and classes is not None:
         raise ArgumentError(
-            f"fit: class_weight names the class {unknown}, which does not exist."
-            if unknown is not None
-            else f"fit: class_weight gives the class {bad} a factor that is none.",
-            expected=f"classes from 0 to {classes - 1}" if unknown is not None and classes is not None else "finite numbers from 0 on",
+            f"fit: class_weight names the class {unknown}, which does not exist.",
+            expected=f"classes from 0 to {classes - 1}",
             received=f"{weights!r:.200}",
-            fix="count the classes from 0" if unknown is not None else "pass a number such as 1.0",
+            fix="count the classes from 0",
             slug="class-weight",
             argument="class_weight",
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import math
 import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -256,16 +257,27 @@ def with_class_weight(data: Arrays | Batches, class_weight: Mapping[int, float])
             slug="class-weight",
             argument="class_weight=",
         )
-    table = np.ones(max(class_weight) + 1, np.float32)
-    table[list(class_weight)] = list(class_weight.values())
+    odd = next((k for k, w in class_weight.items() if k < 0 or not 0 <= w < math.inf), None)
+    if odd is not None:
+        raise ArgumentError(
+            f"fit: class_weight cannot use {odd}: {class_weight[odd]}.",
+            expected="class numbers from 0 on, with finite factors from 0 on",
+            received=f"{dict(class_weight)!r:.200}",
+            fix="count the classes from 0, and pass numbers such as 1.0",
+            slug="class-weight",
+            argument="class_weight",
+        )
+    classes = np.asarray(sorted(class_weight), np.int64)
+    factors = np.asarray([class_weight[k] for k in sorted(class_weight)], np.float32)
 
     def weigh(y: Any, weight: Any) -> Any:
         labels = np.asarray(flatten(y)[0][0])
         if labels.ndim > 1:
             labels = labels.argmax(-1) if labels.shape[-1] > 1 else labels[..., 0]
         labels = labels.astype(np.int64)
-        factors = np.where(labels < len(table), table[np.minimum(labels, len(table) - 1)], np.float32(1))
-        return factors if weight is None else factors * np.asarray(weight, np.float32)
+        place = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
+        own = np.where(classes[place] == labels, factors[place], np.float32(1))
+        return own if weight is None else own * np.asarray(weight, np.float32)
 
     if isinstance(data, Arrays):
         return dataclasses.replace(data, weight=weigh(data.y, data.weight))

@@ -305,12 +305,15 @@ class Model(Layer):
         >>> (x, y), _ = si.data.digits()
         >>> model = si.nn.Sequential([si.nn.Flatten(name="row"), si.nn.Dense(10, activation="softmax", name="digits")], name="small")
         >>> model.compile("adam", "sparse_categorical_crossentropy")
-        >>> report = model.check(x, y, epochs=2)
+        >>> report = model.check(x, y, epochs=2, verbose=0)
+        >>> report.parameters, report.steps
+        (650, 46)
+        >>> print("\\n".join(str(report).splitlines()[:5]))
         Training of "small"
         <BLANKLINE>
           layer           output shape  parameters  FLOPs    bytes
-          row (Flatten)    (batch, 64)           0      0   8.0 KiB
-          digits (Dense)   (batch, 10)         650  1.3 k   3.8 KiB
+          row (Flatten)    (batch, 64)           0     0   8.0 KiB
+          digits (Dense)   (batch, 10)         650  1.3 k  3.8 KiB
         """
         from insitu.nn import planning
         from insitu.nn.callbacks.callback import say

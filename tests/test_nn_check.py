@@ -198,7 +198,7 @@ def test_unscaled_images_are_told_unless_the_model_scales_them():
     warned(fit(images.reshape(20, 64)), "data-unscaled")
     quiet(fit(images / 255.0))
     quiet(fit(images, Scale()))
-    quiet(fit(images, si.nn.UnitNormalization(axis=(1, 2))))
+    quiet(fit(images.astype(np.float32), si.nn.UnitNormalization(axis=(1, 2))))
     quiet(fit(images[:, :3, :3].reshape(20, 9)))  # nine whole numbers need be no image
 
 

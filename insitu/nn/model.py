@@ -308,12 +308,10 @@ class Model(Layer):
         >>> report = model.check(x, y, epochs=2, verbose=0)
         >>> report.parameters, report.steps
         (650, 46)
-        >>> print("\\n".join(str(report).splitlines()[:5]))
-        Training of "small"
-        <BLANKLINE>
-          layer           output shape  parameters  FLOPs    bytes
-          row (Flatten)    (batch, 64)           0     0   8.0 KiB
-          digits (Dense)   (batch, 10)         650  1.3 k  3.8 KiB
+        >>> for row in report.rows:
+        ...     print(row.name, row.shape, row.flops)
+        row (batch, 64) 0
+        digits (batch, 10) 1290
         """
         from insitu.nn import planning
         from insitu.nn.callbacks.callback import say

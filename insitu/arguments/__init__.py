@@ -13,11 +13,15 @@ Examples
 from insitu.arguments.declared import arguments_of, checked, constraints_of, parameters_of
 from insitu.arguments.kinds import (
     ARRAY,
+    ARRAYS,
     AXES,
     AXIS,
     COUNT,
+    DEVICE,
     DTYPE,
+    EXTENTS,
     FLAG,
+    FLOATING,
     FUNCTION,
     NONE,
     NOT_NEGATIVE,
@@ -52,11 +56,15 @@ from insitu.arguments.kinds import (
 )
 
 __all__ = [
-    "ARRAY", "AXES",
+    "ARRAY",
+    "ARRAYS",
+    "AXES",
     "AXIS",
     "COUNT",
+    "DEVICE",
     "DTYPE",
-    "FLAG",
+    "EXTENTS",
+    "FLAG", "FLOATING",
     "FUNCTION",
     "NONE",
     "NOT_NEGATIVE",
@@ -80,7 +88,8 @@ __all__ = [
     "Instance",
     "Lengths",
     "Made",
-    "Number", "Numbers",
+    "Number",
+    "Numbers",
     "Path",
     "Several",
     "Text",

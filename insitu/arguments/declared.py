@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -49,10 +50,14 @@ def checked(slug: str = "", /, **constraints: Constraint) -> Callable[[F], F]:
         parameters = inspect.signature(function).parameters
         names = list(parameters)
         declared = {name: constraint.about(slug) if slug and constraint.is_general else constraint for name, constraint in constraints.items()}
-        places = [(names.index(n) if n in names else len(names), n, c) for n, c in declared.items() if not c.inside]
+        placed = [n for n in names if parameters[n].kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)]
+        places = [(placed.index(n) if n in placed else sys.maxsize, n, c) for n, c in declared.items() if not c.inside]
         making = [n for _, n, c in places if c.makes and n in names and parameters[n].default is not parameters[n].empty]
         defaults = {n: parameters[n].default for n in making}
         bound = names[:1] in (["self"], ["cls"])
+        if not places and not bound:  # nothing to check here: the function remains as it is
+            function.__constraints__ = declared  # type: ignore[attr-defined]  # read by constraints_of
+            return function
 
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -147,7 +152,8 @@ def parameters_of(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
         if "__init__" not in vars(cls) or cls is object:
             continue
         own = list(inspect.signature(vars(cls)["__init__"]).parameters.values())[1:]
-        found |= {p.name: p for p in own if p.kind not in (p.VAR_POSITIONAL, _KEYWORDS) and p.name not in found}
+        hidden = (_KEYWORDS, inspect.Parameter.VAR_POSITIONAL, *([inspect.Parameter.POSITIONAL_ONLY] if found else []))  # a base's, set by the class
+        found |= {p.name: p for p in own if p.kind not in hidden and p.name not in found}
         if not any(p.kind is _KEYWORDS for p in own):
             break
     return found

@@ -466,10 +466,6 @@ class Checked(Constraint):
         return self.words
 
 
-#: Whatever `insitu.asarray` takes.
-ARRAY = Checked("an array, or nested lists of numbers", ([[1.0, 2.0], [3.0, 4.0]],))
-
-
 class Nothing(Constraint):
     """None."""
 
@@ -520,6 +516,14 @@ COUNT, DTYPE, FUNCTION = Whole(1), DTypeName(), Function()
 _SEED = Whole(0, 1 << 4096, slug="random-seed", fix="pass an int, for example 0")
 #: What random numbers begin with: a whole number of any length, several of them, or None for another beginning each time.
 SEED = _SEED | Several(_SEED) | None
+FLOATING = DTypeName(floating=True)
+#: The one device.
+DEVICE = Choice("cpu", slug="device", fix="leave device out") | None
+#: Shapes whose lengths the function looks at itself.
+EXTENTS = Lengths(-LARGEST, words="a whole number or a tuple of them")
+#: Whatever `insitu.asarray` takes.
+ARRAY = Checked("an array, or nested lists of numbers", ([[1.0, 2.0], [3.0, 4.0]],))
+ARRAYS = Checked("a list of arrays", ([[1.0, 2.0], [3.0, 4.0]],))
 
 
 def odd_values() -> list[Any]:

@@ -8,8 +8,9 @@ from typing import Any
 
 from insitu import dtypes as dt
 from insitu import ops
-from insitu.dtypes import DType
-from insitu.errors import ArgumentError, DTypeError, UserError
+from insitu.arguments import Whole
+from insitu.arguments.kinds import LARGEST
+from insitu.errors import ArgumentError, UserError
 from insitu.graph.node import Aval, Node
 from insitu.ops.rules import checked_shape, normal_axes, normal_axis
 
@@ -34,14 +35,7 @@ def integer_argument(function: str, name: str, value: Any, low: int | None = Non
     ArgumentError
         If it is no whole number, or smaller than ``low``.
     """
-    number = whole(value)
-    if number is None or (low is not None and number < low):
-        wanted = "a whole number" + (f" of at least {low}" if low is not None else "")
-        raise ArgumentError(
-            f'{function} "{name}" must be {wanted}.', expected=wanted, received=f"{name}={value!r}", fix=f"pass {wanted}", slug="argument-integer",
-            argument=name,
-        )  # fmt: skip
-    return number
+    return value if type(value) is int and low is None else int(Whole(-LARGEST if low is None else low).check(function, name, value))
 
 
 def axis_index(function: str, axis: Any, av: Aval) -> int:
@@ -93,41 +87,9 @@ def shape_argument(function: str, shape: Any) -> tuple[int, ...]:
     )  # fmt: skip
 
 
-def function_argument(caller: str, function: Any) -> None:
-    """Refuse what cannot be called.
-
-    Raises
-    ------
-    ArgumentError
-        If it is no function.
-    """
-    if not callable(function):
-        raise ArgumentError(
-            f"{caller} takes a function of arrays.", expected="a function, such as lambda x: si.sum(x * x)", received=repr(function),
-            fix=f"pass the function itself, not its result: si.{caller}(f)", slug="not-a-function", argument="fun",
-        )  # fmt: skip
-
-
 def floating(node: Node) -> Node:
     """The node itself if it is floating, else converted to float32."""
     return node if node.aval.dtype.is_float else ops.cast(node, dt.float32)
-
-
-def floating_dtype(function: str, dtype: Any, default: DType = dt.float32) -> DType:
-    """A floating dtype argument.
-
-    Raises
-    ------
-    DTypeError
-        If it is another kind.
-    """
-    kind = default if dtype is None else dt.as_dtype(dtype)
-    if not kind.is_float:
-        raise DTypeError(
-            f'{function} "dtype" must be a floating type.', expected=", ".join(d.name for d in dt.FLOATS), received=kind.name,
-            fix="use si.float32, and convert the result if needed", slug="dtype-unsupported", argument="dtype",
-        )  # fmt: skip
-    return kind
 
 
 def choice_error(function: str, name: str, value: Any, allowed: Sequence[str]) -> UserError:

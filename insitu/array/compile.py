@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from insitu.arguments import FUNCTION, checked
 from insitu.array.array import Array
 from insitu.array.calls import Source, Traced
-from insitu.array.checks import function_argument
 from insitu.array.creation import asarray
 from insitu.array.cutting import Cut
 from insitu.array.evaluate import evaluate_nodes, history_kept, keep_history
@@ -267,6 +267,7 @@ def _unhashable(name: str, leaves: Sequence[Any]) -> ArgumentError:
     )
 
 
+@checked(function=FUNCTION)
 def compile(function: Callable[..., Any]) -> CompiledFunction:
     """Compile a function of arrays: traced once per signature, then one native call.
 
@@ -287,5 +288,4 @@ def compile(function: Callable[..., Any]) -> CompiledFunction:
     >>> f(si.asarray([3.0, 4.0]))
     Array(25., dtype=float32)
     """
-    function_argument("compile", function)
     return CompiledFunction(function)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from insitu import ops
+from insitu.arguments import ARRAY, ARRAYS, AXIS, checked
 from insitu.array.array import Array
 from insitu.array.checks import axes_in_order, axis_index, integer_argument
 from insitu.array.elementwise import operands
@@ -14,6 +15,7 @@ from insitu.errors import ShapeError
 from insitu.graph.node import Node
 
 
+@checked(x1=ARRAY, x2=ARRAY)
 def matmul(x1: Any, x2: Any, /) -> Array:
     """The matrix product of the last two axes; leading axes broadcast.
 
@@ -63,12 +65,14 @@ def _unequal(name: str, a: Node, b: Node) -> Node:
     )  # fmt: skip
 
 
+@checked(x1=ARRAY, x2=ARRAY)
 def dot(x1: Any, x2: Any, /) -> Array:
     """NumPy's dot of arrays of at most two axes: numbers multiply, vectors and matrices as in `matmul`."""
     a, b = operands(x1, x2)
     return Array(ops.mul(a, b) if a.ndim == 0 or b.ndim == 0 else product(a, b))
 
 
+@checked(x1=ARRAY, x2=ARRAY, axes=ARRAYS)
 def tensordot(x1: Any, x2: Any, /, *, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> Array:
     """The sum of products over several axes.
 
@@ -120,6 +124,7 @@ def _bad_axes(axes: Any, a: Node, b: Node) -> ShapeError:
     )  # fmt: skip
 
 
+@checked(x1=ARRAY, x2=ARRAY, axis=AXIS)
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Array:
     """The sum of products along one axis; the others broadcast.
 
@@ -147,6 +152,7 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Array:
     return Array(ops.reduce_sum(both, (both.ndim - 1,)))
 
 
+@checked(x1=ARRAY, x2=ARRAY)
 def outer(x1: Any, x2: Any, /) -> Array:
     """The products of all pairs of elements: ``out[i, j] = x1[i] * x2[j]``."""
     a, b = operands(x1, x2)

@@ -10,6 +10,7 @@ import numpy as np
 
 from insitu import dtypes as dt
 from insitu import ops
+from insitu.arguments import ARRAY, DEVICE, DTYPE, FLAG, checked
 from insitu.array import scalars
 from insitu.array.array import Array, owned
 from insitu.dtypes import DType, as_dtype
@@ -21,6 +22,7 @@ _NUMBERS = (bool, int, float)
 _HOST_DTYPES = {d.name: d for d in dt.ALL}
 
 
+@checked(obj=ARRAY, dtype=DTYPE | None, device=DEVICE, copy=FLAG | None)
 def asarray(obj: Any, /, dtype: Any = None, *, device: Any = None, copy: bool | None = None) -> Array:
     """An array of the values of another object.
 
@@ -59,7 +61,6 @@ def asarray(obj: Any, /, dtype: Any = None, *, device: Any = None, copy: bool | 
     >>> si.asarray([1, 2], dtype="float32")
     Array([1., 2.], dtype=float32)
     """
-    check_device("asarray", device)
     wanted = None if dtype is None else as_dtype(dtype)
     if type(obj) is Array:
         return _converted(obj, wanted, copy)
@@ -208,6 +209,7 @@ def _first_is_python(obj: Any) -> bool:
     return type(obj) in _NUMBERS
 
 
+@checked(x=ARRAY, device=DEVICE, copy=FLAG | None)
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Array:
     """An array on the memory of another library's array, through DLPack.
 
@@ -228,7 +230,6 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
     >>> si.from_dlpack(np.arange(3))
     Array([0, 1, 2], dtype=int64)
     """
-    check_device("from_dlpack", device)
     if type(x) is Array:
         return _converted(x, None, copy)
     array = _through_dlpack(x)

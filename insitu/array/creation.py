@@ -10,16 +10,18 @@ import numpy as np
 
 from insitu import dtypes as dt
 from insitu import ops
+from insitu.arguments import ARRAY, DEVICE, DTYPE, EXTENTS, FLAG, WHOLE, Choice, Whole, checked
 from insitu.array import scalars
 from insitu.array.array import Array, owned
-from insitu.array.checks import integer_argument, shape_argument
-from insitu.array.convert import asarray, check_device, from_dlpack, node_of
+from insitu.array.checks import shape_argument
+from insitu.array.convert import asarray, from_dlpack, node_of
 from insitu.dtypes import as_dtype
 from insitu.errors import ArgumentError, ShapeError
 from insitu.graph.node import Node
 
 
 # -- from a shape -----------------------------------------------------------------------------------
+@checked(shape=EXTENTS, fill_value=ARRAY, dtype=DTYPE | None, device=DEVICE)
 def full(shape: int | Sequence[int], fill_value: Any, *, dtype: Any = None, device: Any = None) -> Array:
     """An array filled with one value.
 
@@ -41,7 +43,6 @@ def full(shape: int | Sequence[int], fill_value: Any, *, dtype: Any = None, devi
 
 
 def _filled(function: str, shape: Any, fill_value: Any, dtype: Any, device: Any) -> Array:
-    check_device(function, device)
     dims = shape_argument(function, shape)
     if not scalars.is_scalar(fill_value):
         node = node_of(fill_value)
@@ -50,6 +51,7 @@ def _filled(function: str, shape: Any, fill_value: Any, dtype: Any, device: Any)
     return Array(ops.broadcast_to(scalars.constant(fill_value, kind), dims))
 
 
+@checked(shape=EXTENTS, dtype=DTYPE, device=DEVICE)
 def zeros(shape: int | Sequence[int], *, dtype: Any = dt.float32, device: Any = None) -> Array:
     """An array of zeros, float32 by default.
 
@@ -62,38 +64,45 @@ def zeros(shape: int | Sequence[int], *, dtype: Any = dt.float32, device: Any = 
     return _filled("zeros", shape, 0, dt.float32 if dtype is None else dtype, device)
 
 
+@checked(shape=EXTENTS, dtype=DTYPE, device=DEVICE)
 def ones(shape: int | Sequence[int], *, dtype: Any = dt.float32, device: Any = None) -> Array:
     """An array of ones, float32 by default."""
     return _filled("ones", shape, 1, dt.float32 if dtype is None else dtype, device)
 
 
+@checked(shape=EXTENTS, dtype=DTYPE, device=DEVICE)
 def empty(shape: int | Sequence[int], *, dtype: Any = dt.float32, device: Any = None) -> Array:
     """An array of zeros: results never depend on what was in memory before."""
     return _filled("empty", shape, 0, dt.float32 if dtype is None else dtype, device)
 
 
+@checked(x=ARRAY, fill_value=ARRAY, dtype=DTYPE | None, device=DEVICE)
 def full_like(x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Array:
     """An array of the shape and (unless given) dtype of ``x`` filled with one value."""
     node = node_of(x)
     return full(node.shape, fill_value, dtype=node.dtype if dtype is None else dtype, device=device)
 
 
+@checked(x=ARRAY, dtype=DTYPE | None, device=DEVICE)
 def zeros_like(x: Any, /, *, dtype: Any = None, device: Any = None) -> Array:
     """Zeros of the shape and (unless given) dtype of ``x``."""
     return full_like(x, 0, dtype=dtype, device=device)
 
 
+@checked(x=ARRAY, dtype=DTYPE | None, device=DEVICE)
 def ones_like(x: Any, /, *, dtype: Any = None, device: Any = None) -> Array:
     """Ones of the shape and (unless given) dtype of ``x``."""
     return full_like(x, 1, dtype=dtype, device=device)
 
 
+@checked(x=ARRAY, dtype=DTYPE | None, device=DEVICE)
 def empty_like(x: Any, /, *, dtype: Any = None, device: Any = None) -> Array:
     """Zeros of the shape and (unless given) dtype of ``x``."""
     return zeros_like(x, dtype=dtype, device=device)
 
 
 # -- ranges -----------------------------------------------------------------------------------------
+@checked(start=ARRAY, stop=ARRAY, step=ARRAY, dtype=DTYPE | None, device=DEVICE)
 def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None) -> Array:
     """Evenly spaced values from ``start`` up to, without, ``stop``.
 
@@ -115,7 +124,6 @@ def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None,
     >>> si.arange(5)
     Array([0, 1, 2, 3, 4], dtype=int64)
     """
-    check_device("arange", device)
     if stop is None:
         start, stop = 0, start
     start, stop, step = (v.item() if hasattr(v, "item") else v for v in (start, stop, step))
@@ -140,6 +148,7 @@ def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None,
     return Array(ops.cast(ops.add(spread, scalars.constant(start, dt.float64)), kind))
 
 
+@checked(start=ARRAY, stop=ARRAY, num=Whole(0), dtype=DTYPE | None, device=DEVICE, endpoint=FLAG)
 def linspace(start: float, stop: float, /, num: int = 50, *, dtype: Any = None, device: Any = None, endpoint: bool = True) -> Array:
     """``num`` evenly spaced values from ``start`` to ``stop``.
 
@@ -154,13 +163,13 @@ def linspace(start: float, stop: float, /, num: int = 50, *, dtype: Any = None, 
     >>> si.linspace(0, 1, 5)
     Array([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float32)
     """
-    check_device("linspace", device)
-    count = integer_argument("linspace", "num", num, low=0)
+    count = num
     kind = dt.float32 if dtype is None else as_dtype(dtype)
     values = np.linspace(float(start), float(stop), count, endpoint=endpoint)
     return owned(values.astype(kind.numpy), kind)
 
 
+@checked(n_rows=Whole(0), n_cols=Whole(0) | None, k=WHOLE, dtype=DTYPE, device=DEVICE)
 def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = dt.float32, device: Any = None) -> Array:
     """Ones on the ``k``-th diagonal, zeros elsewhere.
 
@@ -171,7 +180,6 @@ def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = d
     Array([[1., 0.],
            [0., 1.]], dtype=float32)
     """
-    check_device("eye", device)
     dims = shape_argument("eye", (n_rows, n_rows if n_cols is None else n_cols))
     return Array(ops.cast(ops.eq(*_diagonal(dims, k)), dt.float32 if dtype is None else as_dtype(dtype)))
 
@@ -183,6 +191,7 @@ def _diagonal(shape: tuple[int, ...], k: int) -> tuple[Node, Node]:
     return ops.iota((1, columns), 1, dt.int64), row
 
 
+@checked(x=ARRAY, k=WHOLE)
 def tril(x: Any, /, *, k: int = 0) -> Array:
     """The lower triangle of the last two axes (up to the ``k``-th diagonal), zeros above."""
     node = _matrix("tril", x)
@@ -190,6 +199,7 @@ def tril(x: Any, /, *, k: int = 0) -> Array:
     return Array(ops.where(ops.le(column, row), node, scalars.constant(0, node.dtype)))
 
 
+@checked(x=ARRAY, k=WHOLE)
 def triu(x: Any, /, *, k: int = 0) -> Array:
     """The upper triangle of the last two axes (from the ``k``-th diagonal), zeros below."""
     node = _matrix("triu", x)
@@ -207,6 +217,7 @@ def _matrix(name: str, x: Any) -> Node:
     return node
 
 
+@checked(indexing=Choice("xy", "ij", slug="meshgrid-indexing"))
 def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple[Array, ...]:
     """Coordinate arrays of a grid from the coordinates of its axes.
 
@@ -217,15 +228,6 @@ def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple[Array, ...]:
     indexing : str
         ``"xy"``: the first two axes exchanged, as in plots; ``"ij"``: in the arrays' order.
     """
-    if indexing not in ("xy", "ij"):
-        raise ArgumentError(
-            f'meshgrid "indexing" cannot be {indexing!r}.',
-            expected='"xy" or "ij"',
-            received=repr(indexing),
-            fix='use "ij"',
-            slug="meshgrid-indexing",
-            argument="indexing",
-        )
     nodes = [ops.reshape(node_of(a), (node_of(a).aval.size,)) for a in arrays]
     places = list(range(len(nodes)))
     if indexing == "xy" and len(nodes) >= 2:

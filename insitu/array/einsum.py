@@ -8,6 +8,7 @@ from typing import Any
 
 from insitu import dtypes as dt
 from insitu import ops
+from insitu.arguments import Text, checked
 from insitu.array.array import Array
 from insitu.array.convert import node_of
 from insitu.errors import ArgumentError, ShapeError, UserError
@@ -19,6 +20,7 @@ _HIDDEN = 0xE000
 Terms = tuple[str, ...]
 
 
+@checked(subscripts=Text('subscripts such as "ij,jk->ik"', ("ij,jk->ik",), slug="einsum-subscripts"))
 def einsum(subscripts: str, /, *operands: Any) -> Array:
     """Sums of products in Einstein's notation.
 

@@ -7,12 +7,14 @@ booleans become float32.
 from __future__ import annotations
 
 import builtins
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from insitu import dtypes as dt
 from insitu import ops
+from insitu.arguments import ARRAY, WHOLE, checked
 from insitu.array import scalars
 from insitu.array.array import Array
 from insitu.array.checks import floating
@@ -75,7 +77,7 @@ def _documented(call: F, name: str, meaning: str, parameters: str, result: str, 
         source, value = example.split(" -> ")
         doc += f"\n    Examples\n    --------\n    >>> import insitu as si\n    >>> {source}\n    {value}\n"
     call.__doc__ = doc
-    return call
+    return checked(**dict.fromkeys(inspect.signature(call).parameters, ARRAY))(call)
 
 
 # -- functions of one array: floating -------------------------------------------------------------------
@@ -177,6 +179,7 @@ bitwise_invert = _unary("bitwise_invert", ops.not_, "Every bit turned over.", _I
 bitwise_not = bitwise_invert
 
 
+@checked(x=ARRAY, decimals=WHOLE)
 def round(x: Any, /, decimals: int = 0) -> Array:
     """The nearest whole number (halves to the even one), or the nearest with that many decimals.
 
@@ -292,6 +295,7 @@ logical_xor = _binary("logical_xor", _logical(ops.xor), "Whether exactly one is 
 
 
 # -- choice --------------------------------------------------------------------------------------------
+@checked(condition=ARRAY, x1=ARRAY, x2=ARRAY)
 def where(condition: Any, x1: Any, x2: Any, /) -> Array:
     """``x1`` where the condition holds, else ``x2``.
 
@@ -316,6 +320,7 @@ def where(condition: Any, x1: Any, x2: Any, /) -> Array:
     return Array(ops.where(node_of(condition), a, b))
 
 
+@checked(x=ARRAY, min=ARRAY | None, max=ARRAY | None)
 def clip(x: Any, /, min: Any = None, max: Any = None) -> Array:
     """The elements moved into the range from ``min`` to ``max``.
 

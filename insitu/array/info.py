@@ -9,6 +9,7 @@ import numpy as np
 
 from insitu import dtypes as dt
 from insitu import ops
+from insitu.arguments import ARRAY, DEVICE, DTYPE, FLAG, checked
 from insitu.array import scalars
 from insitu.array.array import Array
 from insitu.array.convert import check_device, node_of
@@ -52,6 +53,7 @@ def _dtype_of(x: Any) -> DType:
     return x.dtype if isinstance(x, Array) else as_dtype(x)
 
 
+@checked(type=DTYPE)
 def finfo(type: Any, /) -> FInfo:
     """Limits of a floating type.
 
@@ -83,6 +85,7 @@ def finfo(type: Any, /) -> FInfo:
     return FInfo(limits.bits, float(limits.eps), float(limits.max), float(limits.min), float(limits.smallest_normal), kind)
 
 
+@checked(type=DTYPE)
 def iinfo(type: Any, /) -> IInfo:
     """Limits of an integer type.
 
@@ -106,6 +109,7 @@ def iinfo(type: Any, /) -> IInfo:
     return IInfo(kind.bits, kind.max, kind.min, kind)
 
 
+@checked(kind=ARRAY)
 def isdtype(dtype: Any, kind: Any) -> bool:
     """Whether a dtype is of a kind.
 
@@ -171,6 +175,7 @@ def result_type(*arrays_and_dtypes: Any) -> DType:
     return out
 
 
+@checked(from_=ARRAY, to=ARRAY)
 def can_cast(from_: Any, to: Any, /) -> bool:
     """Whether a value of one type can be converted to another by promotion.
 
@@ -187,6 +192,7 @@ def can_cast(from_: Any, to: Any, /) -> bool:
         return False
 
 
+@checked(x=ARRAY, dtype=DTYPE, copy=FLAG, device=DEVICE)
 def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Array:
     """The values in another dtype.
 
@@ -205,7 +211,6 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> A
     >>> si.astype(si.asarray([1.7, -1.7]), si.int32)
     Array([ 1, -1], dtype=int32)
     """
-    check_device("astype", device)
     return Array(ops.cast(node_of(x), as_dtype(dtype)))
 
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from insitu import dtypes as dt
 from insitu import ops
+from insitu.arguments import ARRAY, ARRAYS, AXIS, EXTENTS, Choice, checked
 from insitu.array.array import Array, owned
-from insitu.array.checks import axis_index, choice_error, integer_argument, shape_argument, whole
+from insitu.array.checks import axis_index, integer_argument, shape_argument, whole
 from insitu.array.convert import asarray, node_of
 from insitu.array.shaping import span
 from insitu.errors import ArgumentError, ShapeError, UserError
@@ -28,6 +29,7 @@ def _several(function: str, arrays: Any) -> list[Node]:
     return nodes
 
 
+@checked(arrays=ARRAYS, axis=AXIS | None)
 def concat(arrays: Sequence[Any], /, *, axis: int | None = 0) -> Array:
     """Arrays one after the other along an axis.
 
@@ -55,11 +57,13 @@ def concat(arrays: Sequence[Any], /, *, axis: int | None = 0) -> Array:
     return Array(ops.concat(nodes, integer_argument("concat", "axis", axis)))
 
 
+@checked(arrays=ARRAYS, axis=AXIS | None)
 def concatenate(arrays: Sequence[Any], /, axis: int | None = 0) -> Array:
     """NumPy's name of `concat`."""
     return concat(arrays, axis=axis)
 
 
+@checked(arrays=ARRAYS, axis=AXIS)
 def stack(arrays: Sequence[Any], /, *, axis: int = 0) -> Array:
     """Arrays of equal shape along a new axis.
 
@@ -87,6 +91,7 @@ def stack(arrays: Sequence[Any], /, *, axis: int = 0) -> Array:
     return Array(ops.concat([ops.reshape(n, (*first[:at], 1, *first[at:])) for n in nodes], at))
 
 
+@checked(x=ARRAY, axis=AXIS)
 def unstack(x: Any, /, *, axis: int = 0) -> tuple[Array, ...]:
     """The arrays along an axis, each without it."""
     node = node_of(x)
@@ -101,6 +106,7 @@ def _split_fix(length: int, parts: int) -> str:
     return f"pass the positions where the parts begin: {[-(-length * k // parts) for k in range(1, parts)]}"
 
 
+@checked(x=ARRAY, indices_or_sections=ARRAY, axis=AXIS)
 def split(x: Any, indices_or_sections: Any, /, axis: int = 0) -> list[Array]:
     """Parts of an array along an axis.
 
@@ -139,6 +145,7 @@ def split(x: Any, indices_or_sections: Any, /, axis: int = 0) -> list[Array]:
     return [Array(span(node, at, a, max(a, b))) for a, b in itertools.pairwise(edges)]
 
 
+@checked(x=ARRAY, repetitions=EXTENTS)
 def tile(x: Any, repetitions: int | Sequence[int], /) -> Array:
     """The array repeated as a whole along axes.
 
@@ -164,6 +171,7 @@ def tile(x: Any, repetitions: int | Sequence[int], /) -> Array:
     return Array(ops.reshape(wide, tuple([t * k for t, k in zip(times, shape, strict=True)])))
 
 
+@checked(x=ARRAY, repeats=ARRAY, axis=AXIS | None)
 def repeat(x: Any, repeats: Any, /, *, axis: int | None = None) -> Array:
     """Each element repeated along an axis.
 
@@ -208,6 +216,7 @@ def _host_indices(indices: np.ndarray[Any, Any]) -> Node:
 _MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
 
 
+@checked(x=ARRAY, pad_width=ARRAY, mode=Choice(*_MODES), constant_values=ARRAY)
 def pad(x: Any, pad_width: Any, /, mode: str = "constant", *, constant_values: Any = 0) -> Array:
     """A margin around an array.
 
@@ -228,8 +237,6 @@ def pad(x: Any, pad_width: Any, /, mode: str = "constant", *, constant_values: A
     Array([2, 1, 2, 3, 2, 1], dtype=int64)
     """
     node = node_of(x)
-    if mode not in _MODES:
-        raise choice_error("pad", "mode", mode, _MODES)
     widths = _pad_widths(pad_width, node)
     if mode == "constant":
         return Array(ops.pad(node, widths, constant_values))

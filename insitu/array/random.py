@@ -21,10 +21,11 @@ import numpy as np
 
 from insitu import dtypes as dt
 from insitu import ops
+from insitu.arguments import ARRAY, AXIS, DTYPE, EXTENTS, FLAG, FLOATING, NUMBER, SEED, Instance, Whole, checked
 from insitu.array import distributions as draw
 from insitu.array import scalars
 from insitu.array.array import Array, owned
-from insitu.array.checks import axis_index, floating_dtype, integer_argument, shape_argument, whole
+from insitu.array.checks import axis_index, integer_argument, shape_argument, whole
 from insitu.array.convert import asarray, node_of
 from insitu.array.elementwise import where
 from insitu.array.shaping import broadcast_shapes
@@ -52,14 +53,8 @@ def _mixed(seed: Any) -> int:
     """The state a seed begins with: SplitMix64 over its 64-bit digits."""
     if seed is None:
         return int.from_bytes(os.urandom(8), "little")
-    numbers = [whole(s) for s in (seed if isinstance(seed, (tuple, list)) else (seed,))]
     state = 0
-    for n in numbers:
-        if n is None or n < 0:
-            raise ArgumentError(
-                "A seed must be a whole number of at least 0.", expected="a whole number, a list of them, or None", received=repr(seed),
-                fix="pass an int, for example 0", slug="random-seed", argument="seed",
-            )  # fmt: skip
+    for n in seed if isinstance(seed, list) else [seed]:
         state = split_mix(state ^ (n & _MASK64))
         while n > _MASK64:
             n >>= 64
@@ -81,31 +76,8 @@ def philox_pair(state: int) -> tuple[int, int]:
     return out[0], out[1]
 
 
-def default_rng(seed: Any = None) -> Generator:
-    """A generator of random numbers.
-
-    Parameters
-    ----------
-    seed : int, sequence of int, Generator or None
-        Equal seeds give equal numbers; None takes one from the system; a generator is returned as it is.
-
-    Returns
-    -------
-    Generator
-
-    Raises
-    ------
-    ArgumentError
-        If the seed is no whole number of at least 0.
-
-    Examples
-    --------
-    >>> import insitu as si
-    >>> rng = si.random.default_rng(0)
-    >>> rng.integers(0, 10, 5).shape
-    (5,)
-    """
-    return seed if isinstance(seed, Generator) else Generator(seed)
+#: A bound of whole numbers: one above those of 64 bits is the end of a range that has them all.
+BOUND = Whole(-(2**63), 2**64)
 
 
 class Generator:
@@ -119,6 +91,7 @@ class Generator:
     seed : int, sequence of int or None
     """
 
+    @checked(seed=SEED)
     def __init__(self, seed: Any = None) -> None:
         self._lock = threading.Lock()
         self._cell = Variable(_state_array(_mixed(seed)), name="random state", trainable=False)
@@ -139,6 +112,7 @@ class Generator:
             )  # fmt: skip
         self._cell.assign(_state_array(int(number) & _MASK64))
 
+    @checked(seed=SEED)
     def reseed(self, seed: Any) -> None:
         """Begin again from a seed."""
         self._cell.assign(_state_array(_mixed(seed)))
@@ -153,10 +127,11 @@ class Generator:
     def __repr__(self) -> str:
         return "Generator(Philox4x32-10)"
 
+    @checked(n_children=Whole(0))
     def spawn(self, n_children: int) -> list[Generator]:
         """New generators, independent of this one and of each other."""
         out = []
-        for _ in range(integer_argument("spawn", "n_children", n_children, low=0)):
+        for _ in range(n_children):
             words = np.asarray(Array(self._key()))
             out.append(Generator(int(words[0]) | int(words[1]) << 32))
         return out
@@ -175,6 +150,7 @@ class Generator:
         return owned(np.array(philox_pair(state), np.uint32), dt.uint32)._node
 
     # -- floating numbers ---------------------------------------------------------------------------
+    @checked(size=EXTENTS | None, dtype=FLOATING)
     def random(self, size: Size = None, dtype: Any = dt.float32) -> Array:
         """Uniform numbers in [0, 1): 24 random bits for float32, 53 for float64.
 
@@ -192,8 +168,9 @@ class Generator:
         >>> x.shape, bool(((x >= 0) & (x < 1)).all())
         ((2, 3), True)
         """
-        return Array(draw.uniform(self._key(), _shape("random", size), floating_dtype("random", dtype)))
+        return Array(draw.uniform(self._key(), _shape("random", size), as_dtype(dtype)))
 
+    @checked(low=ARRAY, high=ARRAY, size=EXTENTS | None, dtype=FLOATING)
     def uniform(self, low: Any = 0.0, high: Any = 1.0, size: Size = None, dtype: Any = dt.float32) -> Array:
         """Uniform numbers in [low, high).
 
@@ -206,19 +183,21 @@ class Generator:
         dtype : DType
             Floating.
         """
-        kind = floating_dtype("uniform", dtype)
+        kind = as_dtype(dtype)
         unit = Array(draw.uniform(self._key(), _shape("uniform", size, low, high), kind))
         first, last = _parameter(low, kind), _parameter(high, kind)
         return first + unit * (last - first)
 
+    @checked(size=EXTENTS | None, dtype=FLOATING)
     def standard_normal(self, size: Size = None, dtype: Any = dt.float32) -> Array:
         """Normal numbers of mean 0 and variance 1.
 
         float64 by the Box-Muller method, the narrower types by the inverse error function (Giles,
         "Approximating the erfinv function", GPU Computing Gems, 2011) of 24 bits, up to 5.3 standard deviations.
         """
-        return Array(draw.normal_from(self._key(), _shape("standard_normal", size), floating_dtype("standard_normal", dtype)))
+        return Array(draw.normal_from(self._key(), _shape("standard_normal", size), as_dtype(dtype)))
 
+    @checked(loc=ARRAY, scale=ARRAY, size=EXTENTS | None, dtype=FLOATING)
     def normal(self, loc: Any = 0.0, scale: Any = 1.0, size: Size = None, dtype: Any = dt.float32) -> Array:
         """Normal numbers of mean ``loc`` and standard deviation ``scale``.
 
@@ -238,45 +217,52 @@ class Generator:
         >>> bool(abs(x.mean() - 10) < 0.1), bool(abs(x.std() - 2) < 0.1)
         (True, True)
         """
-        kind = floating_dtype("normal", dtype)
+        kind = as_dtype(dtype)
         _not_negative("normal", "scale", scale)
         unit = Array(draw.normal_from(self._key(), _shape("normal", size, loc, scale), kind))
         return _parameter(loc, kind) + unit * _parameter(scale, kind)
 
+    @checked(loc=ARRAY, scale=ARRAY, size=EXTENTS | None, dtype=FLOATING, low=NUMBER, high=NUMBER)
     def truncated_normal(
         self, loc: Any = 0.0, scale: Any = 1.0, size: Size = None, dtype: Any = dt.float32, *, low: float = -2.0, high: float = 2.0
     ) -> Array:
         """Normal numbers, restricted to lie between ``low`` and ``high`` standard deviations from ``loc``."""
-        kind = floating_dtype("truncated_normal", dtype)
+        kind = as_dtype(dtype)
         unit = Array(draw.truncated_from(self._key(), _shape("truncated_normal", size, loc, scale), kind, low, high))
         return _parameter(loc, kind) + unit * _parameter(scale, kind)
 
+    @checked(mean=ARRAY, sigma=ARRAY, size=EXTENTS | None, dtype=FLOATING)
     def lognormal(self, mean: Any = 0.0, sigma: Any = 1.0, size: Size = None, dtype: Any = dt.float32) -> Array:
         """exp of normal numbers."""
         return Array(ops.exp(self.normal(mean, sigma, size, dtype)._node))
 
+    @checked(size=EXTENTS | None, dtype=FLOATING)
     def standard_exponential(self, size: Size = None, dtype: Any = dt.float32) -> Array:
         """Exponential numbers of mean 1: -log(1 - u)."""
-        return Array(draw.exponential_from(self._key(), _shape("standard_exponential", size), floating_dtype("standard_exponential", dtype)))
+        return Array(draw.exponential_from(self._key(), _shape("standard_exponential", size), as_dtype(dtype)))
 
+    @checked(scale=ARRAY, size=EXTENTS | None, dtype=FLOATING)
     def exponential(self, scale: Any = 1.0, size: Size = None, dtype: Any = dt.float32) -> Array:
         """Exponential numbers of mean ``scale``."""
-        kind = floating_dtype("exponential", dtype)
+        kind = as_dtype(dtype)
         _not_negative("exponential", "scale", scale)
         return Array(draw.exponential_from(self._key(), _shape("exponential", size, scale), kind)) * _parameter(scale, kind)
 
+    @checked(loc=ARRAY, scale=ARRAY, size=EXTENTS | None, dtype=FLOATING)
     def gumbel(self, loc: Any = 0.0, scale: Any = 1.0, size: Size = None, dtype: Any = dt.float32) -> Array:
         """Gumbel numbers: ``loc - scale * log(E)`` of exponential E."""
-        kind = floating_dtype("gumbel", dtype)
+        kind = as_dtype(dtype)
         drawn = draw.exponential_from(self._key(), _shape("gumbel", size, loc, scale), kind, positive=True)
         return _parameter(loc, kind) - Array(ops.log(drawn)) * _parameter(scale, kind)
 
+    @checked(p=ARRAY, size=EXTENTS | None)
     def bernoulli(self, p: Any = 0.5, size: Size = None) -> Array:
         """True with probability ``p``: ``random(size) < p``."""
         drawn = Array(draw.uniform(self._key(), _shape("bernoulli", size, p), dt.float32))
         return drawn < asarray(p)
 
     # -- whole numbers and order ----------------------------------------------------------------------
+    @checked(low=BOUND, high=BOUND | None, size=EXTENTS | None, dtype=DTYPE, endpoint=FLAG)
     def integers(self, low: int, high: int | None = None, size: Size = None, dtype: Any = dt.int64, endpoint: bool = False) -> Array:
         """Whole numbers from ``low`` up to, without, ``high``.
 
@@ -300,7 +286,7 @@ class Generator:
         """
         if high is None:
             low, high = 0, low
-        first, last = integer_argument("integers", "low", low), integer_argument("integers", "high", high) - (not endpoint)
+        first, last = low, high - (not endpoint)
         kind = as_dtype(dtype)
         if kind.is_float or first > last or first < kind.min or last > kind.max:
             raise ArgumentError(
@@ -310,6 +296,7 @@ class Generator:
             )  # fmt: skip
         return Array(draw.integers_below(self._key(), _shape("integers", size), last - first + 1, first, kind))
 
+    @checked(x=ARRAY, axis=AXIS)
     def permutation(self, x: Any, axis: int = 0) -> Array:
         """The numbers 0 to ``x`` - 1, or the elements of an array along an axis, in random order.
 
@@ -330,6 +317,7 @@ class Generator:
         """Positions in the order of random 64-bit keys."""
         return ops.argsort(draw.bits64(self._key(), (n,)), 0, False)
 
+    @checked(x=ARRAY, axis=AXIS)
     def shuffle(self, x: Any, axis: int = 0) -> None:
         """Refused, because arrays do not change: use `permutation`."""
         raise ArgumentError(
@@ -337,6 +325,7 @@ class Generator:
             slug="random-shuffle", argument="x",
         )  # fmt: skip
 
+    @checked(a=ARRAY, size=EXTENTS | None, replace=FLAG, p=ARRAY | None, axis=AXIS)
     def choice(self, a: Any, size: Size = None, replace: bool = True, p: Any = None, axis: int = 0) -> Array:
         """Random elements of an array, or numbers below ``a``.
 
@@ -426,6 +415,34 @@ def _bad_weights(received: str, n: int) -> UserError:
 
 
 # -- the default generator --------------------------------------------------------------------------------
+@checked(seed=SEED | Instance(Generator, "a generator"))
+def default_rng(seed: Any = None) -> Generator:
+    """A generator of random numbers.
+
+    Parameters
+    ----------
+    seed : int, sequence of int, Generator or None
+        Equal seeds give equal numbers; None takes one from the system; a generator is returned as it is.
+
+    Returns
+    -------
+    Generator
+
+    Raises
+    ------
+    ArgumentError
+        If the seed is no whole number of at least 0.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> rng = si.random.default_rng(0)
+    >>> rng.integers(0, 10, 5).shape
+    (5,)
+    """
+    return seed if isinstance(seed, Generator) else Generator(seed)
+
+
 _default = Generator()
 
 
@@ -434,6 +451,7 @@ def default_generator() -> Generator:
     return _default
 
 
+@checked(seed=SEED)
 def seed(seed: Any = None) -> None:
     """Let the default generator begin again from a seed.
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from insitu import dtypes as dt
 from insitu import ops
+from insitu.arguments import ARRAY, AXES, AXIS, DTYPE, FLAG, FLOATING, NUMBER, Whole, checked
 from insitu.array import scalars
 from insitu.array.array import Array
-from insitu.array.checks import axis_index, axis_tuple, floating, floating_dtype
+from insitu.array.checks import axis_index, axis_tuple, floating
 from insitu.array.convert import node_of
 from insitu.dtypes import DType, as_dtype
 from insitu.errors import ShapeError
@@ -40,6 +41,7 @@ def _accumulated(name: str, function: Callable[[Node, tuple[int, ...]], Node], x
     return _kept(function(ops.cast(node, kind), axes), node, axes, keepdims)
 
 
+@checked(x=ARRAY, axis=AXES | None, dtype=DTYPE | None, keepdims=FLAG)
 def sum(x: Any, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = False) -> Array:
     """The sum over axes.
 
@@ -71,11 +73,13 @@ def sum(x: Any, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = Fal
     return _accumulated("sum", ops.reduce_sum, x, axis, dtype, keepdims)
 
 
+@checked(x=ARRAY, axis=AXES | None, dtype=DTYPE | None, keepdims=FLAG)
 def prod(x: Any, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = False) -> Array:
     """The product over axes; parameters as for `sum`."""
     return _accumulated("prod", ops.reduce_prod, x, axis, dtype, keepdims)
 
 
+@checked(x=ARRAY, axis=AXES | None, keepdims=FLAG)
 def max(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """The largest element over axes (NaN if there is one).
 
@@ -101,6 +105,7 @@ def max(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Array:
     return _extreme("max", ops.reduce_max, x, axis, keepdims)
 
 
+@checked(x=ARRAY, axis=AXES | None, keepdims=FLAG)
 def min(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """The smallest element over axes (NaN if there is one); parameters as for `max`."""
     return _extreme("min", ops.reduce_min, x, axis, keepdims)
@@ -126,6 +131,7 @@ def _divided(total: Node, count: float) -> Node:
     return ops.div(total, scalars.constant(float(count), total.aval.dtype))
 
 
+@checked(x=ARRAY, axis=AXES | None, dtype=FLOATING | None, keepdims=FLAG)
 def mean(x: Any, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = False) -> Array:
     """The arithmetic mean over axes; integers and booleans become float32.
 
@@ -147,11 +153,12 @@ def mean(x: Any, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = Fa
     """
     node = node_of(x)
     axes = axis_tuple("mean", axis, node.aval)
-    node = floating(node) if dtype is None else ops.cast(node, floating_dtype("mean", dtype))
+    node = floating(node) if dtype is None else ops.cast(node, as_dtype(dtype))
     count = math.prod([node.aval.shape[k] for k in axes])
     return _kept(_divided(ops.reduce_sum(node, axes), count), node, axes, keepdims)
 
 
+@checked(x=ARRAY, axis=AXES | None, correction=NUMBER, keepdims=FLAG)
 def var(x: Any, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False) -> Array:
     """The variance over axes: mean of squared distances from the mean.
 
@@ -177,6 +184,7 @@ def var(x: Any, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool
     return _kept(_divided(ops.reduce_sum(ops.mul(away, away), axes), left if left > 0 else 0.0), node, axes, keepdims)
 
 
+@checked(x=ARRAY, axis=AXES | None, correction=NUMBER, keepdims=FLAG)
 def std(x: Any, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False) -> Array:
     """The standard deviation over axes, the root of `var`; the same parameters."""
     return Array(ops.sqrt(var(x, axis, correction=correction, keepdims=keepdims)._node))
@@ -187,6 +195,7 @@ def _truth(x: Any) -> Node:
     return node if node.aval.dtype is dt.bool_ else ops.ne(node, scalars.constant(0, node.aval.dtype))
 
 
+@checked(x=ARRAY, axis=AXES | None, keepdims=FLAG)
 def all(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """Whether all elements over axes are not zero.
 
@@ -199,6 +208,7 @@ def all(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Array:
     return _decided("all", ops.reduce_min, x, axis, keepdims)
 
 
+@checked(x=ARRAY, axis=AXES | None, keepdims=FLAG)
 def any(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """Whether any element over axes is not zero; parameters as for `all`."""
     return _decided("any", ops.reduce_max, x, axis, keepdims)
@@ -214,6 +224,7 @@ def _decided(name: str, function: Callable[[Node, tuple[int, ...]], Node], x: An
     return _kept(out, node, axes, keepdims)
 
 
+@checked(x=ARRAY, axis=AXES | None, keepdims=FLAG)
 def count_nonzero(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """How many elements over axes are not zero, int64.
 
@@ -226,6 +237,7 @@ def count_nonzero(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Ar
     return sum(Array(_truth(x)), axis, keepdims=keepdims)
 
 
+@checked(x=ARRAY, axis=AXIS | None, keepdims=FLAG)
 def argmax(x: Any, /, axis: int | None = None, *, keepdims: bool = False) -> Array:
     """The position of the first largest element (of the first NaN if there is one), int64.
 
@@ -246,6 +258,7 @@ def argmax(x: Any, /, axis: int | None = None, *, keepdims: bool = False) -> Arr
     return _position("argmax", ops.argmax, x, axis, keepdims)
 
 
+@checked(x=ARRAY, axis=AXIS | None, keepdims=FLAG)
 def argmin(x: Any, /, axis: int | None = None, *, keepdims: bool = False) -> Array:
     """The position of the first smallest element; parameters as for `argmax`."""
     return _position("argmin", ops.argmin, x, axis, keepdims)
@@ -261,6 +274,7 @@ def _position(name: str, function: Callable[..., Node], x: Any, axis: int | None
     return _kept(function(node, axis_index(name, axis, node.aval)), node, axes, keepdims)
 
 
+@checked(x=ARRAY, axis=AXES | None, keepdims=FLAG)
 def logsumexp(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """log(sum(exp(x))) over axes without overflow.
 
@@ -293,6 +307,7 @@ def logsumexp(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Array:
 
 
 # -- cumulative ---------------------------------------------------------------------------------------
+@checked(x=ARRAY, axis=AXIS | None, dtype=DTYPE | None, include_initial=FLAG)
 def cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Array:
     """Sums of the first 1, 2, 3, ... elements along an axis.
 
@@ -315,16 +330,19 @@ def cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None, inc
     return _cumulative("cumulative_sum", ops.cumsum, 0, x, axis, dtype, include_initial)
 
 
+@checked(x=ARRAY, axis=AXIS | None, dtype=DTYPE | None, include_initial=FLAG)
 def cumulative_prod(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Array:
     """Products of the first 1, 2, 3, ... elements along an axis; parameters as for `cumulative_sum`."""
     return _cumulative("cumulative_prod", ops.cumprod, 1, x, axis, dtype, include_initial)
 
 
+@checked(x=ARRAY, axis=AXIS | None, dtype=DTYPE | None)
 def cumsum(x: Any, /, axis: int | None = None, *, dtype: Any = None) -> Array:
     """NumPy's name of `cumulative_sum`; without an axis the array is flattened."""
     return _cumulative("cumsum", ops.cumsum, 0, _flat_without(x, axis), axis, dtype, False)
 
 
+@checked(x=ARRAY, axis=AXIS | None, dtype=DTYPE | None)
 def cumprod(x: Any, /, axis: int | None = None, *, dtype: Any = None) -> Array:
     """NumPy's name of `cumulative_prod`; without an axis the array is flattened."""
     return _cumulative("cumprod", ops.cumprod, 1, _flat_without(x, axis), axis, dtype, False)
@@ -351,6 +369,7 @@ def _cumulative(name: str, function: Callable[[Node, int], Node], first: int, x:
     return Array(out)
 
 
+@checked(x=ARRAY, axis=AXIS, n=Whole(0), prepend=ARRAY | None, append=ARRAY | None)
 def diff(x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Array:
     """Differences of neighbours along an axis, taken ``n`` times.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from insitu import dtypes as dt
 from insitu import ops
+from insitu.arguments import ARRAY, AXES, AXIS, EXTENTS, FLAG, WHOLE, checked
 from insitu.array.array import Array
 from insitu.array.checks import axes_in_order, axis_index, axis_tuple, integer_argument, shape_argument, whole
 from insitu.array.convert import node_of
@@ -16,6 +17,7 @@ from insitu.graph.node import Node, aval
 Axes = int | Sequence[int]
 
 
+@checked(x=ARRAY, copy=FLAG | None)
 def reshape(x: Any, /, *shape: Any, copy: bool | None = None) -> Array:
     """The elements in another shape, in the same row-major order.
 
@@ -44,6 +46,7 @@ def reshape(x: Any, /, *shape: Any, copy: bool | None = None) -> Array:
     return Array(ops.reshape(node_of(x), tuple([integer_argument("reshape", "shape", n) for n in wanted])))
 
 
+@checked(x=ARRAY)
 def ravel(x: Any, /) -> Array:
     """The elements along one axis, in row-major order."""
     node = node_of(x)
@@ -55,6 +58,7 @@ def flatten(x: Any, /) -> Array:
     return ravel(x)
 
 
+@checked(x=ARRAY, axes=AXES)
 def permute_dims(x: Any, /, axes: Sequence[int]) -> Array:
     """The axes in another order: axis ``k`` of the result is axis ``axes[k]``.
 
@@ -79,6 +83,7 @@ def permute_dims(x: Any, /, axes: Sequence[int]) -> Array:
     return Array(ops.permute(node, order))
 
 
+@checked(x=ARRAY)
 def transpose(x: Any, /, *axes: Any) -> Array:
     """The axes in reverse order, or in the order given (NumPy's name of `permute_dims`)."""
     node = node_of(x)
@@ -86,11 +91,13 @@ def transpose(x: Any, /, *axes: Any) -> Array:
     return permute_dims(x, order if order else tuple(range(node.ndim - 1, -1, -1)))
 
 
+@checked(x=ARRAY)
 def matrix_transpose(x: Any, /) -> Array:
     """The last two axes exchanged."""
     return Array(node_of(x)).mT
 
 
+@checked(x=ARRAY, axis1=AXIS, axis2=AXIS)
 def swapaxes(x: Any, axis1: int, axis2: int, /) -> Array:
     """Two axes exchanged."""
     node = node_of(x)
@@ -100,6 +107,7 @@ def swapaxes(x: Any, axis1: int, axis2: int, /) -> Array:
     return Array(ops.permute(node, tuple(order)))
 
 
+@checked(x=ARRAY, source=AXES, destination=AXES)
 def moveaxis(x: Any, source: Axes, destination: Axes, /) -> Array:
     """Axes moved to new places; the others keep their order.
 
@@ -122,6 +130,7 @@ def moveaxis(x: Any, source: Axes, destination: Axes, /) -> Array:
     return Array(ops.permute(node, tuple(order)))
 
 
+@checked(x=ARRAY, axis=AXES)
 def expand_dims(x: Any, /, axis: Axes = 0) -> Array:
     """New axes of length 1 at the given places of the result.
 
@@ -138,6 +147,7 @@ def expand_dims(x: Any, /, axis: Axes = 0) -> Array:
     return Array(ops.reshape(node, tuple([1 if k in places else next(rest) for k in range(node.ndim + len(places))])))
 
 
+@checked(x=ARRAY, axis=AXES | None)
 def squeeze(x: Any, /, axis: int | tuple[int, ...] | None = None) -> Array:
     """Axes of length 1 removed.
 
@@ -162,6 +172,7 @@ def squeeze(x: Any, /, axis: int | tuple[int, ...] | None = None) -> Array:
     return Array(ops.reshape(node, tuple([n for k, n in enumerate(node.shape) if k not in axes])))
 
 
+@checked(x=ARRAY, shape=EXTENTS)
 def broadcast_to(x: Any, /, shape: Any) -> Array:
     """Axes of length 1 stretched to another shape.
 
@@ -194,6 +205,7 @@ def span(node: Node, axis: int, start: int, stop: int) -> Node:
     )
 
 
+@checked(x=ARRAY, axis=AXES | None)
 def flip(x: Any, /, *, axis: int | tuple[int, ...] | None = None) -> Array:
     """Axes in reverse order; all axes by default.
 
@@ -207,6 +219,7 @@ def flip(x: Any, /, *, axis: int | tuple[int, ...] | None = None) -> Array:
     return Array(ops.flip(node, axis_tuple("flip", axis, node.aval)))
 
 
+@checked(x=ARRAY, shift=AXES, axis=AXES | None)
 def roll(x: Any, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...] | None = None) -> Array:
     """Elements moved along axes; what leaves at one end enters at the other.
 
@@ -241,6 +254,7 @@ def roll(x: Any, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...]
     return Array(node)
 
 
+@checked(x=ARRAY, offset=WHOLE)
 def diagonal(x: Any, /, *, offset: int = 0) -> Array:
     """The diagonal of the last two axes, as a last axis.
 

@@ -8,9 +8,10 @@ import numpy as np
 
 from insitu import dtypes as dt
 from insitu import ops
+from insitu.arguments import ARRAY, AXIS, COUNT, DTYPE, FLAG, Choice, Whole, checked
 from insitu.array import scalars
 from insitu.array.array import Array
-from insitu.array.checks import axis_index, choice_error, integer_argument
+from insitu.array.checks import axis_index
 from insitu.array.convert import asarray, node_of
 from insitu.array.elementwise import operands
 from insitu.array.taking import along_axis
@@ -18,6 +19,7 @@ from insitu.errors import ArgumentError, ShapeError
 from insitu.graph.node import Node
 
 
+@checked(x=ARRAY, axis=AXIS, descending=FLAG, stable=FLAG)
 def argsort(x: Any, /, axis: int = -1, *, descending: bool = False, stable: bool = True) -> Array:
     """The positions that sort an axis, int64; equal elements keep their order.
 
@@ -44,6 +46,7 @@ def _order(node: Node, axis: int, descending: bool) -> Node:
     return ops.argsort(ops.cast(node, dt.uint8) if node.aval.dtype is dt.bool_ else node, axis, descending)
 
 
+@checked(x=ARRAY, axis=AXIS, descending=FLAG, stable=FLAG)
 def sort(x: Any, /, axis: int = -1, *, descending: bool = False, stable: bool = True) -> Array:
     """The elements of an axis in order; parameters as for `argsort`.
 
@@ -65,6 +68,7 @@ class TopK(NamedTuple):
     indices: Array
 
 
+@checked(x=ARRAY, k=Whole(0), axis=AXIS, largest=FLAG)
 def topk(x: Any, k: int, /, axis: int = -1, *, largest: bool = True) -> TopK:
     """The ``k`` largest elements of an axis, largest first, and their positions.
 
@@ -90,7 +94,7 @@ def topk(x: Any, k: int, /, axis: int = -1, *, largest: bool = True) -> TopK:
     """
     node = node_of(x)
     at = axis_index("topk", axis, node.aval)
-    count = integer_argument("topk", "k", k, low=0)
+    count = k
     shape = node.aval.shape
     if count > shape[at]:
         raise ShapeError(
@@ -102,6 +106,7 @@ def topk(x: Any, k: int, /, axis: int = -1, *, largest: bool = True) -> TopK:
     return TopK(Array(along_axis(node, first, at)), Array(first))
 
 
+@checked(x1=ARRAY, x2=ARRAY, side=Choice("left", "right"), sorter=ARRAY | None)
 def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None) -> Array:
     """Where the elements of ``x2`` would stand in the sorted ``x1``, int64.
 
@@ -122,8 +127,6 @@ def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None)
     >>> si.searchsorted(si.asarray([1, 3, 5]), si.asarray([3, 4]))
     Array([1, 2], dtype=int64)
     """
-    if side not in ("left", "right"):
-        raise choice_error("searchsorted", "side", side, ("left", "right"))
     row, wanted = node_of(x1), node_of(x2)
     if row.ndim != 1:
         raise ShapeError(
@@ -152,6 +155,7 @@ def _before(a: Node, b: Node) -> Node:
     return ops.or_(less, ops.and_(ops.ne(b, b), ops.eq(a, a))) if a.aval.dtype.is_float else less
 
 
+@checked(x1=ARRAY, x2=ARRAY, invert=FLAG)
 def isin(x1: Any, x2: Any, /, *, invert: bool = False) -> Array:
     """Whether each element of ``x1`` is one of those of ``x2`` (with ``invert``: is none of them).
 
@@ -174,6 +178,7 @@ def isin(x1: Any, x2: Any, /, *, invert: bool = False) -> Array:
 
 
 # -- results whose shapes depend on values: through NumPy ---------------------------------------------------
+@checked(x=ARRAY)
 def nonzero(x: Any, /) -> tuple[Array, ...]:
     """The positions of elements that are not zero, an array for each axis. Looks at the values.
 
@@ -219,6 +224,7 @@ class UniqueInverse(NamedTuple):
     inverse_indices: Array
 
 
+@checked(x=ARRAY)
 def unique_all(x: Any, /) -> UniqueAll:
     """Distinct values in order (each NaN by itself), with positions, inverse and counts. Looks at the values."""
     array = asarray(x)
@@ -226,18 +232,21 @@ def unique_all(x: Any, /) -> UniqueAll:
     return UniqueAll(asarray(values), asarray(indices), asarray(inverse.reshape(array.shape)), asarray(counts))
 
 
+@checked(x=ARRAY)
 def unique_counts(x: Any, /) -> UniqueCounts:
     """Distinct values in order, and how often each occurs. Looks at the values."""
     full = unique_all(x)
     return UniqueCounts(full.values, full.counts)
 
 
+@checked(x=ARRAY)
 def unique_inverse(x: Any, /) -> UniqueInverse:
     """Distinct values in order, and which of them each element is. Looks at the values."""
     full = unique_all(x)
     return UniqueInverse(full.values, full.inverse_indices)
 
 
+@checked(x=ARRAY)
 def unique_values(x: Any, /) -> Array:
     """Distinct values in order. Looks at the values.
 
@@ -250,6 +259,7 @@ def unique_values(x: Any, /) -> Array:
     return unique_all(x).values
 
 
+@checked(x=ARRAY, num_classes=COUNT, dtype=DTYPE)
 def one_hot(x: Any, num_classes: int, /, *, dtype: Any = dt.float32) -> Array:
     """1 at the class of each element and 0 elsewhere, along a new last axis.
 
@@ -272,7 +282,7 @@ def one_hot(x: Any, num_classes: int, /, *, dtype: Any = dt.float32) -> Array:
             "one_hot needs integer classes.", expected="an integer dtype", received=f"shape {node.shape}, {node.dtype.name}",
             fix="convert them: x.astype(si.int64)", slug="one-hot-dtype", argument="x",
         )  # fmt: skip
-    count = integer_argument("one_hot", "num_classes", num_classes, low=1)
+    count = num_classes
     row = ops.iota((*(1,) * node.ndim, count), node.ndim, dt.int64)
     column = ops.reshape(ops.cast(node, dt.int64), (*node.shape, 1))
     return Array(ops.cast(ops.eq(column, row), dt.as_dtype(dtype)))

@@ -8,6 +8,7 @@ import numpy as np
 
 from insitu import dtypes as dt
 from insitu import ops
+from insitu.arguments import ARRAY, AXIS, checked
 from insitu.array.array import Array, owned
 from insitu.array.checks import axis_index
 from insitu.array.convert import node_of
@@ -16,6 +17,7 @@ from insitu.errors import DTypeError, ShapeError
 from insitu.graph.node import Node
 
 
+@checked(x=ARRAY, indices=ARRAY, axis=AXIS | None)
 def take(x: Any, indices: Any, /, axis: int | None = None) -> Array:
     """Elements along an axis at the given positions.
 
@@ -65,6 +67,7 @@ def _index_node(name: str, indices: Any, axis: int, shape: tuple[int, ...]) -> N
     return ops.cast(node, dt.int64)
 
 
+@checked(x=ARRAY, indices=ARRAY, axis=AXIS)
 def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1) -> Array:
     """For each position of ``indices``, the element of ``x`` in the same row, at that index along the axis.
 

@@ -12,8 +12,9 @@ import numpy as np
 
 from insitu import dtypes as dt
 from insitu import ops
+from insitu.arguments import ARRAY, ARRAYS, AXES, FLAG, FUNCTION, checked
 from insitu.array.array import Array
-from insitu.array.checks import function_argument, whole
+from insitu.array.checks import whole
 from insitu.array.convert import asarray
 from insitu.array.evaluate import keep_history
 from insitu.array.tree import Structure, describe, flatten, unflatten
@@ -26,6 +27,7 @@ ArgNums = int | Sequence[int]
 
 
 # -- reverse mode of a scalar ----------------------------------------------------------------------------
+@checked(function=FUNCTION, argnums=AXES, has_aux=FLAG)
 def grad(function: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False) -> Callable[..., Any]:
     """The gradient of a function whose result is one number.
 
@@ -63,7 +65,6 @@ def grad(function: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = Fal
     >>> si.grad(lambda params: si.sum(w.value * params["w"]))({"w": w})
     {'w': Array([2., 4.], dtype=float32)}
     """
-    function_argument("grad", function)
     both = value_and_grad(function, argnums, has_aux)
 
     @functools.wraps(function)
@@ -74,6 +75,7 @@ def grad(function: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = Fal
     return gradient
 
 
+@checked(function=FUNCTION, argnums=AXES, has_aux=FLAG)
 def value_and_grad(function: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False) -> Callable[..., Any]:
     """The value of a function and its gradient; parameters as for `grad`.
 
@@ -89,8 +91,6 @@ def value_and_grad(function: Callable[..., Any], argnums: ArgNums = 0, has_aux: 
     (Array(5., dtype=float32), Array([2., 4.], dtype=float32))
     """
     name = getattr(function, "__name__", "function")
-
-    function_argument("value_and_grad", function)
 
     @functools.wraps(function)
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
@@ -234,6 +234,7 @@ def _trees(structures: Sequence[Structure], leaves: list[Array]) -> list[Any]:
 
 
 # -- vector-Jacobian and Jacobian-vector products ----------------------------------------------------------
+@checked(function=FUNCTION, has_aux=FLAG)
 def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """A function's value, and the function from cotangents of its result to cotangents of its arguments.
 
@@ -283,6 +284,7 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
     return (value, pullback, result[1]) if has_aux else (value, pullback)
 
 
+@checked(function=FUNCTION, primals=ARRAYS, tangents=ARRAYS, has_aux=FLAG)
 def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> Any:
     """A function's value, and its derivative in the direction of tangents.
 
@@ -368,6 +370,7 @@ def _substituted(outputs: Sequence[Node], values: dict[Node, Node]) -> list[Node
     return [made[n] for n in outputs]
 
 
+@checked(x=ARRAY)
 def stop_gradient(x: Any, /) -> Any:
     """The same values, through which no gradient passes.
 

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from insitu.arguments import COUNT, FLAG, FUNCTION, Checked, Function, Whole, checked
 from insitu.array.random import default_generator
 from insitu.data import stages
 from insitu.data.examples import check_lengths, holds_several, is_array, named_leaves, nothing, numpy_array
@@ -17,6 +18,9 @@ State = dict[str, Any]
 
 class LengthError(UserError, TypeError):
     """A length that nobody knows. A `TypeError`, so that ``list(dataset)`` goes on without it."""
+
+
+MAKER = Function(slug="dataset-source", fix="pass the function without calling it: from_generator(f)")
 
 
 class Dataset:
@@ -55,11 +59,17 @@ class Dataset:
     [0, 1, 4]
     """
 
+    @checked(source=Checked("arrays, a list, or something that can be iterated", ([1, 2, 3],)))
     def __init__(self, source: Any) -> None:
         self._stage: stages.Stage = source if isinstance(source, stages.Stage) else _source(source)
         self.epoch = 0
 
     @classmethod
+    @checked(
+        "dataset-argument",
+        function=Function(slug="dataset-source", fix="pass the function without calling it: from_generator(f)"),
+        length=Whole(0) | None,
+    )
     def from_generator(cls, function: Callable[[], Iterable[Any]], length: int | None = None) -> Dataset:
         """Elements of what ``function()`` gives, which is called at the beginning of each epoch.
 
@@ -78,16 +88,7 @@ class Dataset:
         >>> [y.tolist() for n, y in Dataset.from_generator(squares).batch(3)]
         [[0, 1, 4], [9]]
         """
-        if not callable(function):
-            raise ArgumentError(
-                "Dataset.from_generator needs the function, not what it gives.",
-                expected="a function without arguments that gives an iterable",
-                received=type(function).__name__,
-                fix="pass the function without calling it: from_generator(f)",
-                slug="dataset-source",
-                argument="source",
-            )
-        return cls(stages.Elements(function, None if length is None else _whole("from_generator", "length", length, 0)))
+        return cls(stages.Elements(function, length))
 
     @staticmethod
     def zip(*datasets: Dataset) -> Dataset:
@@ -112,6 +113,7 @@ class Dataset:
             return Dataset(stages.Slices(tuple(s.tree for s in parts if isinstance(s, stages.Slices))))
         return Dataset(stages.Zipped(parts))
 
+    @checked("dataset-argument", buffer_size=COUNT | None, seed=Whole(0) | None, reshuffle_each_iteration=FLAG)
     def shuffle(self, buffer_size: int | None = None, seed: int | None = None, reshuffle_each_iteration: bool = True) -> Dataset:
         """The elements in a random order.
 
@@ -131,7 +133,7 @@ class Dataset:
         >>> sorted(int(n) for n in data)
         [0, 1, 2, 3, 4]
         """
-        size = None if buffer_size is None else _whole("shuffle", "buffer_size", buffer_size, 1)
+        size = buffer_size
         if self._stage.count == stages.ENDLESS and size is None:
             raise ArgumentError(
                 "Dataset.shuffle: a data set without end cannot be shuffled as a whole.",
@@ -140,9 +142,10 @@ class Dataset:
                 fix="shuffle first: data.shuffle().repeat()",
                 slug="dataset-argument",
             )
-        chosen = default_generator().spawn(1)[0].state["state"] if seed is None else _whole("shuffle", "seed", seed, 0)
-        return Dataset(stages.Shuffle(self._stage, size, chosen, bool(reshuffle_each_iteration)))
+        chosen = default_generator().spawn(1)[0].state["state"] if seed is None else seed
+        return Dataset(stages.Shuffle(self._stage, size, chosen, reshuffle_each_iteration))
 
+    @checked("dataset-argument", batch_size=COUNT, drop_remainder=FLAG)
     def batch(self, batch_size: int, drop_remainder: bool = False) -> Dataset:
         """``batch_size`` elements as one, their arrays stacked along a new first axis.
 
@@ -157,8 +160,9 @@ class Dataset:
         ShapeError
             When elements of a batch have different forms or shapes.
         """
-        return Dataset(stages.Batched(self._stage, _whole("batch", "batch_size", batch_size, 1), bool(drop_remainder)))
+        return Dataset(stages.Batched(self._stage, batch_size, drop_remainder))
 
+    @checked("dataset-argument", function=FUNCTION, num_parallel_calls=COUNT)
     def map(self, function: Callable[..., Any], num_parallel_calls: int = 1) -> Dataset:
         """``function`` of each element; the parts of a tuple are its arguments, as in ``map(lambda x, y: (x / 255, y))``.
 
@@ -174,10 +178,9 @@ class Dataset:
         >>> [int(n) for n in Dataset(range(4)).map(lambda n: n * n, num_parallel_calls=2)]
         [0, 1, 4, 9]
         """
-        if not callable(function):
-            raise _bad("map", "function", function, "a function of an element")
-        return Dataset(stages.Mapped(self._stage, function, _whole("map", "num_parallel_calls", num_parallel_calls, 1)))
+        return Dataset(stages.Mapped(self._stage, function, num_parallel_calls))
 
+    @checked("dataset-argument", buffer_size=COUNT)
     def prefetch(self, buffer_size: int = 2) -> Dataset:
         """The same elements, prepared ahead by a thread, also over the end of an epoch.
 
@@ -189,27 +192,31 @@ class Dataset:
         buffer_size : int
             Elements that may wait.
         """
-        return Dataset(Prefetched(self._stage, _whole("prefetch", "buffer_size", buffer_size, 1)))
+        return Dataset(Prefetched(self._stage, buffer_size))
 
+    @checked("dataset-argument", count=Whole(0) | None)
     def repeat(self, count: int | None = None) -> Dataset:
         """The elements ``count`` times, by default for ever; each repetition is shuffled anew."""
-        return Dataset(stages.Repeated(self._stage, None if count is None else _whole("repeat", "count", count, 0)))
+        return Dataset(stages.Repeated(self._stage, count))
 
+    @checked("dataset-argument", count=Whole(0))
     def take(self, count: int) -> Dataset:
         """No more than the first ``count`` elements."""
-        return Dataset(stages.Part(self._stage, 0, _whole("take", "count", count, 0)))
+        return Dataset(stages.Part(self._stage, 0, count))
 
+    @checked("dataset-argument", count=Whole(0))
     def skip(self, count: int) -> Dataset:
         """The elements without the first ``count``."""
-        return Dataset(stages.Part(self._stage, _whole("skip", "count", count, 0), None))
+        return Dataset(stages.Part(self._stage, count, None))
 
     def cache(self) -> Dataset:
         """The elements of the first epoch that is iterated to its end, kept in memory for all later ones."""
         return Dataset(stages.Cached(self._stage))
 
+    @checked("dataset-argument", start=Whole(0))
     def enumerate(self, start: int = 0) -> Dataset:
         """Pairs of a number and an element."""
-        return Dataset(stages.Numbered(self._stage, _whole("enumerate", "start", start, 0)))
+        return Dataset(stages.Numbered(self._stage, start))
 
     def __len__(self) -> int:
         count = self._stage.count
@@ -235,9 +242,10 @@ class Dataset:
         """The elements of the epoch with that number; the same ones, in the same order, each time it is called."""
         return self._stage.stream(epoch)
 
+    @checked("dataset-argument", epoch=Whole(0))
     def set_epoch(self, epoch: int) -> None:
         """Let the next `iter` begin that epoch."""
-        self.epoch = _whole("set_epoch", "epoch", epoch, 0)
+        self.epoch = epoch
 
     def state(self) -> State:
         """What fixes the orders to come, as JSON values: the number of the next epoch, and the seeds.
@@ -274,7 +282,7 @@ class Dataset:
             )
         self.set_epoch(state["epoch"])
         for stage, seed in zip(shuffles, seeds, strict=True):
-            stage.seed = _whole("set_state", "seed", seed, 0)
+            stage.seed = Whole(0).about(slug="dataset-argument").check("set_state", "seed", seed)
         for other in stages.walk(self._stage):
             other.reset()
 
@@ -344,20 +352,3 @@ def _length(source: Any) -> int | None:
         return len(source)
     except (TypeError, AttributeError, NotImplementedError):
         return None
-
-
-def _whole(method: str, argument: str, value: Any, least: int) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < least:
-        raise _bad(method, argument, value, f"a whole number of at least {least}")
-    return int(value.__index__())
-
-
-def _bad(method: str, argument: str, value: Any, expected: str) -> ArgumentError:
-    return ArgumentError(
-        f"Dataset.{method}: {argument} must be {expected}.",
-        expected=expected,
-        received=repr(value)[:60],
-        fix=f"pass {argument} as the documentation of Dataset.{method} says",
-        slug="dataset-argument",
-        argument=f"{argument}=",
-    )

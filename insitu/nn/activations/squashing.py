@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import insitu as si
 from insitu import ops
+from insitu.arguments import ARRAY, AXES, AXIS, checked
 from insitu.array.array import Array
 from insitu.nn.activations.inputs import of_array
 from insitu.nn.activations.logits import remembered
 
 
+@checked(x=ARRAY)
 @of_array
 def sigmoid(x: Array) -> Array:
     """``1 / (1 + exp(-x))``.
@@ -21,12 +23,14 @@ def sigmoid(x: Array) -> Array:
     return remembered(Array(ops.sigmoid(x._node)), x, "sigmoid")
 
 
+@checked(x=ARRAY)
 @of_array
 def tanh(x: Array) -> Array:
     """The hyperbolic tangent."""
     return si.tanh(x)
 
 
+@checked(x=ARRAY)
 @of_array
 def softsign(x: Array) -> Array:
     """``x / (1 + |x|)``.
@@ -39,6 +43,7 @@ def softsign(x: Array) -> Array:
     return x / (1 + si.abs(x))
 
 
+@checked(x=ARRAY)
 @of_array
 def hard_sigmoid(x: Array) -> Array:
     """``x / 6 + 0.5``, clipped to 0 and 1.
@@ -51,6 +56,7 @@ def hard_sigmoid(x: Array) -> Array:
     return si.where(x <= -3, 0, si.where(x >= 3, 6, x + 3)) * (1 / 6)
 
 
+@checked(x=ARRAY)
 @of_array
 def hard_tanh(x: Array) -> Array:
     """``x``, clipped to -1 and 1.
@@ -63,6 +69,7 @@ def hard_tanh(x: Array) -> Array:
     return si.where(x <= -1, -1, si.where(x >= 1, 1, x))
 
 
+@checked(x=ARRAY)
 @of_array
 def sparse_sigmoid(x: Array) -> Array:
     """0 up to -1, 1 from 1 on, ``(x + 1) / 2`` between.
@@ -75,6 +82,7 @@ def sparse_sigmoid(x: Array) -> Array:
     return si.where(x <= -1, 0, si.where(x >= 1, 1, (x + 1) * 0.5))
 
 
+@checked(x=ARRAY, axis=AXES)
 @of_array
 def softmax(x: Array, axis: int | tuple[int, ...] = -1) -> Array:
     """``exp(x) / sum(exp(x))`` along the axis (or several), computed from the differences to the largest value.
@@ -89,6 +97,7 @@ def softmax(x: Array, axis: int | tuple[int, ...] = -1) -> Array:
     return remembered(result, x, "softmax") if axis in (-1, x.ndim - 1) else result
 
 
+@checked(x=ARRAY, axis=AXES)
 @of_array
 def log_softmax(x: Array, axis: int | tuple[int, ...] = -1) -> Array:
     """``log(softmax(x))``, without computing the quotient.
@@ -102,6 +111,7 @@ def log_softmax(x: Array, axis: int | tuple[int, ...] = -1) -> Array:
     return shifted - si.log(si.sum(si.exp(shifted), axis=axis, keepdims=True))
 
 
+@checked(x=ARRAY, axis=AXIS)
 @of_array
 def sparsemax(x: Array, axis: int = -1) -> Array:
     """The point of the probability simplex nearest to ``x`` (Martins and Astudillo 2016, algorithm 1).
@@ -121,6 +131,7 @@ def sparsemax(x: Array, axis: int = -1) -> Array:
     return si.moveaxis(si.where(above <= 0, 0, above), -1, axis)
 
 
+@checked(x=ARRAY, axis=AXIS)
 @of_array
 def glu(x: Array, axis: int = -1) -> Array:
     """The first half along the axis times the sigmoid of the second half (Dauphin et al. 2016): the axis becomes half as long.

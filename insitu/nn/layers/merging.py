@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import insitu as si
-from insitu.arguments import AXES, AXIS, FLAG, checked
+from insitu.arguments import ARRAYS, AXES, AXIS, FLAG, checked
 from insitu.errors import ArgumentError, ShapeError
 from insitu.nn.layer import Layer
 from insitu.nn.shapes import Shape, checked_axes, is_shape, written
@@ -266,41 +266,49 @@ class Dot(_Merge):
         return {**super().get_config(), "axes": self.axes if isinstance(self.axes, int) else list(self.axes), "normalize": self.normalize}
 
 
+@checked(inputs=ARRAYS)
 def add(inputs: Sequence[Any], **options: Any) -> Any:
     """``Add(**options)(inputs)``."""
     return Add(**options)(inputs)
 
 
+@checked(inputs=ARRAYS)
 def subtract(inputs: Sequence[Any], **options: Any) -> Any:
     """``Subtract(**options)(inputs)``."""
     return Subtract(**options)(inputs)
 
 
+@checked(inputs=ARRAYS)
 def multiply(inputs: Sequence[Any], **options: Any) -> Any:
     """``Multiply(**options)(inputs)``."""
     return Multiply(**options)(inputs)
 
 
+@checked(inputs=ARRAYS)
 def average(inputs: Sequence[Any], **options: Any) -> Any:
     """``Average(**options)(inputs)``."""
     return Average(**options)(inputs)
 
 
+@checked(inputs=ARRAYS)
 def maximum(inputs: Sequence[Any], **options: Any) -> Any:
     """``Maximum(**options)(inputs)``."""
     return Maximum(**options)(inputs)
 
 
+@checked(inputs=ARRAYS)
 def minimum(inputs: Sequence[Any], **options: Any) -> Any:
     """``Minimum(**options)(inputs)``."""
     return Minimum(**options)(inputs)
 
 
+@checked(inputs=ARRAYS, axis=AXIS)
 def concatenate(inputs: Sequence[Any], axis: int = -1, **options: Any) -> Any:
     """``Concatenate(axis, **options)(inputs)``."""
     return Concatenate(axis, **options)(inputs)
 
 
+@checked(inputs=ARRAYS, axes=AXES)
 def dot(inputs: Sequence[Any], axes: int | Sequence[int] = -1, **options: Any) -> Any:
     """``Dot(axes, **options)(inputs)``."""
     return Dot(axes, **options)(inputs)

@@ -27,6 +27,7 @@ from insitu.array import info as _info
 from insitu.array import joining as _joining
 from insitu.array import random
 from insitu.array import reductions as _reductions
+from insitu.array import resizing as _resizing
 from insitu.array import shaping as _shaping
 from insitu.array import sorting as _sorting
 from insitu.array import taking as _taking
@@ -41,6 +42,7 @@ from insitu.array.info import *  # noqa: F403
 from insitu.array.info import namespace_info as __array_namespace_info__
 from insitu.array.joining import *  # noqa: F403
 from insitu.array.reductions import *  # noqa: F403
+from insitu.array.resizing import *  # noqa: F403
 from insitu.array.shaping import *  # noqa: F403
 from insitu.array.sorting import *  # noqa: F403
 from insitu.array.taking import *  # noqa: F403
@@ -99,6 +101,7 @@ __all__ += _elementwise.__all__
 __all__ += _info.__all__
 __all__ += _joining.__all__
 __all__ += _reductions.__all__
+__all__ += _resizing.__all__
 __all__ += _shaping.__all__
 __all__ += _sorting.__all__
 __all__ += _taking.__all__

@@ -97,10 +97,11 @@ def find_function(name: str) -> Callable[..., Any]:
 
 
 def words(name: str) -> str:
-    """``SparseCategoricalCrossentropy`` -> ``sparse_categorical_crossentropy``, as Keras names things."""
+    """``SparseCategoricalCrossentropy`` -> ``sparse_categorical_crossentropy``, as Keras names things; ``Conv2D`` -> ``conv2d``."""
     out = ""
     for i, letter in enumerate(name):
-        starts = letter.isupper() and i > 0 and (not name[i - 1].isupper() or (i + 1 < len(name) and name[i + 1].islower()))
+        before, after = name[i - 1 : i], name[i + 1 : i + 2]
+        starts = letter.isupper() and i > 0 and (after.islower() or not (before.isupper() or (before.isdigit() and not after.isdigit())))
         out += ("_" if starts else "") + letter.lower()
     return out
 

@@ -146,7 +146,7 @@ def test_layer_as_in_keras_and_its_copies(number):
         assert np.array_equal(np.asarray(other(x)), got)
         assert other.get_config() == layer.get_config()
     # the keys of Keras but for those of its own plumbing
-    keys = set(STORED["configurations"][number]) - {"trainable", "dtype", "quantization_config", "data_format", "activity_regularizer"}
+    keys = set(STORED["configurations"][number]) - {"trainable", "dtype", "quantization_config", "activity_regularizer"}
     assert set(layer.get_config()) == keys
     shape = [(None, *s[1:]) for s in shapes]
     assert layer.compute_output_shape(shape[0] if len(shape) == 1 else shape)[1:] == got.shape[1:]

@@ -15,8 +15,9 @@ from insitu.graph.node import aval, placeholder
 
 Shape = tuple[int | None, ...]
 
-#: Two lengths for each unknown axis: what follows them in an output is unknown there too.
-_LENGTHS = (2, 3)
+#: Two lengths for each unknown axis: what follows them in an output is unknown there too. Those of other axes than the batch leave
+#: room for windows, and stay apart when strides and pools divide them.
+_LENGTHS = ((2, 1024), (3, 3072))
 
 
 class Spec:
@@ -118,8 +119,9 @@ def infer(function: Callable[[Any], Any], inputs: Any, dtypes: Any = "float32") 
     specs = map_shapes(lambda s: Spec(s, next(kinds) if kinds is not None else dtypes), inputs)
     leaves, structure = flatten(specs)
     found = []
-    for length in _LENGTHS:
-        holders = [placeholder(aval(tuple([length if n is None else n for n in x.shape]), x.dtype)) for x in leaves]
+    for batch, length in _LENGTHS:
+        shapes = [tuple([(length if k else batch) if n is None else n for k, n in enumerate(x.shape)]) for x in leaves]
+        holders = [placeholder(aval(shape, x.dtype)) for shape, x in zip(shapes, leaves, strict=True)]
         traces.open.append(Trace())
         try:
             with keep_history():

@@ -10,6 +10,7 @@ import insitu as si
 from insitu.arguments import Lengths, Whole, checked
 from insitu.errors import ShapeError
 from insitu.nn.layer import Layer
+from insitu.nn.layers.grids import FORMAT
 from insitu.nn.shapes import Shape
 
 TARGET = Lengths(
@@ -25,6 +26,13 @@ ORDER = Lengths(
 class Flatten(Layer):
     """All axes of an example as one: (batch, 8, 8) becomes (batch, 64).
 
+    Parameters
+    ----------
+    data_format : {"channels_last", "channels_first"}, optional
+        With "channels_first", the axis behind the batch is moved to the end first, so that weights behind this layer fit both.
+    **options
+        As for `Layer`.
+
     Examples
     --------
     >>> import insitu as si
@@ -32,12 +40,21 @@ class Flatten(Layer):
     (2, 12)
     """
 
+    @checked(data_format=FORMAT | None)
+    def __init__(self, data_format: str | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.data_format = data_format or "channels_last"
+
     def call(self, x: si.Array) -> si.Array:
+        x = si.moveaxis(x, 1, -1) if self.data_format == "channels_first" and x.ndim > 2 else x
         return si.reshape(x, (x.shape[0], math.prod(x.shape[1:])))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         inner = [n for n in input_shape[1:] if n is not None]
         return (input_shape[0], math.prod(inner) if len(inner) == len(input_shape) - 1 else None)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "data_format": self.data_format}
 
 
 class Reshape(Layer):

@@ -1,0 +1,386 @@
+"""Layers that give their input mean 0 and variance 1, over the batch or within each example: Batch-, Layer- and GroupNormalization."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import insitu as si
+from insitu.arguments import AXES, AXIS, FLAG, NOT_NEGATIVE, SHARE, Whole, checked
+from insitu.errors import ShapeError
+from insitu.nn import constraints, initializers, regularizers
+from insitu.nn.declared import CONSTRAINT, INITIALIZER, REGULARIZER
+from insitu.nn.layer import Layer
+from insitu.nn.layers.activating import closed
+from insitu.nn.layers.core import built
+from insitu.nn.shapes import Shape, checked_axes, written
+
+
+class _Normalizing(Layer):
+    """``gamma`` and ``beta``: a factor and an offset for each place of the axes ``kept``."""
+
+    @checked(
+        epsilon=NOT_NEGATIVE, center=FLAG, scale=FLAG, beta_initializer=INITIALIZER, gamma_initializer=INITIALIZER, beta_regularizer=REGULARIZER,
+        gamma_regularizer=REGULARIZER, beta_constraint=CONSTRAINT, gamma_constraint=CONSTRAINT,
+    )  # fmt: skip
+    def __init__(
+        self, epsilon: float, center: bool, scale: bool, beta_initializer: Any, gamma_initializer: Any, beta_regularizer: Any,
+        gamma_regularizer: Any, beta_constraint: Any, gamma_constraint: Any, **options: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(**options)
+        self.epsilon, self.center, self.scale = epsilon, center, scale
+        self.beta_initializer, self.gamma_initializer = beta_initializer, gamma_initializer
+        self.beta_regularizer, self.gamma_regularizer = beta_regularizer, gamma_regularizer
+        self.beta_constraint, self.gamma_constraint = beta_constraint, gamma_constraint
+        self.gamma: si.Variable | None = None
+        self.beta: si.Variable | None = None
+        self._kept: tuple[int, ...] = ()
+        self._lengths: tuple[int, ...] = ()
+
+    @property
+    def owner(self) -> str:
+        """Who speaks in errors."""
+        return f'{type(self).__name__} "{self.name}"'
+
+    def axes(self, ndim: int) -> tuple[int, ...]:
+        """The axes whose places have a factor of their own."""
+        raise NotImplementedError(f"{type(self).__name__} has no axes")
+
+    def check_input(self, shape: Shape) -> None:
+        kept = self.axes(len(shape))
+        have = tuple([shape[i] for i in kept])
+        if self.built and any(m is not None and m != n for m, n in zip(have, self._lengths, strict=True)):
+            raise ShapeError(
+                f"{self.owner} was built for {' and '.join(map(str, self._lengths))} places on axis {', '.join(map(str, kept))}, "
+                f"but this input has {' and '.join(map(str, have))}.",
+                expected=f"{' and '.join(map(str, self._lengths))} places on axis {', '.join(map(str, kept))}",
+                received=written(shape),
+                fix="pass inputs as before, or make the layer with the axis=... of the channels",
+                slug="normalization-input",
+                argument="x",
+            )
+
+    def build(self, input_shape: Shape) -> None:
+        self._kept = self.axes(len(input_shape))
+        closed(self.owner, input_shape, self._kept)
+        self._lengths = tuple([input_shape[i] or 0 for i in self._kept])
+        if self.scale:
+            self.gamma = self.add_weight(
+                self._lengths, self.gamma_initializer, "gamma", regularizer=self.gamma_regularizer, constraint=self.gamma_constraint
+            )
+        if self.center:
+            self.beta = self.add_weight(
+                self._lengths, self.beta_initializer, "beta", regularizer=self.beta_regularizer, constraint=self.beta_constraint
+            )
+
+    def scaled(self, deviation: si.Array, shape: tuple[int, ...] | None = None) -> si.Array:
+        """``gamma / deviation``; ``shape`` is that of gamma, broadcast."""
+        if self.gamma is None:
+            return 1 / deviation
+        return (self.gamma.value if shape is None else si.reshape(self.gamma.value, shape)) / deviation
+
+    def broadcast(self, ndim: int) -> tuple[int, ...]:
+        """The shape of gamma that broadcasts with an input."""
+        lengths = dict(zip(self._kept, self._lengths, strict=True))
+        return tuple([lengths.get(i, 1) for i in range(ndim)])
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "epsilon": self.epsilon,
+            "center": self.center,
+            "scale": self.scale,
+            "beta_initializer": initializers.serialize(self.beta_initializer),
+            "gamma_initializer": initializers.serialize(self.gamma_initializer),
+            "beta_regularizer": regularizers.serialize(self.beta_regularizer),
+            "gamma_regularizer": regularizers.serialize(self.gamma_regularizer),
+            "beta_constraint": constraints.serialize(self.beta_constraint),
+            "gamma_constraint": constraints.serialize(self.gamma_constraint),
+        }
+
+
+class BatchNormalization(_Normalizing):
+    """``(x - mean) / sqrt(variance + epsilon) * gamma + beta``, with mean and variance over the batch in training, else the moving ones.
+
+    In training, ``moving_mean`` and ``moving_variance`` move to those of the batch: ``moving * momentum + batch * (1 - momentum)``.
+    With ``trainable=False`` the moving ones are used in training as well, and stay.
+
+    Parameters
+    ----------
+    axis : int
+        The axis of the channels; all others are averaged over.
+    momentum : float
+        From 0 to 1.
+    epsilon : float
+        Added to the variance, so that constant channels stay finite.
+    center, scale : bool
+        Whether there are ``beta`` and ``gamma``.
+    beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer : str, initializer or callable
+    beta_regularizer, gamma_regularizer : str, regularizer or callable, optional
+    beta_constraint, gamma_constraint : str, constraint or callable, optional
+    **options
+        As for `Layer`.
+
+    Raises
+    ------
+    ShapeError
+        On use, if the axis does not exist, has no fixed length, or another one than before.
+
+    Notes
+    -----
+    Weights of shape (channels,): ``gamma``, ``beta``, and, not trained, ``moving_mean``, ``moving_variance``. The variance is the
+    mean of the squared distances from the mean, not from sums of squares, which cancel. A batch of none leaves the moving ones alone.
+
+    References
+    ----------
+    Ioffe and Szegedy (2015), Batch normalization: accelerating deep network training by reducing internal covariate shift.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> layer = si.nn.BatchNormalization(epsilon=0.0)
+    >>> layer(si.asarray([[1.0], [3.0]]), training=True)
+    Array([[-1.],
+           [ 1.]], dtype=float32)
+    >>> layer.moving_mean.value
+    Array([0.02], dtype=float32)
+    """
+
+    @checked(axis=AXIS, momentum=SHARE, moving_mean_initializer=INITIALIZER, moving_variance_initializer=INITIALIZER)
+    def __init__(
+        self,
+        axis: int = -1,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        moving_mean_initializer: Any = "zeros",
+        moving_variance_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            epsilon, center, scale, beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint,
+            **options,
+        )  # fmt: skip
+        self.axis, self.momentum = axis, momentum
+        self.moving_mean_initializer, self.moving_variance_initializer = moving_mean_initializer, moving_variance_initializer
+        self.moving_mean: si.Variable | None = None
+        self.moving_variance: si.Variable | None = None
+
+    def axes(self, ndim: int) -> tuple[int, ...]:
+        return checked_axes(self.owner, self.axis, ndim)
+
+    def build(self, input_shape: Shape) -> None:
+        super().build(input_shape)
+        self.moving_mean = self.add_weight(self._lengths, self.moving_mean_initializer, "moving_mean", trainable=False)
+        self.moving_variance = self.add_weight(self._lengths, self.moving_variance_initializer, "moving_variance", trainable=False)
+
+    def call(self, x: si.Array, training: bool = False) -> si.Array:
+        given, x = x.dtype, _widened(x, self.dtype)
+        shape = self.broadcast(x.ndim)
+        if not (training and self.trainable and x.size):
+            factor, shift = self.factor_and_shift()
+            return _narrowed(x * si.reshape(factor, shape) + si.reshape(shift, shape), given)
+        others = tuple([i for i in range(x.ndim) if i not in self._kept])
+        mean = si.mean(x, axis=others, keepdims=True)
+        away = x - mean
+        variance = si.mean(away * away, axis=others, keepdims=True)
+        self._move(self.moving_mean, mean)
+        self._move(self.moving_variance, variance)
+        y = away * self.scaled(si.sqrt(variance + self.epsilon), shape)
+        return _narrowed(y if self.beta is None else y + si.reshape(self.beta.value, shape), given)
+
+    def factor_and_shift(self) -> tuple[si.Array, si.Array]:
+        """``a`` and ``b`` of shape (channels,), with which the output outside of training is ``x * a + b``."""
+        mean, variance = built(self.moving_mean), built(self.moving_variance)
+        factor = self.scaled(si.sqrt(variance + self.epsilon))
+        return factor, -mean * factor if self.beta is None else self.beta.value - mean * factor
+
+    def _move(self, moving: si.Variable | None, new: si.Array) -> None:
+        if moving is not None:
+            new = si.stop_gradient(si.reshape(new, moving.shape)).astype(moving.dtype)
+            moving.assign(moving.value * self.momentum + new * (1 - self.momentum))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "axis": self.axis,
+            "momentum": self.momentum,
+            "moving_mean_initializer": initializers.serialize(self.moving_mean_initializer),
+            "moving_variance_initializer": initializers.serialize(self.moving_variance_initializer),
+        }
+
+
+class LayerNormalization(_Normalizing):
+    """``(x - mean) / sqrt(variance + epsilon) * gamma + beta``, with mean and variance over ``axis`` of each example.
+
+    Parameters
+    ----------
+    axis : int or sequence of int
+        The axes that are averaged over; each place of them has a gamma and a beta.
+    epsilon, center, scale, beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint
+        As for `BatchNormalization`.
+    **options
+        As for `Layer`.
+
+    Raises
+    ------
+    ShapeError
+        On use, if an axis does not exist, has no fixed length, or another one than before.
+
+    References
+    ----------
+    Ba, Kiros and Hinton (2016), Layer normalization.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> si.nn.LayerNormalization(epsilon=0.0)(si.asarray([[1.0, 3.0]]))
+    Array([[-1.,  1.]], dtype=float32)
+    """
+
+    @checked(axis=AXES)
+    def __init__(
+        self,
+        axis: int | Sequence[int] = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            epsilon, center, scale, beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint,
+            **options,
+        )  # fmt: skip
+        self.axis = axis
+
+    def axes(self, ndim: int) -> tuple[int, ...]:
+        return tuple(sorted(set(checked_axes(self.owner, self.axis, ndim))))
+
+    def call(self, x: si.Array) -> si.Array:
+        given, x = x.dtype, _widened(x, self.dtype)
+        shape = self.broadcast(x.ndim)
+        away = x - si.mean(x, axis=self._kept, keepdims=True)
+        variance = si.mean(away * away, axis=self._kept, keepdims=True)
+        y = away / si.sqrt(variance + self.epsilon)
+        y = y if self.gamma is None else y * si.reshape(self.gamma.value, shape)
+        return _narrowed(y if self.beta is None else y + si.reshape(self.beta.value, shape), given)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "axis": list(self.axis) if isinstance(self.axis, tuple) else self.axis}
+
+
+class GroupNormalization(_Normalizing):
+    """``(x - mean) / sqrt(variance + epsilon) * gamma + beta``, with mean and variance over groups of channels of each example.
+
+    Parameters
+    ----------
+    groups : int
+        Parts into which the channels are cut; -1 for one for each channel.
+    axis : int
+        The axis of the channels.
+    epsilon, center, scale, beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint
+        As for `BatchNormalization`.
+    **options
+        As for `Layer`.
+
+    Raises
+    ------
+    ShapeError
+        On use, if the axis does not exist, is the batch, has no fixed length, another one than before, or one that ``groups`` does
+        not divide.
+
+    References
+    ----------
+    Wu and He (2018), Group normalization.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> si.nn.GroupNormalization(2, epsilon=0.0)(si.asarray([[1.0, 3.0, 10.0, 30.0]]))
+    Array([[-1.,  1., -1.,  1.]], dtype=float32)
+    """
+
+    @checked(groups=Whole(-1), axis=AXIS)
+    def __init__(
+        self,
+        groups: int = 32,
+        axis: int = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            epsilon, center, scale, beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint,
+            **options,
+        )  # fmt: skip
+        self.groups, self.axis = groups, axis
+
+    def axes(self, ndim: int) -> tuple[int, ...]:
+        return checked_axes(self.owner, self.axis, ndim)
+
+    def check_input(self, shape: Shape) -> None:
+        super().check_input(shape)
+        (at,) = self.axes(len(shape))
+        channels = shape[at]
+        if at and channels is not None and (self.groups == -1 or (self.groups > 0 and channels % self.groups == 0)):
+            return
+        if not at or channels is not None:
+            raise ShapeError(
+                f"{self.owner}: axis {at} of {channels} places cannot be cut into {self.groups} equal groups."
+                if at
+                else f"{self.owner}: the batch cannot be cut into groups.",
+                expected=f"an axis behind the batch whose length is a multiple of groups={self.groups}",
+                received=written(shape),
+                fix="choose groups that divide the channels, such as groups=1, or groups=-1 for one for each channel",
+                slug="normalization-groups",
+                argument="x",
+            )
+
+    def call(self, x: si.Array) -> si.Array:
+        given, x = x.dtype, _widened(x, self.dtype)
+        (at,), (channels,) = self._kept, self._lengths
+        parts = channels if self.groups == -1 else self.groups
+        inside = si.reshape(x, (*x.shape[:at], parts, channels // parts, *x.shape[at + 1 :]))
+        others = tuple([i for i in range(1, inside.ndim) if i != at])
+        away = inside - si.mean(inside, axis=others, keepdims=True)
+        variance = si.mean(away * away, axis=others, keepdims=True)
+        shape = (*[1] * at, parts, channels // parts, *[1] * (x.ndim - at - 1))
+        y = away * self.scaled(si.sqrt(variance + self.epsilon), shape)
+        y = y if self.beta is None else y + si.reshape(self.beta.value, shape)
+        return _narrowed(si.reshape(y, x.shape), given)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "groups": self.groups, "axis": self.axis}
+
+
+def _widened(x: si.Array, dtype: Any) -> si.Array:
+    """The input in a type in which sums of squares do not overflow."""
+    x = x if x.dtype.is_float else x.astype(dtype)
+    return x.astype(si.float32) if x.dtype.bits < 32 else x
+
+
+def _narrowed(y: si.Array, dtype: Any) -> si.Array:
+    return y.astype(dtype) if dtype.is_float and y.dtype is not dtype else y
+
+
+__all__ = ["BatchNormalization", "GroupNormalization", "LayerNormalization"]

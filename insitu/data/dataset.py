@@ -20,6 +20,7 @@ class LengthError(UserError, TypeError):
     """A length that nobody knows. A `TypeError`, so that ``list(dataset)`` goes on without it."""
 
 
+STATE = Whole(0, 2**64, slug="dataset-argument")
 MAKER = Function(slug="dataset-source", fix="pass the function without calling it: from_generator(f)")
 
 
@@ -113,7 +114,7 @@ class Dataset:
             return Dataset(stages.Slices(tuple(s.tree for s in parts if isinstance(s, stages.Slices))))
         return Dataset(stages.Zipped(parts))
 
-    @checked("dataset-argument", buffer_size=COUNT | None, seed=Whole(0) | None, reshuffle_each_iteration=FLAG)
+    @checked("dataset-argument", buffer_size=COUNT | None, seed=STATE | None, reshuffle_each_iteration=FLAG)
     def shuffle(self, buffer_size: int | None = None, seed: int | None = None, reshuffle_each_iteration: bool = True) -> Dataset:
         """The elements in a random order.
 
@@ -282,7 +283,7 @@ class Dataset:
             )
         self.set_epoch(state["epoch"])
         for stage, seed in zip(shuffles, seeds, strict=True):
-            stage.seed = Whole(0).about(slug="dataset-argument").check("set_state", "seed", seed)
+            stage.seed = STATE.check("set_state", "seed", seed)
         for other in stages.walk(self._stage):
             other.reset()
 

@@ -17,12 +17,15 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from insitu.arguments import Path as PathOf
+from insitu.arguments import checked
 from insitu.errors import FileFormatError
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _CHUNK = 1 << 16  # bytes read at once; what they unpack to stays in the cache of a core
 
 
+@checked(path=PathOf(slug="load-path", fix="pass the file's name"))
 def read_idx(path: str | os.PathLike[str]) -> np.ndarray[Any, Any]:
     """Read one IDX file, gzipped or not.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from insitu.arguments import FLAG, Choice, Lengths, checked
+from insitu.arguments import ARRAY, FLAG, Choice, Lengths, checked
 from insitu.arguments import Path as PathConstraint
 from insitu.errors import ArgumentError, FileFormatError, ShapeError
 
@@ -167,7 +167,7 @@ def _resized(picture: Any, size: Sequence[int], resampling: Any, crop: bool, pad
     return picture if picture.size == (width, height) else picture.resize((width, height), resampling)
 
 
-@checked(path=FILE, scale=FLAG)
+@checked(path=FILE, image=ARRAY, scale=FLAG)
 def save_image(path: str | os.PathLike[str], image: Any, scale: bool = True) -> None:
     """Write a picture to a file, whole or not at all; the ending of its name tells the format. Needs Pillow: ``pip install 'insitu[images]'``.
 

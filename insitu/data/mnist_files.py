@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from insitu.arguments import Path as PathOf
+from insitu.arguments import checked
 from insitu.data.idx import read_idx
 from insitu.errors import FileFormatError, UserError
 
@@ -53,7 +55,10 @@ FASHION_MNIST = _Collection(
     ),
 )
 
+FOLDER = PathOf(slug="load-path", fix="pass the folder with the files, or leave path out") | None
 
+
+@checked(path=FOLDER)
 def mnist(path: str | os.PathLike[str] | None = None) -> tuple[Part, Part]:
     """70,000 handwritten digits of 28 x 28 grey pixels, split into training and test data.
 
@@ -91,6 +96,7 @@ def mnist(path: str | os.PathLike[str] | None = None) -> tuple[Part, Part]:
     return _load(MNIST, path)
 
 
+@checked(path=FOLDER)
 def fashion_mnist(path: str | os.PathLike[str] | None = None) -> tuple[Part, Part]:
     """70,000 pictures of clothes, 28 x 28 grey pixels in ten classes, in the form of `mnist`.
 

@@ -9,10 +9,15 @@ from typing import Any
 import numpy as np
 
 import insitu as si
+from insitu.arguments import Checked, checked
+from insitu.arguments import Path as PathOf
 from insitu.errors import ArgumentError, FileFormatError
 from insitu.io.container import Content, PathLike, Tensors, read, write
 
 
+@checked(
+    path=PathOf(slug="save-path", fix="the path comes first; swap the arguments: si.save(path, value)"), value=Checked("a model, arrays, or a tree of them", ([1.0],))
+)
 def save(path: PathLike, value: Any) -> None:
     """Write a model, an array, or a tree of arrays to one file, whole or not at all.
 
@@ -41,15 +46,6 @@ def save(path: PathLike, value: Any) -> None:
     >>> si.load(path)["rates"]
     [0.1, 0.2]
     """
-    if not isinstance(path, str | os.PathLike):
-        raise ArgumentError(
-            "save: the first argument is the path of the file.",
-            expected="save(path, value) with a str or a path",
-            received=type(path).__name__,
-            fix="swap the arguments: si.save(path, value)" if isinstance(value, str | os.PathLike) else "pass the path first",
-            slug="save-path",
-            argument="path",
-        )
     if hasattr(value, "to_file_content"):
         tensors, metadata = value.to_file_content()
     else:
@@ -76,6 +72,7 @@ def _no_path(path: Any) -> ArgumentError:
     )
 
 
+@checked(path=PathOf(slug="load-path", fix="pass the file's name"))
 def load(path: PathLike) -> Any:
     """Read what `save` wrote: a model, an array, or a tree of arrays.
 
@@ -105,15 +102,6 @@ def load(path: PathLike) -> Any:
     >>> si.load(path)
     Array([1., 2.], dtype=float32)
     """
-    if not isinstance(path, str | os.PathLike):
-        raise ArgumentError(
-            "load: the argument is the path of the file.",
-            expected="load(path) with a str or a path",
-            received=type(path).__name__,
-            fix="pass the file's name",
-            slug="load-path",
-            argument="path",
-        )
     content = read(path)
     if content.metadata.get("format") != "insitu":
         return {name: si.asarray(a) for name, a in content.tensors.items()}

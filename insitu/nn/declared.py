@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from insitu.arguments import Lengths, Made
+from insitu.arguments import Made
 from insitu.nn import activations, constraints, initializers, regularizers
 
 ACTIVATION = Made(activations.get, 'an activation: a name such as "relu", a function or a layer', ("relu", None), "activation-unknown")
 INITIALIZER = Made(initializers.get, 'an initializer: a name such as "zeros", a function or an array', ("zeros",), "initializer-unknown")
 REGULARIZER = Made(regularizers.get, 'a regularizer: a name such as "l2", a function, or None', ("l2", None), "regularizer-unknown")
 CONSTRAINT = Made(constraints.get, 'a constraint: a name such as "max_norm", a function, or None', ("max_norm", None), "constraint-unknown")
-
-#: The shape of one example, in which None stands for a length that differs from batch to batch.
-EXAMPLE = Lengths(1, unknown=True, single=False, slug="input-shape", fix="pass a tuple, with a comma even for one length: (784,)")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import insitu as si
+from insitu.arguments import COUNT, DTYPE, TEXT, Lengths, checked
 from insitu.array.tree import flatten, map_leaves, unflatten
 from insitu.dtypes import as_dtype
 from insitu.errors import ArgumentError, TraceError
@@ -93,7 +94,14 @@ class Call:
         self.result: Any = None
 
 
-def Input(shape: Iterable[int | None] | None = None, batch_size: int | None = None, dtype: Any = "float32", name: str | None = None) -> Symbol:
+EXAMPLE = Lengths(
+    1, unknown=True, single=False, slug="input-shape", fix="pass a tuple, with a comma even for one length: shape=(784,)",
+    words="the shape of one example: a tuple of positive whole numbers without the batch, such as (28, 28)",
+)  # fmt: skip
+
+
+@checked(shape=EXAMPLE, batch_size=COUNT | None, dtype=DTYPE, name=TEXT | None)
+def Input(shape: Iterable[int | None], batch_size: int | None = None, dtype: Any = "float32", name: str | None = None) -> Symbol:
     """The input of a functional model, or the first entry of a `Sequential`.
 
     Parameters
@@ -124,17 +132,7 @@ def Input(shape: Iterable[int | None] | None = None, batch_size: int | None = No
     """
     from insitu.nn.layer import unique_name
 
-    found = tuple(shape) if isinstance(shape, Iterable) and not isinstance(shape, str) else None
-    if found is None or not all(n is None or (hasattr(n, "__index__") and int(n) > 0) for n in found):
-        raise ArgumentError(
-            "Input: shape is the shape of one example.",
-            expected="a tuple of positive whole numbers, without the batch: (28, 28), or (784,) with its comma",
-            received=repr(shape),
-            fix=f"pass shape=({shape},)" if isinstance(shape, int) else "pass shape=(784,)",
-            slug="input-shape",
-            argument="shape=",
-        )
-    return Symbol((None, *[None if n is None else int(n) for n in found]), dtype, name or unique_name("input"))
+    return Symbol((None, *shape), dtype, name or unique_name("input"))
 
 
 def has_symbols(tree: Any) -> bool:

@@ -13,11 +13,12 @@ from insitu import registry
 from insitu.arguments import DTYPE, FLAG, TEXT, checked
 from insitu.array.tree import flatten, map_leaves
 from insitu.dtypes import as_dtype
-from insitu.errors import ArgumentError, ShapeError
+from insitu.errors import ArgumentError, ShapeError, UserError
 from insitu.graph import origins
 from insitu.nn import constraints, context, functional, initializers, regularizers
-from insitu.nn.declared import EXAMPLE, REGULARIZER
-from insitu.nn.shapes import Shape, batch_shape, infer, map_shapes
+from insitu.nn.declared import REGULARIZER
+from insitu.nn.functional import EXAMPLE
+from insitu.nn.shapes import Shape, batch_shape, infer, map_shapes, written
 
 _counts: dict[str, int] = {}
 
@@ -166,7 +167,12 @@ class Layer:
         if self._takes_training:
             options["training"] = training
         with context.training(training), origins.inside(self):
-            result = self.call(inputs, *more, **options)
+            try:
+                result = self.call(inputs, *more, **options)
+            except UserError as error:
+                named = f'"{self.name}"' in error.what
+                error.add_place("" if named else f'{type(self).__name__} "{self.name}", called on {_described(inputs)}')
+                raise
         if origins.are_recorded():
             origins.gave(self, [y._node for y in flatten(result)[0] if isinstance(y, si.Array)])
         if self.activity_regularizer is not None:
@@ -330,6 +336,10 @@ class Layer:
 
 def _shapes(inputs: Any) -> Any:
     return map_leaves(lambda x: tuple(x.shape), inputs)
+
+
+def _described(inputs: Any) -> str:
+    return ", ".join(f"{written((None, *x.shape[1:]))} {x.dtype.name}" for x in flatten(inputs)[0][:4])
 
 
 def _layers_in(value: Any) -> Iterator[Layer]:

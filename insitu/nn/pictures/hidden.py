@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from rich.console import Console
 
-from insitu.array.checks import integer_argument, whole
+from insitu.arguments import ARRAY, COUNT, FLAG, PATH, Instance, Whole, checked
+from insitu.array.checks import whole
 from insitu.array.tree import flatten
 from insitu.data.feed import Arrays, feed
 from insitu.errors import ArgumentError
 from insitu.nn import context, functional
+from insitu.nn.layer import Layer
 from insitu.nn.pictures import png
 from insitu.nn.pictures.drawing import Picture, gallery
-from insitu.nn.pictures.weights import fills, picture_shape, scaled
+from insitu.nn.pictures.weights import PICTURE, fills, picture_shape, scaled
 
 if TYPE_CHECKING:
-    from insitu.nn.layer import Layer
     from insitu.nn.model import Model
 
 #: Examples that are computed at once.
@@ -39,6 +40,10 @@ class _End(NamedTuple):
     hidden: Callable[[Any], Any]
 
 
+MODEL = Instance(Layer, "a model with a hidden and an output layer", slug="pictures-model")
+
+
+@checked(model=MODEL, x=ARRAY, cls=Whole(0, slug="pictures-unit"), top=COUNT)
 def contributions(model: Model, x: Any, cls: int, top: int = 5) -> list[Contribution]:
     """The nodes of the last hidden layer that contribute most to a class, over examples.
 
@@ -76,7 +81,7 @@ def contributions(model: Model, x: Any, cls: int, top: int = 5) -> list[Contribu
     >>> len(contributions(model, x[y == 3], 3, top=2))
     2
     """
-    count = integer_argument("contributions", "top", top, 1)
+    count = top
     end = _end(model)
     weights = _weights_of_class(end.dense[-1].kernel.numpy(), cls)
     data = feed(x, function="contributions")
@@ -90,6 +95,10 @@ def contributions(model: Model, x: Any, cls: int, top: int = 5) -> list[Contribu
     return [Contribution(int(i), float(values[i])) for i in np.argsort(-values, kind="stable")[:count]]
 
 
+@checked(
+    model=MODEL, x=ARRAY, cls=Whole(0, slug="pictures-unit"), top=COUNT, input_shape=PICTURE | None,
+    path=PATH | None, columns=COUNT | None, show=FLAG,
+)  # fmt: skip
 def plot_contributions(
     model: Model, x: Any, cls: int, top: int = 5, input_shape: Sequence[int] | None = None, path: Any = None, columns: int | None = None,
     show: bool = True,

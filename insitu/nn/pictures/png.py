@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from insitu.array.checks import integer_argument
+from insitu.arguments import ARRAYS, COUNT, PATH, checked
 from insitu.data.images import pillow
 from insitu.io.container import write_whole
 from insitu.nn.pictures.drawing import Picture, coloured
@@ -19,6 +19,7 @@ from insitu.nn.pictures.drawing import Picture, coloured
 _ZOOM, _LONGEST = 8, 2048
 
 
+@checked(path=PATH, pictures=ARRAYS, columns=COUNT | None)
 def save(path: Any, pictures: Sequence[Picture], columns: int | None = None) -> None:
     """Write pictures with values from -1 (blue) to 1 (red) side by side into one PNG file, whole or not at all.
 
@@ -42,7 +43,7 @@ def save(path: Any, pictures: Sequence[Picture], columns: int | None = None) -> 
     >>> save("eye.png", [np.eye(3), -np.eye(3)])
     """
     image = pillow("plot", "path=")
-    across = math.ceil(math.sqrt(len(pictures))) if columns is None else integer_argument("plot", "columns", columns, 1)
+    across = math.ceil(math.sqrt(len(pictures))) if columns is None else columns
     sheet = _sheet([coloured(p) for p in pictures], across)
     zoom = min(max(_LONGEST // max(sheet.shape), 1), _ZOOM)
     made = io.BytesIO()

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.text import Text
 
+from insitu.arguments import COUNT, FLAG, PATH, Instance, Lengths, Several, Whole, checked
 from insitu.array.checks import whole
 from insitu.errors import ArgumentError, ShapeError
 from insitu.nn.functional import Symbol
+from insitu.nn.layer import Layer
 from insitu.nn.pictures import png
 from insitu.nn.pictures.drawing import Picture, gallery
-
-if TYPE_CHECKING:
-    from insitu.nn.layer import Layer
 
 #: Most pictures that are shown unless units are named.
 _SHOWN = 32
@@ -30,6 +29,15 @@ class Pictures(list[Picture]):
         return f"<{len(self)} picture{'s' * (len(self) != 1)}, {' x '.join(map(str, self[0].shape)) if self else 'empty'}>"
 
 
+LAYER = Instance(Layer, "a layer with a kernel, such as Dense", slug="pictures-layer")
+UNITS = Whole(0, slug="pictures-unit") | Several(Whole(0))
+PICTURE = Lengths(1, single=False, slug="pictures-shape")
+
+
+@checked(
+    layer=LAYER, path=PATH | None, units=UNITS | None, input_shape=PICTURE | None,
+    columns=COUNT | None, show=FLAG,
+)  # fmt: skip
 def plot(
     layer: Layer, path: Any = None, units: Sequence[int] | int | None = None, input_shape: Sequence[int] | None = None,
     columns: int | None = None, show: bool = True,

@@ -36,11 +36,18 @@ class UserError(Exception):
     def __init__(self, what: str, *, expected: str = "", received: str = "", fix: str = "", slug: str = "", argument: str = "") -> None:
         self.what, self.expected, self.received, self.fix, self.slug = what, expected, received, fix, slug
         self.where = _user_line(argument)
+        self.place: str | None = None
         super().__init__(self.told())
+
+    def add_place(self, place: str) -> None:
+        """Say where inside a model it happened, or by an empty text that the message says so; only the first call counts."""
+        if self.place is None:
+            self.place = place
+            self.args = (self.told(),)
 
     def told(self, to_silence: str = "") -> str:
         """The message; that of a warning says how ``to_silence`` it."""
-        parts = [("expected", self.expected), ("received", self.received), ("to fix", self.fix), ("to silence", to_silence)]
+        parts = [("in", self.place), ("expected", self.expected), ("received", self.received), ("to fix", self.fix), ("to silence", to_silence)]
         if self.slug:
             parts.append(("more", f"insitu explain {self.slug}"))
         lines = [f"  {name:<13} {text}".replace("\n", "\n" + " " * 16) for name, text in parts if text]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from insitu.array.checks import whole
 from insitu.errors import ArgumentError, DataWarning, DTypeError, ShapeError, warn
 from insitu.graph.node import Node
 from insitu.graph.origins import Origins
@@ -27,7 +28,8 @@ def whole_number(value: Any, function: str, argument: str, least: int) -> int:
     ArgumentError
         If it is none.
     """
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < least:
+    found = whole(value)
+    if found is None or isinstance(value, bool) or found < least:
         raise ArgumentError(
             f"{function}: {argument} must be a whole number of at least {least}.",
             expected=f"an int from {least} on",
@@ -36,7 +38,7 @@ def whole_number(value: Any, function: str, argument: str, least: int) -> int:
             slug="batch-size" if argument == "batch_size" else "epochs" if argument == "epochs" else "fit-count",
             argument=f"{argument}=",
         )
-    return int(value.__index__())
+    return found
 
 
 def optional_number(value: Any, function: str, argument: str) -> int | None:

@@ -105,7 +105,7 @@ class Settings:
     """What ``compile`` was told, before the shapes are known."""
 
     def __init__(self, loss: Any, loss_weights: Any, metrics: Any, weighted_metrics: Any) -> None:
-        self.loss, self.loss_weights = _mapped(loss, losses.get), _mapped(loss_weights, _factor)
+        self.loss, self.loss_weights = _mapped(loss, _one_number), _mapped(loss_weights, _factor)
         self.metrics, self.weighted_metrics = _checked(metrics), _checked(weighted_metrics)
 
     def check_outputs(self, names: Sequence[str]) -> None:
@@ -130,6 +130,21 @@ class Settings:
             "metrics": _mapped(self.metrics, metrics.serialize),
             "weighted_metrics": _mapped(self.weighted_metrics, metrics.serialize),
         }
+
+
+def _one_number(identifier: Any) -> losses.Loss:
+    """The loss that is meant, if it gives one number for a batch."""
+    loss = losses.get(identifier)
+    if loss.reduction in (None, "none"):
+        raise ArgumentError(
+            f"compile: the loss {loss.name} gives a number for each example, but training lowers one number.",
+            expected='a reduction such as "sum_over_batch_size", the mean over the batch',
+            received=f"reduction={loss.reduction!r}",
+            fix=f"leave reduction out: {type(loss).__name__}()",
+            slug="loss-reduction",
+            argument="loss",
+        )
+    return loss
 
 
 def _factor(weight: Any) -> float:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from insitu.arguments import FLAG
 from insitu.array.array import Array
 from insitu.array.evaluate import keep_history
 from insitu.array.tree import flatten, map_leaves
@@ -275,7 +276,7 @@ def checked_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
     given = arguments["batch_size"]
     batch = checks.whole_number(32 if given is None else given, "fit", "batch_size", 1)
     callbacks, test_batch = arguments["callbacks"], arguments["validation_batch_size"]
-    if arguments["nan"] not in ON_NAN:
+    if not isinstance(arguments["nan"], str) or arguments["nan"] not in ON_NAN:
         raise ArgumentError(
             "fit: nan says what a loss that is no finite number does.",
             expected='"raise" (stop and name its cause), "warn" (say so and train on) or "ignore"',
@@ -294,8 +295,8 @@ def checked_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
         "steps_per_epoch": checks.optional_number(arguments["steps_per_epoch"], "fit", "steps_per_epoch"),
         "validation_steps": checks.optional_number(arguments["validation_steps"], "fit", "validation_steps"),
         "verbose": progress.level(arguments["verbose"], "fit"),
-        "shuffle": bool(arguments["shuffle"]),
-        "callbacks": list(callbacks or []) if not hasattr(callbacks, "set_model") else [callbacks],
+        "shuffle": FLAG.check("fit", "shuffle", arguments["shuffle"]),
+        "callbacks": list(callbacks) if isinstance(callbacks, list | tuple) else [] if callbacks is None else [callbacks],
         "nan": arguments["nan"],
     }
 

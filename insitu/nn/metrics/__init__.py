@@ -137,7 +137,7 @@ def get(identifier: Any, target: Shape = (None, 1), output: Shape = (None, 1)) -
 
 def _named(name: Any, target: Shape, output: Shape) -> Metric:
     known: dict[str, Any] = {**losses.TABLE, **TABLE, "accuracy": Accuracy, "acc": Accuracy, "crossentropy": None, "ce": None}
-    if name in ("accuracy", "acc", "crossentropy", "ce"):
+    if isinstance(name, str) and name in ("accuracy", "acc", "crossentropy", "ce"):
         kinds = (BinaryAccuracy, SparseCategoricalAccuracy, CategoricalAccuracy)
         if name in ("crossentropy", "ce"):
             kinds = (BinaryCrossentropy, SparseCategoricalCrossentropy, CategoricalCrossentropy)  # type: ignore[assignment]

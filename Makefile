@@ -11,11 +11,11 @@ RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint types docs wheel clean
+.PHONY: help demo test fuzz bench lint types docs wheel clean
 
 help:
 	@echo "make demo    train, save, reload and use a digit classifier"
-	@echo "make test    the tests"
+	@echo "make test    the tests            make fuzz    10000 random programs: each trains or is refused"
 	@echo "make bench   the benchmarks, beside other frameworks where they are installed"
 	@echo "make lint    ruff: rules and format       make types   mypy --strict"
 	@echo "make docs    renew the listings, write docs/api   make wheel   build dist/insitu-*.whl"
@@ -40,6 +40,9 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-dev
 	@$(RUN) -m pytest $(PYTEST)
+
+fuzz: $(VENV)/installed-dev
+	@$(RUN) tests/fuzz.py 10000 $(FUZZ)
 
 bench: $(VENV)/installed
 	@$(RUN) bench/run.py $(BENCH)

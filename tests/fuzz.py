@@ -80,17 +80,13 @@ def _frames(error: BaseException) -> str:
 
 
 def work() -> None:
-    """Answer each seed on standard input by a line with its outcome."""
+    """Answer each program on standard input by a line with its outcome."""
     warnings.simplefilter("ignore")
-    sys.path.insert(0, str(ROOT))
-    from fuzz_programs import Writer
-
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what programs print does not come between
     os.chdir(tempfile.mkdtemp(prefix="insitu-fuzz-"))
     for line in sys.stdin:
-        seed = int(line)
-        answers.write(json.dumps(dataclasses.asdict(outcome(seed, Writer(seed).program()))) + "\n")
+        answers.write(json.dumps(dataclasses.asdict(outcome(*json.loads(line)))) + "\n")
         answers.flush()
 
 
@@ -102,25 +98,26 @@ class Worker:
         self.environment = environment
         self.process: subprocess.Popen[str] | None = None
 
-    def run(self, seed: int) -> Outcome:
-        """The outcome of a seed."""
+    def run(self, seed: int, program: str) -> Outcome:
+        """The outcome of a program."""
         if self.process is None:
             self.process = subprocess.Popen(
                 [sys.executable, __file__, "--worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                env=self.environment,
+                env=os.environ | {"PYTHONPATH": str(ROOT)} | self.environment,
             )  # fmt: skip
             threading.Thread(target=self._drain, args=(self.process,), daemon=True).start()
         process = self.process
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("the worker has no pipes")
-        process.stdin.write(f"{seed}\n")
+        process.stdin.write(json.dumps([seed, program]) + "\n")
         process.stdin.flush()
         ready, _, _ = select.select([process.stdout], [], [], PATIENCE)
         line = process.stdout.readline() if ready else ""
         if line:
             return Outcome(**json.loads(line))
+        code = process.wait(10) if ready else None
         self.close()
-        why = f"hangs for {PATIENCE:g} seconds" if not ready else f"the process ended with code {process.returncode}"
+        why = f"hangs for {PATIENCE:g} seconds" if not ready else f"the process ended with code {code}"
         return Outcome(seed, "failed", f"{why}\n{self.last}")
 
     def _drain(self, process: subprocess.Popen[str]) -> None:
@@ -135,13 +132,15 @@ class Worker:
         """End the process."""
         if self.process is not None:
             self.process.kill()
-            self.process.communicate()
+            self.process.wait()
             self.process = None
 
 
 def run(first: int, count: int, processes: int = 2, seconds: float = float("inf")) -> list[Outcome]:
     """The outcomes of the seeds from ``first`` on, in their order; fewer than ``count`` if the time is over."""
     stop = time.monotonic() + seconds
+    from fuzz_programs import Writer
+
     waiting = collections.deque(range(first, first + count))
     found: list[Outcome] = []
 
@@ -153,13 +152,13 @@ def run(first: int, count: int, processes: int = 2, seconds: float = float("inf"
                     seed = waiting.popleft()
                 except IndexError:
                     return
-                found.append(worker.run(seed))
+                found.append(worker.run(seed, Writer(seed).program()))
         finally:
             worker.close()
 
     with tempfile.TemporaryDirectory(prefix="insitu-fuzz-") as cache:
         environment = {"INSITU_CACHE_DIR": cache, "INSITU_THREADS": "1", "INSITU_VERIFY": "1", "TMPDIR": cache}
-        threads = [threading.Thread(target=serve, args=(os.environ | environment,)) for _ in range(processes)]
+        threads = [threading.Thread(target=serve, args=(environment,)) for _ in range(processes)]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -70,7 +70,7 @@ from insitu.dtypes import bool_ as bool
 from insitu.version import __version__
 
 if TYPE_CHECKING:
-    from insitu import data, io, nn, optim
+    from insitu import data, io, nn, optim, vision
     from insitu.array.compile import compile
     from insitu.pages import explain
 
@@ -93,6 +93,7 @@ __all__ = [
     "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "as_dtype", "bfloat16", "bool", "compile", "config", "data", "e", "einsum",
     "errors", "evaluate", "explain", "float16", "float32", "float64", "inf", "int8", "int16", "int32", "int64", "invert", "io", "left_shift", "mod",
     "nan", "newaxis", "nn", "optim", "pi", "power", "random", "right_shift", "true_divide", "uint8", "uint16", "uint32", "uint64",
+    "vision",
 ]  # fmt: skip
 __all__ += _contraction.__all__
 __all__ += _convolution.__all__
@@ -117,6 +118,7 @@ _LATE = {
     "nn": ("insitu.nn", ""),
     "optim": ("insitu.optim", ""),
     "save": ("insitu.io", "save"),
+    "vision": ("insitu.vision", ""),
 }
 
 

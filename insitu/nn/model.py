@@ -482,12 +482,17 @@ class Model(Layer):
     def load_weights(self, path: Any) -> None:
         """Read weights from a file of `save_weights` or `save`, or of any program that writes safetensors with these names.
 
+        Files of Keras (``.weights.h5``, or older ones that end with ``.h5``) are read by the names and places of the layers; they need
+        h5py: ``pip install 'insitu[keras]'``.
+
         Raises
         ------
         ShapeError
             If names or shapes differ; nothing is changed then.
         FileFormatError
             If the file cannot be read.
+        ArgumentError
+            If h5py is needed and missing.
         """
         from insitu.nn.saving import load_weights
 

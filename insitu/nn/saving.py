@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -177,7 +178,7 @@ def save_weights(model: Model, path: Any) -> None:
 
 
 def load_weights(model: Model, path: Any) -> None:
-    """Read the weights from a safetensors file.
+    """Read the weights from a safetensors file, or from one of Keras.
 
     Raises
     ------
@@ -185,8 +186,12 @@ def load_weights(model: Model, path: Any) -> None:
         If names or shapes differ; nothing is changed then.
     """
     from insitu.io.container import read
+    from insitu.nn import keras_files
 
     _check_built(model)
+    if isinstance(path, str | os.PathLike) and os.fspath(path).endswith(keras_files.ENDINGS):
+        keras_files.load_weights(model, os.fspath(path))
+        return
     content = read(path)
     tensors = {n: t for n, t in content.tensors.items() if not n.startswith(_OPTIMIZER)}
     variables = named(model.weights)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -214,6 +215,38 @@ def config_of(kind: str, value: Any) -> dict[str, Any]:
     if name is None:
         raise not_registered(kind, value)
     return {"function": name}
+
+
+def taking(kind: str, function: F, *parameters: str) -> F:
+    """The function itself, if it can be called with these parameters by position.
+
+    Raises
+    ------
+    ArgumentError
+        If it cannot.
+
+    Examples
+    --------
+    >>> taking("regularizer", abs, "x") is abs
+    True
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some of C tell nothing
+        return function
+    try:
+        signature.bind(*parameters)
+    except TypeError as error:
+        name, wanted = getattr(function, "__name__", type(function).__name__), f"({', '.join(parameters)})"
+        raise ArgumentError(
+            f"The function {name} cannot be used as {kind}: {error}.",
+            expected=f"a function of {wanted}",
+            received=f"{name}{signature}",
+            fix=f"define it so: def f{wanted}",
+            slug="function-arguments",
+            argument=name,
+        ) from None
+    return function
 
 
 def not_registered(kind: str, function: Callable[..., Any]) -> ArgumentError:

@@ -67,8 +67,8 @@ def _refused(seed: int, error: Any, names: dict[str, Any]) -> Outcome:
     slug = error.slug
     optimizer = getattr(names.get("model"), "optimizer", None)
     steps = 0 if optimizer is None else int(optimizer.iterations.numpy())
-    begun = steps > 0 and slug != "loss-not-finite"
-    if begun and not slug.startswith(("save-", "file-")):
+    # whether the loss becomes NaN and how long a generator goes on shows only in training; files are written after it
+    if steps > 0 and slug not in ("loss-not-finite", "data-ends-early") and not slug.startswith(("save-", "file-")):
         return Outcome(seed, "failed", f"refused after {steps} steps\n{error}\n{_frames(error)}")
     if not slug or not error.fix or f"insitu explain {slug}" not in str(error):
         return Outcome(seed, "failed", f"an error without a fix or a page\n{error}\n{_frames(error)}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import random
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,7 +38,8 @@ def _public(room: Any, base: type, leave_out: tuple[str, ...] = ()) -> list[str]
 
 def _ranks(name: str) -> range:
     """Numbers of axes of an example that a layer may take, as far as its name tells."""
-    return range(int(name[-2]) + 1, int(name[-2]) + 2) if name.endswith(("1D", "2D", "3D")) else range(5)
+    found = re.search(r"(\d)D", name)
+    return range(int(found[1]) + 1, int(found[1]) + 2) if found else range(5)
 
 
 LAYERS = _public(si.nn, si.nn.layers.Layer, ("Layer", "Model", "Sequential", "Functional"))
@@ -105,8 +107,6 @@ class Writer:
         """A layer for examples with so many axes; now and then another."""
         names = COMMON if self.chance(0.6) else PLAIN
         name = self.pick(names if self.wrong() else [n for n in names if rank in _ranks(n)])
-        if self.wrong() and self.chance(0.1):
-            return str(self.pick([*BAD, f"si.nn.{name}"]))
         return self.made("si.nn", getattr(si.nn, name))
 
     # -- parts of the program ------------------------------------------------------------------------------
@@ -176,6 +176,8 @@ class Writer:
             yield "model = si.nn.Model(data, y_pred)"
             return
         given = [f"si.nn.Input({shape})"] if self.chance(0.3) else []
+        if self.wrong() and self.chance(0.1):
+            layers.append(self.pick([*BAD, "si.nn.Dense"]))
         yield "model = si.nn.Sequential(["
         for layer in [*given, *layers]:
             yield f"    {layer},"
@@ -184,7 +186,7 @@ class Writer:
     def options(self) -> Iterator[str]:
         choices = {
             "batch_size": ["1", "2", "3", "8", "100"], "epochs": ["1", "2"], "validation_split": ["0.5", "0.2"], "shuffle": ["False"],
-            "validation_data": ["(x, y)", "(x[:1], y[:1])"], "sample_weight": [f"np.ones({self.examples})", f"np.arange({self.examples})"],
+            "validation_data": ["(x, y)", "(x, y, None)"], "sample_weight": [f"np.ones({self.examples})", f"np.arange({self.examples})"],
             "class_weight": ["{0: 1.0, 1: 2.0}"], "steps_per_epoch": ["1", "2"], "validation_steps": ["1"], "initial_epoch": ["0"],
             "callbacks": ["[si.nn.callbacks.TerminateOnNaN()]", "[si.nn.callbacks.EarlyStopping(monitor='loss')]"],
         }  # fmt: skip

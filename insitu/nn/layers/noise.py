@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import insitu as si
+from insitu import registry
 from insitu.arguments import NOT_NEGATIVE, SEED, Lengths, Number, checked
 from insitu.errors import ShapeError
 from insitu.nn import regularizers
@@ -197,6 +198,8 @@ class ActivityRegularization(Layer):
 
     @checked(l1=NOT_NEGATIVE, l2=NOT_NEGATIVE)
     def __init__(self, l1: float = 0.0, l2: float = 0.0, **options: Any) -> None:
+        if "activity_regularizer" in options:
+            raise registry.unknown_argument("ActivityRegularization", "activity_regularizer", ["l1", "l2"])
         super().__init__(activity_regularizer=regularizers.L1L2(l1, l2), **options)
         self.l1, self.l2 = l1, l2
 

@@ -124,6 +124,15 @@ class Loss:
 
     def check_shapes(self, target: Shape, output: Shape) -> None:
         """Raise `ShapeError` if targets of that shape do not fit outputs of that shape (None for the batch)."""
+        axis = getattr(self, "axis", -1)
+        if isinstance(axis, int) and len(output) > 1 and axis in (0, -len(output)):
+            raise ShapeError(
+                f"The loss {self.name} cannot be taken along axis {axis}, which is that of the examples.",
+                expected="an axis of the outputs of an example: -1 is the last",
+                received=f"axis={axis} for an output of shape {output}".replace("None", "batch"),
+                fix="leave axis out",
+                slug="loss-shapes",
+            )
         self.fits(f"loss {self.name}", target, output)
 
     def fits(self, owner: str, target: Shape, output: Shape) -> None:
@@ -214,7 +223,7 @@ class FunctionLoss(Loss):
     Array(1.5, dtype=float32)
     """
 
-    @checked(function=FUNCTION)
+    @checked(function=FUNCTION, name=TEXT | None)
     def __init__(self, function: Callable[[Array, Array], Array], name: str | None = None, reduction: str | None = "sum_over_batch_size") -> None:
         super().__init__(name or getattr(function, "__name__", registry.words(type(function).__name__)), reduction)
         self.function = function

@@ -131,7 +131,7 @@ def get(identifier: Any, target: Shape = (None, 1), output: Shape = (None, 1)) -
         cls = registry.find("metric", Metric.classes, identifier.get("class_name"), "import the module that defines the class before loading")
         return cls.from_config(identifier.get("config", {}))
     if isinstance(identifier, losses.Loss) or callable(identifier):
-        return MeanMetricWrapper(identifier)
+        return MeanMetricWrapper(registry.taking("metric", identifier, "y_true", "y_pred"))
     return _named(identifier, target, output)
 
 

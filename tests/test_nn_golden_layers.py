@@ -23,6 +23,7 @@ from insitu.nn.layer import deserialize, serialize
 
 GOLDEN = Path(__file__).parent / "golden"
 sys.path.insert(0, str(GOLDEN))
+import keras_images as golden_images
 import keras_layers as golden
 
 STORED = json.loads((GOLDEN / "keras_layers.json").read_text())
@@ -154,8 +155,9 @@ def test_layer_as_in_keras_and_its_copies(number):
 
 def test_every_layer_class_is_compared_or_named_here():
     apart = {"Input", "Layer", "Embedding", "Lambda", "GaussianDropout", "GaussianNoise", "ActivityRegularization"}
-    classes = {n for n in layers.__all__ if inspect.isclass(getattr(layers, n))} | {"Input"}
-    assert classes == {name for name, _, _ in golden.LAYERS} | apart
+    augmenting = {*layers.augmenting.__all__, *layers.sizing.__all__}  # see test_nn_augmenting.py
+    classes = {getattr(layers, n).__name__ for n in layers.__all__ if inspect.isclass(getattr(layers, n))} | {"Input"}
+    assert classes == {name for name, _, _ in [*golden.LAYERS, *golden_images.LAYERS]} | apart | augmenting
 
 
 @pytest.mark.parametrize("number", range(len(golden.REGULARIZERS)))

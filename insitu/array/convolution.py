@@ -328,7 +328,8 @@ def conv_transpose(
         ``"valid"``: ``(n - 1) * stride + dilation * (taps - 1) + 1`` positions come out, and at least ``n * stride``.
         ``"same"``: ``n * stride``. Or numbers: what is cut off, as in `conv`.
     output_padding : int or sequence of int, optional
-        Positions more at the end: the result has ``(n - 1) * stride + dilation * (taps - 1) + 1 - before - after + output_padding``.
+        Positions more at the end: the result has ``(n - 1) * stride + reach - before - after + output_padding``, where the reach is
+        ``dilation * (taps - 1) + 1``; for "same" ``(n - 1) * stride + reach % 2 + output_padding``, cut off on both sides as in Keras.
 
     Returns
     -------
@@ -386,8 +387,10 @@ def transposed_extents(
             out = [n * s for n, s in zip(extents, strides, strict=True)]
             total = [max(r - s, 0) for r, s in zip(reach, strides, strict=True)]
             return tuple(out), tuple([(t // 2, t - t // 2) for t in total])
-        out = [(n - 1) * s + r - 2 * (r // 2) + m for n, s, r, m in zip(extents, strides, reach, more, strict=True)]
-        return tuple([max(0, n) for n in out]), tuple([(r // 2, r // 2) for r in reach])
+        out = [(n - 1) * s + r % 2 + m for n, s, r, m in zip(extents, strides, reach, more, strict=True)]
+        before = [max(r - 1 - (r + r % 2 - 1 + m) // 2, 0) for r, m in zip(reach, more, strict=True)]
+        after = [max(r - r % 2 - m - b, 0) for r, m, b in zip(reach, more, before, strict=True)]
+        return tuple([max(0, n) for n in out]), tuple(zip(before, after, strict=True))
     pairs = resolve_padding(function, padding, extents, kernel, strides, dilation)
     out = [(n - 1) * s + r - a - b + m for n, s, r, (a, b), m in zip(extents, strides, reach, pairs, more or (0,) * len(reach), strict=True)]
     return tuple([max(0, n) for n in out]), pairs

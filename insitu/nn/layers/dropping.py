@@ -15,7 +15,7 @@ class _SpatialDropout(Dropout, Grid):
 
     @checked(data_format=FORMAT | None)
     def __init__(self, rate: float, data_format: str | None = None, seed: int | None = None, **options: Any) -> None:
-        super().__init__(rate, seed=seed, **options)
+        super().__init__(rate, None, seed, **options)
         self.data_format = data_format or "channels_last"
         mask: list[int | None] = [None, *[1] * self.rank, 1]
         mask[self.channel_axis] = None
@@ -39,6 +39,8 @@ class SpatialDropout1D(_SpatialDropout):
         From 0 to below 1.
     seed : int, optional
         Of the layer's own generator; default: from `insitu.random.seed`.
+    data_format : {"channels_last", "channels_first"}, optional
+        Default: "channels_last".
     **options
         As for `Layer`.
 
@@ -59,13 +61,9 @@ class SpatialDropout1D(_SpatialDropout):
 
     rank = 1
 
-    def __init__(self, rate: float, seed: int | None = None, **options: Any) -> None:
-        super().__init__(rate, seed=seed, **options)
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["data_format"]
-        return config
+    @checked()
+    def __init__(self, rate: float, seed: int | None = None, data_format: str | None = None, **options: Any) -> None:
+        super().__init__(rate, data_format, seed, **options)
 
 
 class SpatialDropout2D(_SpatialDropout):
@@ -75,10 +73,8 @@ class SpatialDropout2D(_SpatialDropout):
 
     Parameters
     ----------
-    rate, seed
+    rate, data_format, seed
         As for `SpatialDropout1D`.
-    data_format : {"channels_last", "channels_first"}, optional
-        Default: "channels_last".
     **options
         As for `Layer`.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import insitu as si
@@ -143,6 +142,8 @@ class Cropping1D(_Cropping):
     ----------
     cropping : int or (int, int)
         How many on both sides, or before and after.
+    data_format : {"channels_last", "channels_first"}, optional
+        Default: "channels_last".
     **options
         As for `Layer`.
 
@@ -160,13 +161,8 @@ class Cropping1D(_Cropping):
 
     rank = 1
 
-    def __init__(self, cropping: Any = (1, 1), **options: Any) -> None:
-        super().__init__(cropping, **options)
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["data_format"]
-        return config
+    def __init__(self, cropping: Any = (1, 1), data_format: str | None = None, **options: Any) -> None:
+        super().__init__(cropping, data_format, **options)
 
 
 class Cropping2D(_Cropping):
@@ -230,13 +226,7 @@ class _UpSampling(Grid):
 
 
 class UpSampling1D(_UpSampling):
-    """Each step of sequences ``size`` times.
-
-    Parameters
-    ----------
-    size : int
-    **options
-        As for `Layer`.
+    """Sequences made longer by a whole factor; as `UpSampling2D`.
 
     Examples
     --------
@@ -246,15 +236,6 @@ class UpSampling1D(_UpSampling):
     """
 
     rank = 1
-
-    def __init__(self, size: int | Sequence[int] = 2, **options: Any) -> None:
-        super().__init__(size, **options)
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        size = config.pop("size")[0]
-        del config["data_format"], config["interpolation"]
-        return {**config, "size": size}
 
 
 class UpSampling2D(_UpSampling):
@@ -289,15 +270,7 @@ class UpSampling2D(_UpSampling):
 
 
 class UpSampling3D(_UpSampling):
-    """Each position of volumes ``size`` times on each axis.
-
-    Parameters
-    ----------
-    size : int or sequence of int
-    data_format : {"channels_last", "channels_first"}, optional
-        Default: "channels_last".
-    **options
-        As for `Layer`.
+    """Volumes made larger by whole factors; as `UpSampling2D`.
 
     Examples
     --------
@@ -307,14 +280,6 @@ class UpSampling3D(_UpSampling):
     """
 
     rank = 3
-
-    def __init__(self, size: int | Sequence[int] = 2, data_format: str | None = None, **options: Any) -> None:
-        super().__init__(size, data_format, **options)
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["interpolation"]
-        return config
 
 
 __all__ = [

@@ -226,6 +226,8 @@ class LayerNormalization(_Normalizing):
         The axes that are averaged over; each place of them has a gamma and a beta.
     epsilon, center, scale, beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint
         As for `BatchNormalization`.
+    rms_scaling : bool
+        Keras' old variant: the mean is not taken away, and there is no beta.
     **options
         As for `Layer`.
 
@@ -245,7 +247,7 @@ class LayerNormalization(_Normalizing):
     Array([[-1.,  1.]], dtype=float32)
     """
 
-    @checked(axis=AXES)
+    @checked(axis=AXES, rms_scaling=FLAG)
     def __init__(
         self,
         axis: int | Sequence[int] = -1,
@@ -258,13 +260,14 @@ class LayerNormalization(_Normalizing):
         gamma_regularizer: Any = None,
         beta_constraint: Any = None,
         gamma_constraint: Any = None,
+        rms_scaling: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(
-            epsilon, center, scale, beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint,
-            **options,
+            epsilon, center and not rms_scaling, scale or rms_scaling, beta_initializer, gamma_initializer, beta_regularizer,
+            gamma_regularizer, beta_constraint, gamma_constraint, **options,
         )  # fmt: skip
-        self.axis = axis
+        self.axis, self.rms_scaling = axis, rms_scaling
 
     def axes(self, ndim: int) -> tuple[int, ...]:
         return tuple(sorted(set(checked_axes(self.owner, self.axis, ndim))))
@@ -274,12 +277,13 @@ class LayerNormalization(_Normalizing):
         shape = self.broadcast(x.ndim)
         away = x - si.mean(x, axis=self._kept, keepdims=True)
         variance = si.mean(away * away, axis=self._kept, keepdims=True)
-        y = away / si.sqrt(variance + self.epsilon)
+        y = (x if self.rms_scaling else away) / si.sqrt(variance + self.epsilon)
         y = y if self.gamma is None else y * si.reshape(self.gamma.value, shape)
         return _narrowed(y if self.beta is None else y + si.reshape(self.beta.value, shape), given)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "axis": list(self.axis) if isinstance(self.axis, tuple) else self.axis}
+        axis = list(self.axis) if isinstance(self.axis, tuple) else self.axis
+        return {**super().get_config(), "axis": axis, "rms_scaling": self.rms_scaling}
 
 
 class GroupNormalization(_Normalizing):

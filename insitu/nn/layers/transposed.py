@@ -114,8 +114,8 @@ class Conv2DTranspose(_ConvTranspose):
     padding : {"valid", "same"}
         "same": ``n * stride`` positions come out. "valid": those that the windows reach, and at least ``n * stride``.
     output_padding : int or sequence of int, optional
-        How many positions more at the end, less than the stride; the result then has ``(n - 1) * stride + reach + output_padding``
-        positions, for "same" less twice the half of the reach. The reach is that of a window, dilation counted.
+        How many positions more at the end, less than the stride: the result then has ``(n - 1) * stride + reach + output_padding``
+        positions, for "same" ``(n - 1) * stride + reach % 2 + output_padding``. The reach is that of a window, dilation counted.
     kernel_initializer, bias_initializer : str, initializer or callable
     kernel_regularizer, bias_regularizer, activity_regularizer : str, regularizer or callable, optional
     kernel_constraint, bias_constraint : str, constraint or callable, optional
@@ -155,6 +155,7 @@ class Conv3DTranspose(_ConvTranspose):
 
     rank = 3
 
+    @checked()
     def __init__(
         self, filters: int, kernel_size: int | Sequence[int], strides: int | Sequence[int] = 1, padding: str = "valid",
         data_format: str | None = None, output_padding: int | Sequence[int] | None = None, *more: Any, **options: Any,

@@ -1,0 +1,145 @@
+"""Layers and losses for sequences, images and volumes against Keras' own values; derivatives against differences; copies and files."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import insitu as si
+from insitu.arguments import parameters_of
+from insitu.nn import layers
+from insitu.nn.layer import deserialize, serialize
+
+GOLDEN = Path(__file__).parent / "golden"
+sys.path.insert(0, str(GOLDEN))
+import keras_images as golden
+from keras_layers import inputs
+
+STORED = json.loads((GOLDEN / "keras_images.json").read_text())
+IDS = [f"{n} {c} {s}" for n, c, s in golden.LAYERS]
+each_layer = pytest.mark.parametrize("number", range(len(golden.LAYERS)), ids=IDS)
+#: what belongs to Keras' own plumbing, and what it has left for the sake of TensorFlow
+PLUMBING = {"trainable", "dtype", "activity_regularizer", "renorm", "renorm_clipping", "renorm_momentum", "synchronized"}
+#: arguments that Keras does not have, or that have a default here only
+EXTENSIONS = {
+    "AveragePooling1D": ["pool_size"], "AveragePooling2D": ["pool_size"], "AveragePooling3D": ["pool_size"], "Cropping1D": ["data_format"],
+    "LayerNormalization": ["rms_scaling"], "SpatialDropout1D": ["data_format"], "UpSampling1D": ["data_format", "interpolation"],
+    "UpSampling3D": ["interpolation"],
+}  # fmt: skip
+
+
+def made(number: int, **more: object) -> layers.Layer:
+    name, config, shape = golden.LAYERS[number]
+    layer = getattr(layers, name)(**config, **more)
+    layer(inputs([shape])[0])
+    layer.set_weights(golden.layer_weights(layer))
+    return layer
+
+
+@each_layer
+def test_layer_as_in_keras_and_its_copies(number):
+    name, _, shape = golden.LAYERS[number]
+    layer, x = made(number), inputs([shape])[0]
+    got = np.asarray(layer(x))
+    assert list(got.shape) == STORED["shapes"][number]
+    np.testing.assert_allclose(got, np.reshape(STORED["layers"][number], got.shape), rtol=3e-5, atol=1e-5)
+    again = deserialize(json.loads(json.dumps(serialize(layer))))
+    again.set_weights(layer.get_weights())
+    for other in (again, pickle.loads(pickle.dumps(layer)), copy.deepcopy(layer)):
+        assert np.array_equal(np.asarray(other(x)), got)
+        assert other.get_config() == layer.get_config()
+    keys = set(STORED["configurations"][number]) - PLUMBING
+    assert set(layer.get_config()) == keys | {*EXTENSIONS.get(name, ())}
+    assert layer.compute_output_shape((None, *shape[1:])) == (None, *got.shape[1:])
+    assert type(layer).__name__ == name
+
+
+#: the first of each class, and what has a path of its own
+SLOPES = [k for k, (n, c, _) in enumerate(golden.LAYERS) if n not in {m for m, _, _ in golden.LAYERS[:k]} or "groups" in c or "strides" in c]
+
+
+@pytest.mark.parametrize("number", SLOPES, ids=[IDS[k] for k in SLOPES])
+def test_gradients_of_a_layer_against_differences(number):
+    shape = golden.LAYERS[number][2]
+    layer = made(number, dtype="float64")
+    rng = np.random.default_rng(number)
+    x = rng.permutation(np.prod(shape)).reshape(shape) / 10.0  # no ties, no steps of max_pool within a difference
+    scale = rng.standard_normal(layer(x).shape)
+
+    def total(x, *weights):
+        for variable, value in zip(layer.weights, weights, strict=True):
+            variable.assign(value)
+        return si.sum(layer(x) * scale)
+
+    leaves = [x, *layer.get_weights()]
+    both = si.compile(si.value_and_grad(total, argnums=tuple(range(len(leaves)))))
+    slopes = both(*leaves)[1]
+    step = 1e-5
+    for k, (leaf, slope) in enumerate(zip(leaves, slopes, strict=True)):
+        towards = rng.standard_normal(leaf.shape)
+        up, down = [[*leaves[:k], leaf + sign * step * towards, *leaves[k + 1 :]] for sign in (1, -1)]
+        want = (float(both(*up)[0]) - float(both(*down)[0])) / (2 * step)
+        np.testing.assert_allclose(np.sum(np.asarray(slope) * towards), want, rtol=1e-5, atol=1e-6)
+
+
+def test_batch_normalization_in_training_as_in_keras():
+    numbers = [k for k, (name, _, _) in enumerate(golden.LAYERS) if name == "BatchNormalization"]
+    for number, (want, *moved) in zip(numbers, STORED["trained"], strict=True):
+        layer = made(number)
+        np.testing.assert_allclose(layer(inputs([golden.LAYERS[number][2]])[0], training=True), want, rtol=3e-5, atol=1e-5)
+        for got, expected in zip(layer.get_weights(), moved, strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("number", range(len(golden.RESIZED)))
+def test_resize_as_in_keras(number):
+    shape, size, method = golden.RESIZED[number]
+    x = inputs([shape])[0]
+    want = np.asarray(STORED["resized"][number])
+    np.testing.assert_allclose(si.resize(x, size, method=method), want, rtol=1e-5, atol=2e-6)
+    first = si.resize(np.moveaxis(x, -1, 1), size, method=method, data_format="channels_first")
+    np.testing.assert_allclose(np.moveaxis(np.asarray(first), 1, -1), want, rtol=1e-5, atol=2e-6)
+
+
+def test_signatures_are_those_of_keras():
+    def plain(default):  # (2, 2) means what 2 means
+        while isinstance(default, list | tuple) and default and all(d == default[0] for d in default):
+            default = default[0]
+        return default
+
+    common = parameters_of(layers.Layer)
+    for name, arguments in STORED["signatures"]["layers"].items():
+        ours = {n: "required" if p.default is p.empty else plain(p.default) for n, p in parameters_of(getattr(layers, name)).items()}
+        want = {n: plain(d) for n, d in arguments if n not in {*common, *PLUMBING}}
+        got = {n: d for n, d in ours.items() if n not in {*common, "noise_shape"}}
+        more = {n: got.pop(n) for n in EXTENSIONS.get(name, ())}
+        assert list(got.items()) == [(n, d) for n, d in want.items() if n not in more], name
+        assert "required" not in more.values()
+
+
+def test_keras_still_gives_the_stored_values():
+    step = 39  # some of them: each takes a while there
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    command = [sys.executable, str(GOLDEN / "keras_images.py"), str(step)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found.pop("signatures") == STORED["signatures"]
+    del found["trained"]  # all or nothing, by where they stand
+    for part in ("configurations", "shapes"):
+        assert found.pop(part) == STORED[part][::step]
+    for part, values in found.items():
+        for got, want in zip(flat(values), flat(STORED[part][::step]), strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
+def flat(values):
+    """The numbers of nested lists, which need not be arrays."""
+    return [n for v in values for n in flat(v)] if isinstance(values, list) else [values]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import os
 import pickle
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 
 import insitu as si
 from insitu.arguments import parameters_of
-from insitu.nn import layers
+from insitu.nn import layers, losses
 from insitu.nn.layer import deserialize, serialize
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -109,6 +110,76 @@ def test_resize_as_in_keras(number):
     np.testing.assert_allclose(np.moveaxis(np.asarray(first), 1, -1), want, rtol=1e-5, atol=2e-6)
 
 
+# -- losses ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("number", range(len(golden.LOSSES)), ids=[f"{n} {c}" for n, c in golden.LOSSES])
+def test_loss_as_in_keras(number):
+    name, config = golden.LOSSES[number]
+    y, p = golden.loss_inputs(name, config)
+    total, each = STORED["losses"][number]
+    loss = getattr(losses, name)(**config)
+    np.testing.assert_allclose(loss(y, p), total, rtol=2e-5)
+    np.testing.assert_allclose(getattr(losses, name)(**config, reduction=None)(y, p), each, rtol=2e-5, atol=1e-7)
+    function = next(f for f, cls in losses.FUNCTIONS.items() if cls is type(loss))
+    np.testing.assert_allclose(function(y, p, **config), each, rtol=2e-5, atol=1e-7)
+    again = losses.get(json.loads(json.dumps(losses.serialize(loss))))
+    assert again.get_config() == loss.get_config() and float(again(y, p)) == float(loss(y, p))
+
+
+@pytest.mark.parametrize("number", range(len(golden.LOSSES)), ids=[f"{n} {c}" for n, c in golden.LOSSES])
+def test_gradient_of_a_loss_against_differences(number):
+    name, config = golden.LOSSES[number]
+    y, p = [v.astype(np.float64) for v in golden.loss_inputs(name, config)]
+    loss, towards = getattr(losses, name)(**config), np.random.default_rng(number).standard_normal(p.shape)
+    slope = np.asarray(si.grad(lambda q: loss(y, q))(si.asarray(p)))
+    step = 1e-6
+    want = (float(loss(y, p + step * towards)) - float(loss(y, p - step * towards))) / (2 * step)
+    np.testing.assert_allclose(np.sum(slope * towards), want, rtol=1e-5, atol=1e-8)
+
+
+#: -(1 - p)**2 * log(p) for the probability p of what is true, and that of p in the cross-entropy
+@pytest.mark.parametrize("p", [0.9, 0.99])
+def test_focal_loss_of_easy_examples(p):
+    cross_entropy = -math.log(p)
+    focal = (1 - p) ** 2 * cross_entropy
+    assert math.isclose(cross_entropy / focal, {0.9: 100, 0.99: 10000}[p], rel_tol=1e-9)
+    y, probability = np.array([[1.0], [0.0]]), np.array([[p], [1 - p]])
+    rows, probabilities = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[p, 1 - p], [1 - p, p]])
+    binary = losses.BinaryFocalCrossentropy(gamma=2, reduction="none")(y, probability)
+    np.testing.assert_allclose(binary, [focal, focal], rtol=1e-9)
+    balanced = losses.BinaryFocalCrossentropy(True, alpha=0.25, gamma=2, reduction="none")(y, probability)
+    np.testing.assert_allclose(balanced, [0.25 * focal, 0.75 * focal], rtol=1e-9)
+    categorical = losses.CategoricalFocalCrossentropy(alpha=[0.25, 0.75], gamma=2, reduction="none")(rows, probabilities)
+    np.testing.assert_allclose(categorical, [0.25 * focal, 0.75 * focal], rtol=1e-9)
+    np.testing.assert_allclose(losses.BinaryFocalCrossentropy(gamma=0, reduction="none")(y, probability), [cross_entropy] * 2, rtol=1e-9)
+
+
+def test_focal_losses_compute_from_the_logits_that_training_remembers():
+    z = np.array([[30.0, -40.0], [-50.0, 60.0]], np.float32)
+    y = np.array([[0.0, 1.0], [1.0, 0.0]], np.float32)
+    for activation, loss in (("sigmoid", losses.BinaryFocalCrossentropy()), ("softmax", losses.CategoricalFocalCrossentropy(alpha=1.0))):
+        with si.nn.activations.remember_logits():
+            got = loss(y, si.nn.activations.get(activation)(si.asarray(z)))
+        want = np.mean([[30, 40], [50, 60]] if activation == "sigmoid" else [70, 110])
+        np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+def test_total_variation_is_the_sum_of_distances_of_neighbours():
+    x = np.random.default_rng(0).standard_normal((2, 5, 4, 3))
+    want = [sum(np.abs(np.diff(one, axis=k)).sum() for k in (0, 1)) for one in x]
+    np.testing.assert_allclose(losses.total_variation(x), want, rtol=1e-12)
+    np.testing.assert_allclose(losses.total_variation(np.moveaxis(x, -1, 1), "channels_first"), want, rtol=1e-12)
+    np.testing.assert_allclose(losses.total_variation(x[:, 0]), [np.abs(np.diff(one, axis=0)).sum() for one in x[:, 0]], rtol=1e-12)
+
+
+def test_a_mask_is_learned_with_dice():
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((32, 8, 8, 1)).astype(np.float32)
+    model = si.nn.Sequential([si.nn.Conv2D(1, 1, activation="sigmoid", kernel_initializer="ones")])
+    model.compile(si.optim.Adam(0.5), losses.Dice(axis=(1, 2, 3)))
+    history = model.fit(x, (x > 0).astype(np.float32), epochs=12, verbose=0).history["loss"]
+    assert history[-1] < 0.1 < history[0]
+
+
 def test_signatures_are_those_of_keras():
     def plain(default):  # (2, 2) means what 2 means
         while isinstance(default, list | tuple) and default and all(d == default[0] for d in default):
@@ -123,6 +194,8 @@ def test_signatures_are_those_of_keras():
         more = {n: got.pop(n) for n in EXTENSIONS.get(name, ())}
         assert list(got.items()) == [(n, d) for n, d in want.items() if n not in more], name
         assert "required" not in more.values()
+    for name, arguments in STORED["signatures"]["losses"].items():
+        assert golden.signature(getattr(losses, name)) == [[n, d] for n, d in arguments if n != "dtype"], name
 
 
 def test_keras_still_gives_the_stored_values():

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from insitu import registry
+from insitu.arguments import Checked, Instance, checked
 from insitu.nn.losses.base import FunctionLoss, Loss
 from insitu.nn.losses.crossentropy import (
     BinaryCrossentropy,
@@ -20,6 +21,17 @@ from insitu.nn.losses.crossentropy import (
     sparse_categorical_crossentropy,
 )
 from insitu.nn.losses.hinge import CategoricalHinge, Hinge, SquaredHinge, categorical_hinge, hinge, squared_hinge
+from insitu.nn.losses.images import (
+    BinaryFocalCrossentropy,
+    CategoricalFocalCrossentropy,
+    Dice,
+    Tversky,
+    binary_focal_crossentropy,
+    categorical_focal_crossentropy,
+    dice,
+    total_variation,
+    tversky,
+)
 from insitu.nn.losses.probabilistic import KLDivergence, Poisson, kl_divergence, poisson
 from insitu.nn.losses.regression import (
     CosineSimilarity,
@@ -39,16 +51,20 @@ from insitu.nn.losses.regression import (
 )
 
 __all__ = [
-    "BinaryCrossentropy", "CategoricalCrossentropy", "CategoricalHinge", "CosineSimilarity", "FunctionLoss", "Hinge", "Huber", "KLDivergence",
-    "LogCosh", "Loss", "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanSquaredError", "MeanSquaredLogarithmicError", "Poisson",
-    "SparseCategoricalCrossentropy", "SquaredHinge", "binary_crossentropy", "categorical_crossentropy", "categorical_hinge", "cosine_similarity",
-    "get", "hinge", "huber", "kl_divergence", "log_cosh", "mean_absolute_error", "mean_absolute_percentage_error", "mean_squared_error",
-    "mean_squared_logarithmic_error", "poisson", "serialize", "sparse_categorical_crossentropy", "squared_hinge",
+    "BinaryCrossentropy", "BinaryFocalCrossentropy", "CategoricalCrossentropy", "CategoricalFocalCrossentropy", "CategoricalHinge",
+    "CosineSimilarity", "Dice", "FunctionLoss", "Hinge", "Huber", "KLDivergence", "LogCosh", "Loss", "MeanAbsoluteError",
+    "MeanAbsolutePercentageError", "MeanSquaredError", "MeanSquaredLogarithmicError", "Poisson", "SparseCategoricalCrossentropy", "SquaredHinge",
+    "Tversky", "binary_crossentropy", "binary_focal_crossentropy", "categorical_crossentropy", "categorical_focal_crossentropy",
+    "categorical_hinge", "cosine_similarity", "dice", "get", "hinge", "huber", "kl_divergence", "log_cosh", "mean_absolute_error",
+    "mean_absolute_percentage_error", "mean_squared_error", "mean_squared_logarithmic_error", "poisson", "serialize",
+    "sparse_categorical_crossentropy", "squared_hinge", "total_variation", "tversky",
 ]  # fmt: skip
 
 #: Each function and the class of losses that computes it.
 FUNCTIONS: dict[Callable[..., Any], type[Loss]] = {
-    binary_crossentropy: BinaryCrossentropy, categorical_crossentropy: CategoricalCrossentropy, categorical_hinge: CategoricalHinge,
+    binary_crossentropy: BinaryCrossentropy, binary_focal_crossentropy: BinaryFocalCrossentropy,
+    categorical_focal_crossentropy: CategoricalFocalCrossentropy, categorical_crossentropy: CategoricalCrossentropy,
+    categorical_hinge: CategoricalHinge, dice: Dice, tversky: Tversky,
     cosine_similarity: CosineSimilarity, hinge: Hinge, huber: Huber, kl_divergence: KLDivergence, log_cosh: LogCosh,
     mean_absolute_error: MeanAbsoluteError, mean_absolute_percentage_error: MeanAbsolutePercentageError, mean_squared_error: MeanSquaredError,
     mean_squared_logarithmic_error: MeanSquaredLogarithmicError, poisson: Poisson,
@@ -62,6 +78,7 @@ TABLE: dict[str, type[Loss]] = {function.__name__: cls for function, cls in FUNC
 }  # fmt: skip
 
 
+@checked(identifier=Checked("a name, a loss or a function", ("mse",)))
 def get(identifier: Any) -> Loss:
     """The loss that a name, a class, a configuration, a function or a loss means.
 
@@ -91,10 +108,11 @@ def get(identifier: Any) -> Loss:
         return cls.from_config(identifier.get("config", {}))
     if callable(identifier):
         known = next((cls for function, cls in FUNCTIONS.items() if function is identifier), None)
-        return FunctionLoss(identifier) if known is None else known()
+        return FunctionLoss(registry.taking("loss", identifier, "y_true", "y_pred")) if known is None else known()
     return registry.find("loss", TABLE, identifier, 'pass a name such as "sparse_categorical_crossentropy", or a function')()
 
 
+@checked(loss=Instance(Loss, "a loss", (MeanSquaredError(),), slug="loss-unknown"))
 def serialize(loss: Loss) -> dict[str, Any]:
     """The configuration from which `get` makes the loss again, as JSON values.
 

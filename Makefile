@@ -57,6 +57,7 @@ types: $(VENV)/installed-dev
 docs: $(VENV)/installed
 	@$(RUN) docs/make_how_it_works.py
 	@$(RUN) docs/make_api.py
+	@$(RUN) docs/make_errors.py
 
 wheel: $(VENV)/installed-dev
 	@$(RUN) -m hatchling build -t wheel

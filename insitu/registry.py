@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
@@ -122,12 +123,21 @@ def find(kind: str, table: Mapping[str, T], identifier: Any, fix: str) -> T:
     near = nearest(identifier, table)
     raise ArgumentError(
         f"There is no {kind} {identifier!r}.",
-        expected="one of " + ", ".join(sorted(table)),
+        expected=f"one of {closest(identifier, table)}",
         received=repr(identifier),
         fix=f'did you mean "{near}"?' if near else fix,
         slug=f"{kind}-unknown",
         argument=str(identifier),
     )
+
+
+def closest(name: object, table: Iterable[str]) -> str:
+    """Known names as text: all if there are few, else those that are most like one."""
+    names = sorted(table)
+    if len(names) <= 12:
+        return ", ".join(names)
+    near = difflib.get_close_matches(name if isinstance(name, str) else "", names, 8, 0.3) or names[:8]
+    return ", ".join(sorted(near)) + ", ..."
 
 
 def unknown_argument(owner: str, name: str, known: Iterable[str]) -> ArgumentError:

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -36,7 +37,7 @@ _NAMED = [
 ]  # fmt: skip
 
 
-def _tables() -> list[dict[str, object]]:
+def tables() -> list[dict[str, Any]]:
     """Where insitu finds classes and functions by their names, as far as these modules are imported."""
     found = []
     for module, owner in _NAMED:
@@ -48,7 +49,7 @@ def _tables() -> list[dict[str, object]]:
 @pytest.fixture(autouse=True)
 def _names_stay() -> Iterator[None]:
     """A class that a test or an example defines does not stand in for one of the same name elsewhere."""
-    before = [(table, dict(table)) for table in _tables()]
+    before = [(table, dict(table)) for table in tables()]
     yield
     for table, kept in before:
         table.clear()

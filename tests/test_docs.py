@@ -39,6 +39,11 @@ def test_every_listing_of_how_it_works_is_filled():
     assert "@llvm.fma.v8f32" in found["llvm"] and "vfmadd" in found["assembly"]
 
 
+def test_list_of_errors_is_current():
+    maker = load(ROOT / "docs" / "make_errors.py")
+    assert maker.PAGE.read_text(encoding="utf-8") == maker.written(), "run: make docs"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_programs_in_pages_are_python(page):
     programs = _PROGRAM.findall(page.read_text(encoding="utf-8"))

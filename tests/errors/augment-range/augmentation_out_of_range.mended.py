@@ -1,0 +1,3 @@
+import insitu as si
+
+layer = si.nn.RandomRotation(45 / 360)

@@ -1,0 +1,3 @@
+import insitu as si
+
+layer = si.nn.Conv2D(8, 3, groups=4)

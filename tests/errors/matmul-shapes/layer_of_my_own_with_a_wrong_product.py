@@ -1,0 +1,12 @@
+import insitu as si
+
+
+class Projection(si.nn.Layer):
+    def build(self, input_shape):
+        self.matrix = self.add_weight((8, input_shape[-1]), name="matrix")
+
+    def call(self, x):
+        return x @ self.matrix.value
+
+
+model = si.nn.Sequential([si.nn.Input((4,)), Projection()])

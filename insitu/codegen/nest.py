@@ -18,6 +18,7 @@ run in lanes. The order of every floating-point operation is part of it:
 from __future__ import annotations
 
 import dataclasses
+import math
 import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -254,6 +255,9 @@ def _split(name: str, x: Expr, by: int) -> Expr | None:
             return op("mod", rest, index(by))
         quotient = _sum([_multiple(t, by) for t in whole_terms])  # type: ignore[misc]
         return op("add", quotient, op("floordiv", rest, index(by)))
+    coarse = _coarse(name, terms, by)
+    if coarse is not None:
+        return coarse
     if x.op == "floordiv" and name == "floordiv" and x.args[1].op == "const":
         return op("floordiv", x.args[0], index(x.args[1].attr * by))
     if x.op == "mod" and x.args[1].op == "const" and x.args[1].attr % by == 0 and name == "mod":
@@ -263,6 +267,24 @@ def _split(name: str, x: Expr, by: int) -> Expr | None:
     if x.lo is None or x.hi is None:
         return None
     return _make("floordiv", (x, index(by)), dt.int64, None, x.lo // by, x.hi // by)
+
+
+def _coarse(name: str, terms: Sequence[Expr], by: int) -> Expr | None:
+    """Division of a sum of multiples of a number that divides ``by`` and of terms that stay below that number.
+
+    (x*64 + j) // 128  →  x // 2   and   (x*64 + j) % 128  →  (x % 2)*64 + j   for 0 ≤ j < 64.
+    """
+    factors = [t.attr if t.op == "const" else _scaled(t)[1] for t in terms]
+    for unit in sorted({math.gcd(by, f) for f in factors} - {1, by}, reverse=True):
+        small = [t for t, f in zip(terms, factors, strict=True) if f % unit]
+        if any(t.lo is None or t.hi is None for t in small):
+            continue
+        if sum([t.lo or 0 for t in small]) >= 0 and sum([t.hi or 0 for t in small]) < unit:
+            whole = _sum([_multiple(t, unit) or index(0) for t, f in zip(terms, factors, strict=True) if f % unit == 0])
+            if name == "floordiv":
+                return op("floordiv", whole, index(by // unit))
+            return op("add", op("mul", op("mod", whole, index(by // unit)), index(unit)), _sum(small))
+    return None
 
 
 def _recombined(a: Expr, b: Expr) -> Expr | None:

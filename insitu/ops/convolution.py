@@ -242,7 +242,10 @@ def _depthwise(kernel: Shape, groups: int) -> bool:
 
 
 def conv(x: Node, w: Node, strides: Sequence[int], padding: Sequence[tuple[int, int]], dilation: Sequence[int], groups: int = 1) -> Node:
-    """The convolution of a grid with a kernel; negative padding cuts off."""
+    """The convolution of a grid with a kernel; negative padding cuts off. Windows of one position are rows of a matrix product."""
+    if groups == 1 and math.prod(w.shape[:-2]) == 1 and all(s == 1 for s in strides) and not any(a or b for a, b in padding):
+        rows = ops.reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
+        return ops.reshape(ops.matmul(rows, ops.reshape(w, w.shape[-2:])), (*x.shape[:-1], w.shape[-1]))
     if any(a < 0 for pair in padding for a in pair):
         starts = [0, *[max(0, -a) for a, _ in padding], 0]
         stops = [x.shape[0], *[n - max(0, -b) for n, (_, b) in zip(x.shape[1:-1], padding, strict=True)], x.shape[-1]]

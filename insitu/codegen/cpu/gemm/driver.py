@@ -11,7 +11,7 @@ from insitu.codegen.cpu.gemm.control import loop
 from insitu.codegen.cpu.gemm.epilogue import EpilogueWriter, Span
 from insitu.codegen.cpu.gemm.layout import layout
 from insitu.codegen.cpu.gemm.schedule import Schedule, Side
-from insitu.codegen.cpu.gemm.windows import Gather
+from insitu.codegen.cpu.gemm.windows import Gather, Slab
 from insitu.codegen.nest import K_BLOCK
 
 DType = dt.DType
@@ -33,9 +33,13 @@ class Driver:
         self.packed_lanes = b.offset(scratch, self.places.lanes_at, dtype)
         self.sums = b.offset(scratch, words["sums_at"], dtype)
         self.whole_rows = b.offset(scratch, words["rows_at"], dtype)
+        self.shown: Slab | None = None
         if self.v.windows:
-            shown = self.row_side if self.v.windows == "rows" else self.lane_side
-            self.gather = Gather(b, words, shown.dtype, dtype, self.v.lanes, b.offset(scratch, words["table_at"], dtype))
+            table, runs, slab = [b.offset(scratch, words[name], dtype) for name in ("table_at", "runs_at", "slab_at")]
+            if self.v.windows == "lanes":
+                self.gather = Gather(b, words, self.lane_side.dtype, dtype, self.v.lanes, table)
+            else:
+                self.shown = Slab(b, words, self.v.windows == "slab", self.row_side.dtype, dtype, self.v.lanes, runs, slab)
         self.masks: tuple[Value, ...] | None = None
         if self.v.narrow:
             counts = [b.sub(words["columns"], self._c(k * self.v.lanes)) for k in range(self.v.vectors)]
@@ -85,6 +89,9 @@ class Driver:
         """All blocks of k for some slivers of one block of panels."""
         b, w = self.b, self.w
         last_block = b.sub(w["k_blocks"], self._c(1))
+        if self.shown:
+            end = b.add(self._row(b.sub(slivers[1], self._c(1))), self._c(self.v.rows - 1))
+            row_start = self.shown.fill(row_start, self._row(slivers[0]), end)
         with loop(b, 0, w["k_blocks"]) as k_loop:
             k_first = self._at(k_loop.index, K_BLOCK)
             length = b.min(b.sub(w["k"], k_first), self._c(K_BLOCK))
@@ -94,13 +101,11 @@ class Driver:
                 self._pack_windows(lane_start, panels, k_first, length)
             elif self.v.pack_lanes:
                 self._pack_lanes(lane_at, panels, length)
-            row_at = self._from_k(row_start, self.row_side, k_first, w["row_leading"])
+            row_at = row_start if self.shown else self._from_k(row_start, self.row_side, k_first, w["row_leading"])
+            self.runs = self.shown.cut(k_first, length) if self.shown else length
             with loop(b, *slivers, self.places.group) as group:
                 some = (group.index, b.min(b.add(group.index, self._c(self.places.group)), slivers[1]))
-                if self.v.windows == "rows":
-                    elements = (k_first, b.add(k_first, length))
-                    self.gather.rows(row_start, self._row(some[0]), self.v.rows, elements, self.scratch, self._c(self.places.row_pitch))
-                elif self.v.pack_rows:
+                if self.v.pack_rows:
                     self._pack_rows(row_at, some, length)
                 with loop(b, *some) as sliver:
                     rows = self._rows(row_at, sliver.index, b.sub(sliver.index, some[0]))
@@ -116,16 +121,29 @@ class Driver:
                             else:
                                 self._finish(tile_at, batch, sliver.index, panel.index)
 
-    def _tile(self, rows: micro.Rows, lane_at: Value, panel: Value, local: Value, length: Value) -> list[Value]:
+    def _tile(self, rows: micro.Rows | micro.Runs, lane_at: Value, panel: Value, local: Value, length: Value) -> list[Value]:
         """The sums of one tile over one block of k; ``local`` is the panel's number in the packed block."""
+        if isinstance(rows, micro.Runs):
+            return micro.tile_of_runs(self.b, self.v, self.dtype, rows, self._lanes(lane_at, panel, local))
         return micro.tile(self.b, self.v, self.dtype, rows, self._lanes(lane_at, panel, local), length)
 
     def _from_k(self, start: Value, side: Side, k: Value, leading: Value) -> Value:
         return self.b.offset(start, k if side.along_k else self.b.mul(k, leading), side.dtype)
 
     def _row(self, sliver: Value) -> Value:
-        """First row of a sliver: the last one is moved back so that it is full."""
+        """First row of a sliver: the last one is moved back so that it is full; of windows the last one of each row of positions."""
+        if self.shown:
+            b, w = self.b, self.w
+            across = b.min(self._at(b.rem(sliver, w["tiles"]), self.v.rows // self.v.lines), w["last"])
+            return b.add(b.mul(b.div(sliver, w["tiles"]), w["lines"]), across)
         return self.b.min(self._at(sliver, self.v.rows), self.b.sub(self.w["rows"], self._c(self.v.rows)))
+
+    def _rows_done(self, sliver: Value, row: Value) -> Value:
+        """Rows of a sliver, the first of which is ``row``, that the sliver before has too."""
+        b, w = self.b, self.w
+        if not self.shown:
+            return b.sub(self._at(sliver, self.v.rows), row)
+        return b.max(b.sub(self._at(b.rem(sliver, w["tiles"]), self.v.rows // self.v.lines), w["last"]), self._c(0))
 
     def _column(self, panel: Value) -> Value:
         """First column of a panel: the last one is moved back so that it is full."""
@@ -137,7 +155,7 @@ class Driver:
     def _row_offsets(self) -> tuple[int | Value, ...]:
         """Distance of each row's elements from the first row's."""
         rows = range(self.v.rows)
-        if not self.row_side.along_k:
+        if self.row_side.windows or not self.row_side.along_k:
             return tuple(rows)
         if self.v.pack_rows:
             return tuple(r * K_BLOCK for r in rows)
@@ -147,8 +165,11 @@ class Driver:
         row = self._row(sliver)
         return self.b.offset(row_at, self.b.mul(row, self.w["row_leading"]) if self.row_side.along_k else row, self.row_side.dtype)
 
-    def _rows(self, row_at: Value, sliver: Value, local: Value) -> micro.Rows:
+    def _rows(self, row_at: Value, sliver: Value, local: Value) -> micro.Rows | micro.Runs:
         """Where the micro-kernel finds a sliver; ``local`` is its number in the packed group."""
+        if self.shown:
+            start = self.shown.at(row_at, self._row(sliver))
+            return micro.Runs(start, self.w["step_x"], self.w["step_y"], self.v.lines, self.shown.runs, self.runs)
         along_k = self.row_side.along_k
         if self.v.pack_rows:
             start = self.b.offset(self.scratch, self._at(local, self.places.sliver_step), self.dtype)
@@ -246,7 +267,7 @@ class Driver:
         """The epilogue of a tile; rows and columns that an earlier tile has written are left out."""
         b, v = self.b, self.v
         m, n = self._row(sliver), self._column(panel)
-        rows_done, columns_done = b.sub(self._at(sliver, v.rows), m), b.sub(self._at(panel, v.columns), n)
+        rows_done, columns_done = self._rows_done(sliver, m), b.sub(self._at(panel, v.columns), n)
         row_stop = self._c(v.rows)
         column_stop = self.w["columns"] if v.narrow else self._c(v.columns)
         if not v.swap:

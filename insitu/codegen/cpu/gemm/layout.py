@@ -20,7 +20,7 @@ STREAM_PITCH = STREAM_COLUMNS + 80
 WORDS = ("slivers", "blocks", "panels", "panels_per_block", "rows", "columns", "k", "k_blocks", "run", "row_leading", "row_batch",
          "lane_leading", "lane_batch", "panel_step", "tile_step", "sums_at", "rows_at")  # fmt: skip
 #: Further ones where a side shows windows: from one position's packed elements to the next; where the table of positions is.
-WINDOW_WORDS = ("lane_pitch", "table_at", *windows.WORDS)
+WINDOW_WORDS = ("lane_pitch", "table_at", "runs_at", "slab_at", *windows.WORDS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,9 +87,11 @@ def runtime_words(s: Schedule, itemsize: int) -> tuple[dict[str, int], int]:
     if shown is None:
         return words, end * itemsize
     table_at = _rounded(end, 64)
-    entries = K_BLOCK if v.windows == "lanes" else v.rows
-    words |= {"lane_pitch": lane_pitch, "table_at": table_at, **windows.runtime_words(shown)}
-    return words, table_at * itemsize + entries * windows.ENTRY * 8
+    wide = 8 // itemsize
+    runs_at = table_at + (K_BLOCK * windows.ENTRY * wide if v.windows == "lanes" else 0)
+    slab_at = runs_at + (_rounded(2 * (depth + 1) * wide, 64) if s.slab else 0)
+    words |= {"lane_pitch": lane_pitch, "table_at": table_at, "runs_at": runs_at, "slab_at": slab_at, **windows.runtime_words(shown, s.slab)}
+    return words, (slab_at + (s.slab.size + v.lanes if s.slab else 0)) * itemsize
 
 
 def _odd_lines(elements: int, itemsize: int) -> int:

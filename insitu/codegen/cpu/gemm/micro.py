@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 from insitu import dtypes as dt
 from insitu.codegen.cpu.emitter import Emitter, Value
@@ -51,23 +52,92 @@ def tile(b: Emitter, variant: Variant, dtype: DType, rows: Rows, lanes: Lanes, l
     return carried[2:]
 
 
+@dataclasses.dataclass(frozen=True)
+class Runs:
+    """A row side in runs of neighbours, its rows evenly apart: ``lines`` times as many.
+
+    Element k of a run of row r of line l is at ``start + l*line + r*step + run + k``; ``runs`` points to a pair of 64-bit
+    numbers for each run: where it starts, and its length.
+    """
+
+    start: Value
+    step: Value
+    line: Value
+    lines: int
+    runs: Value
+    count: Value
+
+
+def tile_of_runs(b: Emitter, variant: Variant, dtype: DType, rows: Runs, lanes: Lanes) -> list[Value]:
+    """As `tile`, over the elements of all runs, one run after the other."""
+    zero = Value("zeroinitializer", dtype, variant.lanes) if variant.lanes > 1 else b.const(0, dtype)
+    each = variant.rows // rows.lines
+    size = b.const(dtype.itemsize, dt.int64)
+    odd = [b.mul(b.mul(rows.step, b.const(n, dt.int64)), size) for n in range(1, each, 2)]
+    held = len(odd)
+    with loop(b, b.const(0, dt.int64), rows.count, 1, [*odd, lanes.start] + [zero] * (variant.rows * variant.vectors)) as run:
+        entry = b.offset(rows.runs, b.shl(run.index, 1), dt.int64)
+        first = b.offset(rows.start, b.load(entry, dt.int64), dtype)
+        length = b.load(b.offset(entry, 1, dt.int64), dt.int64)
+        pointers = [b.offset(first, b.mul(rows.line, b.const(n, dt.int64)), dtype) if n else first for n in range(rows.lines)]
+        whole = b.and_(length, b.const(-UNROLL, dt.int64))
+        values = [*pointers, *run.values]
+        for begin, end, turns in ((b.const(0, dt.int64), whole, UNROLL), (whole, length, 1)):
+            with loop(b, begin, end, turns, values) as turn:
+                turn.next = _turns_of_runs(b, variant, dtype, (rows.lines, held), lanes, turn.values, turns)
+            values = turn.results
+        run.next = values[rows.lines :]
+    return run.results[held + 1 :]
+
+
+def _turns_of_runs(b: Emitter, variant: Variant, dtype: DType, counts: tuple[int, int], lanes: Lanes, values: list[Value], turns: int) -> list[Value]:
+    """Rows lie at odd multiples of their distance, times 1, 2, 4 or 8: an address of x86 then needs few registers."""
+    lines, held = counts
+    each = variant.rows // lines
+    pointers = [opaque(b, v) for v in values[:lines]]
+    odd = [opaque(b, v) for v in values[lines : lines + held]]
+    lane_at, sums = opaque(b, values[lines + held]), list(values[lines + held + 1 :])
+
+    def row(r: int, turn: int) -> Value:
+        here, r = b.offset(pointers[r // each], turn, dtype), r % each
+        if not r:
+            return here
+        twos = (r & -r).bit_length() - 1
+        return b.offset(here, b.shl(odd[(r >> twos) // 2], twos) if twos else odd[r // 2], dt.int8)
+
+    for turn in range(turns):
+        _separate(b, turn)
+        lane_here = advance(b, lane_at, lanes.step, turn, dtype)
+        _multiply(b, variant, dtype, lambda r, turn=turn: row(r, turn), lane_here, lanes.masks, sums)  # type: ignore[misc]
+    return [*[b.offset(p, turns, dtype) for p in pointers], *odd, advance(b, lane_at, lanes.step, turns, dtype), *sums]
+
+
 def _turns(b: Emitter, variant: Variant, dtype: DType, rows: Rows, lanes: Lanes, values: list[Value], turns: int) -> list[Value]:
     row_at, lane_at, sums = opaque(b, values[0]), opaque(b, values[1]), list(values[2:])
     for turn in range(turns):
-        if turn:
-            # loads stay in their turn: the scheduler would hoist those of all turns and spill accumulators
-            b.void('call void asm sideeffect "", "~{memory}"()')
+        _separate(b, turn)
         row_here, lane_here = advance(b, row_at, rows.step, turn, dtype), advance(b, lane_at, lanes.step, turn, dtype)
-        vectors = [
-            b.load(b.offset(lane_here, v * variant.lanes, dtype), dtype, variant.lanes, lanes.masks[v] if lanes.masks else None)
-            for v in range(variant.vectors)
-        ]
-        for r in range(variant.rows):
-            x = b.splat(b.load(b.offset(row_here, rows.offsets[r], dtype), dtype), variant.lanes)
-            for v in range(variant.vectors):
-                at = r * variant.vectors + v
-                sums[at] = multiply_add(b, x, vectors[v], sums[at])
+        _multiply(b, variant, dtype, lambda r, here=row_here: b.offset(here, rows.offsets[r], dtype), lane_here, lanes.masks, sums)  # type: ignore[misc]
     return [advance(b, row_at, rows.step, turns, dtype), advance(b, lane_at, lanes.step, turns, dtype), *sums]
+
+
+def _separate(b: Emitter, turn: int) -> None:
+    """Loads stay in their turn: the scheduler would hoist those of all turns and spill accumulators."""
+    if turn:
+        b.void('call void asm sideeffect "", "~{memory}"()')
+
+
+def _multiply(
+    b: Emitter, variant: Variant, dtype: DType, row: Callable[[int], Value], lane_at: Value, masks: tuple[Value, ...] | None, sums: list[Value]
+) -> None:
+    """Add one k to all sums of the tile."""
+    lanes = variant.lanes
+    vectors = [b.load(b.offset(lane_at, v * lanes, dtype), dtype, lanes, masks[v] if masks else None) for v in range(variant.vectors)]
+    for r in range(variant.rows):
+        x = b.splat(b.load(row(r), dtype), lanes)
+        for v in range(variant.vectors):
+            at = r * variant.vectors + v
+            sums[at] = multiply_add(b, x, vectors[v], sums[at])
 
 
 def multiply_add(b: Emitter, x: Value, y: Value, z: Value) -> Value:

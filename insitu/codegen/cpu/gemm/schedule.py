@@ -15,6 +15,7 @@ import math
 from collections.abc import Iterator
 
 from insitu import dtypes as dt
+from insitu.codegen.cpu.gemm import windows
 from insitu.codegen.nest import K_BLOCK, Contract, Operand, Windows
 from insitu.codegen.target import Target
 from insitu.errors import InternalError
@@ -28,6 +29,8 @@ _IN_PLACE_BYTES = 300_000
 _LINE = 64
 #: Bytes of a sliver of the row side that stay in the nearest cache while panels stream by.
 _NEAR_BYTES = 26_000
+#: Bytes in one cycle that come from the level-2 cache while the arithmetic goes on.
+_FAR_RATE = 20
 #: Rows of one run of tiles whose partial sums are kept while later k blocks are packed.
 RUN_ROWS = 1100
 #: Columns of one unit of a product of few rows.
@@ -88,7 +91,9 @@ class Variant:
     whole : bool
         With ``swap``: a unit has all slivers of its panels, so that the epilogue runs over whole rows of the result.
     windows : str
-        The side that shows windows of a grid, ``"rows"`` or ``"lanes"``.
+        The side that shows windows of a grid: ``"rows"``, read in place, ``"slab"``, rows of a copy with padding, or ``"lanes"``.
+    lines : int
+        Whole rows of positions in a tile whose rows are windows.
     """
 
     swap: bool
@@ -102,6 +107,7 @@ class Variant:
     turn: bool = False
     whole: bool = False
     windows: str = ""
+    lines: int = 1
 
     @property
     def columns(self) -> int:
@@ -124,6 +130,8 @@ class Schedule:
         Tiles along the row side; tiles along the lane side, how many of them are packed together, and in how many blocks.
     run : int
         Slivers whose partial sums are kept at a time.
+    slab : Plan, optional
+        How a row side of windows is read.
     """
 
     variant: Variant
@@ -138,6 +146,7 @@ class Schedule:
     panels_per_block: int
     blocks: int
     run: int
+    slab: windows.Plan | None = None
 
     @property
     def units(self) -> int:
@@ -193,8 +202,18 @@ def arrange(c: Contract, variant: Variant, *, panels_per_block: int = 0, run: in
         panels_per_block = panels_per_block or 1  # nothing is used twice, so small units cost nothing
     per_block = panels_per_block or _panels_per_block(panels, variant.columns, c)
     runs = -(-slivers * variant.rows // RUN_ROWS) if c.k > K_BLOCK and not variant.whole else 1
-    run = slivers if variant.whole else run
-    return Schedule(variant, row_side, lane_side, c.batch, m, n, c.k, slivers, panels, per_block, -(-panels // per_block), run or -(-slivers // runs))
+    run = slivers if variant.whole else run or -(-slivers // runs)
+    slab = None
+    if row_side.windows is not None:
+        slab = _slab(c, row_side.windows, variant.rows, variant.lines)
+        slivers = max(1, slab.tiles)
+        run = max(1, min(run, slab.positions // variant.rows))
+    return Schedule(variant, row_side, lane_side, c.batch, m, n, c.k, slivers, panels, per_block, -(-panels // per_block), run, slab)
+
+
+def _slab(c: Contract, shown: Windows, rows: int, lines: int) -> windows.Plan:
+    far = c.n * c.k * c.dtype.itemsize > _IN_PLACE_BYTES  # a long run of positions should share one reading of the lane side
+    return windows.plan(shown, rows, lines, c.dtype.itemsize, shown.dtype is c.dtype, 3 * windows.SLAB_BYTES if far else windows.SLAB_BYTES)
 
 
 def sides(c: Contract, swap: bool) -> tuple[Side, Side]:
@@ -252,10 +271,10 @@ def _machine(target: Target) -> _Machine:
 def _candidates(c: Contract, target: Target) -> Iterator[Variant]:
     lanes, machine = target.lanes(max(32, c.dtype.bits)), _machine(target)
     both = [(swap, *((c.n, c.m) if swap else (c.m, c.n))) for swap in (False, True)]
-    windows = isinstance(c.a, Windows)
+    shown = isinstance(c.a, Windows)
     if isinstance(c.a, Windows):  # positions go with the rows that are copied one by one
         both = both[:1] if c.a.positions_first else both[1:]
-    streams = [side for side in both if not windows and _streams(c, side[0], max(1, side[1]), side[2], lanes)]
+    streams = [side for side in both if not shown and _streams(c, side[0], max(1, side[1]), side[2], lanes)]
     for swap, m, n in streams or both:  # nothing else reads a large operand of few rows once, in order
         available = max(1, -(-n // lanes))
         few = max(1, m)
@@ -265,12 +284,26 @@ def _candidates(c: Contract, target: Target) -> Iterator[Variant]:
         if streams:
             yield Variant(swap, few, 1, lanes, False, False, False, _stream_rows(few, n * c.k * c.dtype.itemsize, target))
             continue
-        turned = 0 if windows else _turned_vectors(c, swap, few, n, lanes, target)
+        if isinstance(c.a, Windows) and c.a.positions_first:
+            for rows, vectors, lines in _window_tiles(c.a, available, target):
+                yield _packed(c, target, swap, rows, vectors, lanes, lines)
+            continue
+        turned = 0 if shown else _turned_vectors(c, swap, few, n, lanes, target)
         if turned:
             yield Variant(swap, few, turned, lanes, False, False, False, turn=True)
             continue
         for rows, vectors in sorted(tiles):
             yield _packed(c, target, swap, rows, vectors, lanes)
+
+
+def _window_tiles(w: Windows, available: int, target: Target) -> Iterator[tuple[int, int, int]]:
+    """Rows, vectors and lines of tiles whose rows lie in one row of positions, or are whole rows of it."""
+    _, tall, wide = w.positions
+    for vectors in range(1, min(available, 8) + 1):
+        most = (target.registers - 1 - vectors) // vectors
+        for rows in range(1, min(wide, most, 16) + 1):
+            lines = max([n for n in range(1, max(1, most // rows) + 1) if tall % n == 0]) if rows == wide else 1
+            yield rows * lines, vectors, lines
 
 
 def _streams(c: Contract, swap: bool, rows: int, columns: int, lanes: int) -> bool:
@@ -304,7 +337,7 @@ def _stream_rows(rows: int, size: int, target: Target) -> int:
     return 8 if rows <= 2 and size > 16_000_000 else 4
 
 
-def _packed(c: Contract, target: Target, swap: bool, rows: int, vectors: int, lanes: int) -> Variant:
+def _packed(c: Contract, target: Target, swap: bool, rows: int, vectors: int, lanes: int, lines: int = 1) -> Variant:
     """What to copy first. In place is best while the caches hold it."""
     m, n = (c.n, c.m) if swap else (c.m, c.n)
     row_side, lane_side = sides(c, swap)
@@ -313,13 +346,19 @@ def _packed(c: Contract, target: Target, swap: bool, rows: int, vectors: int, la
     lanes_in_place = lane_side.dtype is c.dtype and not lane_side.along_k and not (narrow and not target.masks)
     far = n * min(c.k, K_BLOCK) * size > _IN_PLACE_BYTES or (target.vector_bits < 512 and _crowded(lane_side.leading * size, c.k, columns * size))
     pack_lanes = not lanes_in_place or (m > 48 and far) or lane_side.windows is not None
+    if row_side.windows and panels > 1 and m > 256 and n * min(c.k, K_BLOCK) * size > _NEAR_BYTES:
+        pack_lanes = True  # panels that lie together are fetched ahead
     rows_in_place = row_side.dtype is c.dtype and (not row_side.along_k or rows <= _machine(target).in_place[min(vectors, 4) - 1])
     paged = row_side.leading * size % 2048 == 0 and (rows > 10 if row_side.along_k else c.k > 256)
     paged = paged or (target.vector_bits < 512 and not row_side.along_k and m > 48 and _crowded(row_side.leading * size, c.k, rows * size))
-    pack_rows = row_side.windows is not None or not rows_in_place or (paged and panels > 1) or (panels > 4 and c.k * m * size > _IN_PLACE_BYTES)
-    windows = "rows" if row_side.windows else "lanes" if lane_side.windows else ""
-    whole = swap and m <= WHOLE_COLUMNS and not windows
-    return Variant(swap, rows, vectors, lanes, pack_rows, pack_lanes, narrow, whole=whole, windows=windows)
+    pack_rows = not rows_in_place or (paged and panels > 1) or (panels > 4 and c.k * m * size > _IN_PLACE_BYTES)
+    pack_rows = pack_rows and row_side.windows is None
+    shown = "lanes" if lane_side.windows else ""
+    if row_side.windows:
+        shown = "slab" if _slab(c, row_side.windows, rows, lines).copies else "rows"
+    return Variant(
+        swap, rows, vectors, lanes, pack_rows, pack_lanes, narrow, whole=swap and m <= WHOLE_COLUMNS and not shown, windows=shown, lines=lines
+    )
 
 
 def _crowded(stride: int, rows: int, width: int) -> bool:
@@ -334,13 +373,17 @@ def _cost(c: Contract, v: Variant, target: Target) -> float:
     m, n, k = (c.n, c.m, max(1, c.k)) if v.swap else (c.m, c.n, max(1, c.k))
     row_side, lane_side = sides(c, v.swap)
     panels, slivers = -(-n // v.columns), -(-m // v.rows)
+    if row_side.windows:
+        slivers = _slab(c, row_side.windows, v.rows, v.lines).tiles
     sums = v.rows * v.vectors
     machine = _machine(target)
     step = max(sums * machine.rate, 4.5, (v.rows + v.vectors) * 0.5) * machine.pace[min(v.vectors, 4) - 1] + (v.rows + v.vectors) * 0.02
     if v.vectors == 1 and not v.pack_rows and not row_side.along_k:
         step *= 1.08 / machine.pace[0]  # one address for all rows
-    if v.rows * min(k, K_BLOCK) * c.dtype.itemsize > _NEAR_BYTES:
+    if not row_side.windows and v.rows * min(k, K_BLOCK) * c.dtype.itemsize > _NEAR_BYTES:
         step *= 1.04
+    if row_side.windows and v.columns * min(k, K_BLOCK) * c.dtype.itemsize > _NEAR_BYTES:
+        step = max(step, v.columns * c.dtype.itemsize / _FAR_RATE)  # the lane side comes from the second cache again and again
     if v.pack_lanes and v.columns * min(k, K_BLOCK) * c.dtype.itemsize > BLOCK_BYTES // 4:
         step *= 1.5  # a panel is read again from far away
     tile = k * step + -(-k // K_BLOCK) * (25 + 2 * sums)
@@ -356,7 +399,7 @@ def _cost(c: Contract, v: Variant, target: Target) -> float:
     if v.pack_rows:
         again = -(-panels * v.columns * K_BLOCK * c.dtype.itemsize // BLOCK_BYTES)
         total += again * (m * (3 * k / v.lanes + 10) if row_side.along_k else 5 * k * slivers)
-    elif row_side.along_k and v.rows > 10 and row_side.leading * c.dtype.itemsize % 2048 == 0:
+    elif row_side.along_k and not row_side.windows and v.rows > 10 and row_side.leading * c.dtype.itemsize % 2048 == 0:
         total += tile * panels * slivers * 0.3
     return total
 

@@ -14,6 +14,7 @@ from insitu.codegen.cpu.emitter import Value
 from insitu.codegen.cpu.gemm import micro, pack
 from insitu.codegen.cpu.gemm.control import loop, opaque
 from insitu.codegen.cpu.gemm.driver import Driver
+from insitu.errors import InternalError
 
 i64 = dt.int64
 
@@ -25,7 +26,9 @@ _LINE = 64
 class Turned(Driver):
     """Emits the loops for few rows; a unit is one panel."""
 
-    def _tile(self, rows: micro.Rows, lane_at: Value, panel: Value, local: Value, length: Value) -> list[Value]:
+    def _tile(self, rows: micro.Rows | micro.Runs, lane_at: Value, panel: Value, local: Value, length: Value) -> list[Value]:
+        if isinstance(rows, micro.Runs):
+            raise InternalError("windows of a grid are no rows of a turned product")
         b, v, side = self.b, self.v, self.lane_side
         start = b.offset(lane_at, b.mul(self._column(panel), self.w["lane_leading"]), side.dtype)
         width = pack.group(self.dtype, v.lanes)

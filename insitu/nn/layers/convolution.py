@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import insitu as si
 from insitu.arguments import COUNT, FLAG, Choice, checked
@@ -14,14 +14,17 @@ from insitu.nn.layer import Layer
 from insitu.nn.layers.activating import closed
 from insitu.nn.layers.core import built
 from insitu.nn.layers.grids import FORMAT, PADDING, PER_AXIS, Grid, check_channels, check_window, per_axis
-from insitu.nn.shapes import Shape, written
+from insitu.nn.shapes import Shape, infer, written
 
 #: Conv1D can also pad before the sequence only.
 CAUSAL = Choice("valid", "same", "causal", slug="conv-padding", fix=PADDING.remedy)
 
 
 class Convolution(Grid):
-    """Windows, an activation and a bias; what all layers of this module have."""
+    """Windows, an activation and a bias: what all convolution layers have."""
+
+    #: The axes of `output_kernel` that make up the channels of the output, counted from the end.
+    output_axes: ClassVar[tuple[int, ...]] = (-1,)
 
     def __init__(
         self, kernel_size: Any, strides: Any, padding: str, data_format: str | None, dilation_rate: Any, activation: Any, use_bias: bool,
@@ -55,12 +58,21 @@ class Convolution(Grid):
         if self.use_bias:
             self.bias = self.add_weight((outputs,), self.bias_initializer, "bias", regularizer=self.bias_regularizer, constraint=self.bias_constraint)
         if isinstance(self.activation, Layer):
-            where = (None,) * self.rank
-            self.activation.prepare((input_shape[0], *((*where, outputs) if self.data_format == "channels_last" else (outputs, *where))))
+            self.activation.prepare(infer(self.convolved, input_shape, self.dtype).shape)
 
-    def activated(self, y: si.Array) -> si.Array:
-        """The result with bias and activation."""
+    def convolved(self, x: si.Array) -> si.Array:
+        """The result without bias and activation."""
+        raise NotImplementedError(f"{type(self).__name__} has no convolved")
+
+    def call(self, x: si.Array) -> si.Array:
+        y = self.convolved(x)
         return self.activation(y if self.bias is None else y + self.along_channels(self.bias.value))
+
+    @property
+    def output_kernel(self) -> si.Variable | None:
+        """The kernel that makes the channels of the output."""
+        found: si.Variable | None = vars(self).get("kernel")
+        return found
 
     @property
     def windows(self) -> dict[str, Any]:
@@ -145,9 +157,9 @@ class _Conv(Convolution):
         )  # fmt: skip
         self.finish(input_shape, self.filters)
 
-    def call(self, x: si.Array) -> si.Array:
+    def convolved(self, x: si.Array) -> si.Array:
         kernel = built(self.kernel)
-        return self.activated(si.conv(x.astype(kernel.dtype), kernel, groups=self.groups, **self.windows))
+        return si.conv(x.astype(kernel.dtype), kernel, groups=self.groups, **self.windows)
 
     def get_config(self) -> dict[str, Any]:
         return {

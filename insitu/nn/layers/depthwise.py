@@ -16,6 +16,8 @@ from insitu.nn.shapes import Shape
 
 
 class _DepthwiseConv(Convolution):
+    output_axes = (-2, -1)
+
     @checked(
         kernel_size=PER_AXIS, strides=PER_AXIS, padding=PADDING, depth_multiplier=COUNT, data_format=FORMAT | None, dilation_rate=PER_AXIS,
         activation=ACTIVATION, use_bias=FLAG, depthwise_initializer=INITIALIZER, bias_initializer=INITIALIZER, depthwise_regularizer=REGULARIZER,
@@ -57,9 +59,9 @@ class _DepthwiseConv(Convolution):
         )  # fmt: skip
         self.finish(input_shape, channels * self.depth_multiplier)
 
-    def call(self, x: si.Array) -> si.Array:
+    def convolved(self, x: si.Array) -> si.Array:
         kernel = built(self.kernel)
-        return self.activated(si.depthwise_conv(x.astype(kernel.dtype), kernel, **self.windows))
+        return si.depthwise_conv(x.astype(kernel.dtype), kernel, **self.windows)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -173,9 +175,13 @@ class _SeparableConv(Convolution):
         )  # fmt: skip
         self.finish(input_shape, self.filters)
 
-    def call(self, x: si.Array) -> si.Array:
+    @property
+    def output_kernel(self) -> si.Variable | None:
+        return self.pointwise_kernel
+
+    def convolved(self, x: si.Array) -> si.Array:
         kernel = built(self.depthwise_kernel)
-        return self.activated(si.separable_conv(x.astype(kernel.dtype), kernel, built(self.pointwise_kernel), **self.windows))
+        return si.separable_conv(x.astype(kernel.dtype), kernel, built(self.pointwise_kernel), **self.windows)
 
     def get_config(self) -> dict[str, Any]:
         return {

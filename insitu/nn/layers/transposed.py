@@ -17,6 +17,8 @@ from insitu.nn.shapes import Shape
 
 
 class _ConvTranspose(Convolution):
+    output_axes = (-2,)
+
     @checked(
         filters=COUNT, kernel_size=PER_AXIS, strides=PER_AXIS, padding=PADDING, output_padding=PerAxis(0) | None, data_format=FORMAT | None,
         dilation_rate=PER_AXIS, activation=ACTIVATION, use_bias=FLAG, kernel_initializer=INITIALIZER, bias_initializer=INITIALIZER,
@@ -76,9 +78,9 @@ class _ConvTranspose(Convolution):
         )  # fmt: skip
         self.finish(input_shape, self.filters)
 
-    def call(self, x: si.Array) -> si.Array:
+    def convolved(self, x: si.Array) -> si.Array:
         kernel = built(self.kernel)
-        return self.activated(si.conv_transpose(x.astype(kernel.dtype), kernel, output_padding=self.output_padding, **self.windows))
+        return si.conv_transpose(x.astype(kernel.dtype), kernel, output_padding=self.output_padding, **self.windows)
 
     def get_config(self) -> dict[str, Any]:
         return {

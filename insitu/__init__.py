@@ -70,7 +70,7 @@ from insitu.dtypes import bool_ as bool
 from insitu.version import __version__
 
 if TYPE_CHECKING:
-    from insitu import data, io, nn, optim, vision
+    from insitu import data, debug, io, nn, optim, vision
     from insitu.array.compile import compile
     from insitu.pages import explain
 
@@ -90,10 +90,10 @@ amax, amin = max, min
 
 __all__ = [
     "Array", "DType", "Variable", "__array_api_version__", "__array_namespace_info__", "__version__", "absolute", "amax", "amin", "arccos",
-    "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "as_dtype", "bfloat16", "bool", "compile", "config", "data", "e", "einsum",
-    "errors", "evaluate", "explain", "float16", "float32", "float64", "inf", "int8", "int16", "int32", "int64", "invert", "io", "left_shift", "mod",
-    "nan", "newaxis", "nn", "optim", "pi", "power", "random", "right_shift", "true_divide", "uint8", "uint16", "uint32", "uint64",
-    "vision",
+    "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "as_dtype", "bfloat16", "bool", "compile", "config", "data", "debug", "e",
+    "einsum", "errors", "evaluate", "explain", "float16", "float32", "float64", "inf", "int8", "int16", "int32", "int64", "invert", "io",
+    "left_shift", "mod", "nan", "newaxis", "nn", "optim", "pi", "power", "random", "right_shift", "true_divide", "uint8", "uint16", "uint32",
+    "uint64", "vision",
 ]  # fmt: skip
 __all__ += _contraction.__all__
 __all__ += _convolution.__all__
@@ -112,6 +112,7 @@ __all__ += _transforms.__all__
 _LATE = {
     "compile": ("insitu.array.compile", "compile"),
     "data": ("insitu.data", ""),
+    "debug": ("insitu.debug", ""),
     "explain": ("insitu.pages", "explain"),
     "io": ("insitu.io", ""),
     "load": ("insitu.io", "load"),

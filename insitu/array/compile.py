@@ -16,7 +16,7 @@ from insitu.array.creation import asarray
 from insitu.array.cutting import Cut
 from insitu.array.evaluate import evaluate_nodes, history_kept, keep_history
 from insitu.array.tree import Structure, flatten, unflatten
-from insitu.array.variable import Trace, traces
+from insitu.array.variable import Trace, Variable, traces
 from insitu.config import config
 from insitu.errors import ArgumentError, SpeedWarning, UserError, warn
 from insitu.graph.node import INPUT, Node, placeholder, topological
@@ -143,6 +143,12 @@ class CompiledFunction:
                     return found[0]
             result = traced.run(nodes)
         return result
+
+    def variables(self, *args: Any, **kwargs: Any) -> list[Variable]:
+        """The variables that a call with these arguments reads or changes; the program is made if it is not there yet."""
+        leaves, structure = flatten((args, kwargs) if kwargs else args)
+        traced, _ = self._find(leaves, structure, bool(kwargs))
+        return list(dict.fromkeys([*traced.variables, *[v for v, _ in traced.written]]))
 
     # -- tracing -----------------------------------------------------------------------------
     def _record(

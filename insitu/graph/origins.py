@@ -27,7 +27,8 @@ class Origin(NamedTuple):
     gradient : bool
         Whether it was made while differentiating what these scopes computed.
     line : str
-        File and number of the user's line, such as ``model.py:12``; empty where the user's program only called insitu.
+        File and number of the user's line, such as ``model.py:12``, in a gradient that of what is differentiated; empty where
+        the user's program only called insitu.
     """
 
     scopes: tuple[Any, ...]
@@ -51,6 +52,7 @@ class Origins:
         self.results: dict[Any, list[list[Node]]] = {}
         self._scopes: tuple[Any, ...] = ()
         self._gradient = False
+        self._forward_line = ""
         self._outside: set[FrameType] = set()
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:  # lines of frames that only lead here say nothing about a node
@@ -59,7 +61,7 @@ class Origins:
 
     def tell(self, node: Node) -> None:
         """Take in a new node."""
-        self.of[node] = Origin(self._scopes, self._gradient, self._line())
+        self.of[node] = Origin(self._scopes, self._gradient, self._forward_line or self._line())
 
     def _line(self) -> str:
         frame: FrameType | None = sys._getframe(3)
@@ -70,14 +72,14 @@ class Origins:
         return ""
 
     @contextlib.contextmanager
-    def within(self, scopes: tuple[Any, ...], gradient: bool) -> Iterator[None]:
-        """While inside, nodes have these scopes."""
-        before = self._scopes, self._gradient
-        self._scopes, self._gradient = scopes, gradient
+    def within(self, scopes: tuple[Any, ...], gradient: bool, line: str = "") -> Iterator[None]:
+        """While inside, nodes have these scopes, and this line if there is one."""
+        before = self._scopes, self._gradient, self._forward_line
+        self._scopes, self._gradient, self._forward_line = scopes, gradient, line
         try:
             yield
         finally:
-            self._scopes, self._gradient = before
+            self._scopes, self._gradient, self._forward_line = before
 
     def opened(self, scope: Any) -> contextlib.AbstractContextManager[None]:
         """One scope more."""
@@ -129,7 +131,7 @@ def differentiating(node: Node) -> contextlib.AbstractContextManager[None]:
     if origins is None:
         return _NOTHING
     found = origins.of.get(node)
-    return origins.within(() if found is None else found.scopes, True)
+    return origins.within((), True) if found is None else origins.within(found.scopes, True, found.line)
 
 
 _NOTHING = contextlib.nullcontext()

@@ -23,6 +23,7 @@ from insitu.nn.objectives import target_leaves
 from insitu.nn.shapes import Spec
 from insitu.nn.sources import Interruptible, Source, extent, test_steps
 from insitu.nn.training import Logs, Steps
+from insitu.nn.watch import Watch
 
 if TYPE_CHECKING:
     from insitu.nn.model import Model
@@ -49,6 +50,7 @@ class Fit:
         settle(model.weights)
         begin, limit = options["initial_epoch"], options["steps_per_epoch"]
         self.source = Source(plan.training, options["batch_size"], options["shuffle"], model.order, limit, begin)
+        self.watch = Watch(plan, self.source)
         self.display = progress.Progress(options["verbose"], options["epochs"], self.source.steps, self.source.examples)
         self.first_step_at: float | None = None
         #: Examples in the steps of this epoch so far, which the sums are divided by; stored with them.
@@ -86,7 +88,7 @@ class Fit:
         self.display.trained(self.model.position[1], self.done)
         if self.held_out is not None and self.test_steps is not None and (epoch + 1) % self.options["validation_freq"] == 0:
             tested = run_test(self.test_steps, self.held_out, self.options["validation_batch_size"], self.options["validation_steps"],
-                              self.callbacks, keys)  # fmt: skip
+                              self.callbacks, keys, watch=functools.partial(self.watch.tested, epoch))  # fmt: skip
             logs |= {f"val_{name}": value for name, value in tested.items()}
         if self.history.first_step_seconds == 0.0 and self.first_step_at is not None:
             self.history.first_step_seconds = self.first_step_at - self.started
@@ -100,6 +102,7 @@ class Fit:
         if not first:
             steps.reset()
             self.done = 0
+        self.watch.begin(epoch, first)
         step, following = first, time.perf_counter() + LOOK_EVERY
         watched = self.callbacks.needs_train_batches
         running = source.epoch(steps, epoch, first, watched)
@@ -109,13 +112,15 @@ class Fit:
             ran = next(running, None)
             if ran is None:
                 break
+            now = time.perf_counter()
+            self.watch.after(epoch, step + ran[0], now)
             step, self.done = step + ran[0], self.done + ran[1]
             model.position = (epoch, step)
             if self.first_step_at is None:
-                self.first_step_at = time.perf_counter()
+                self.first_step_at = now
             if watched:
                 self.callbacks.on_train_batch_end(step - 1, functools.partial(steps.means, self.done))
-            if (now := time.perf_counter()) >= following:
+            if now >= following:
                 self.display.look(step, self.done, steps.means(self.done))
                 following = now + LOOK_EVERY
             keys.check()
@@ -126,7 +131,7 @@ class Fit:
 
 
 def run_test(steps: Steps, data: Arrays | Batches, batch: int, limit: int | None, callbacks: CallbackList, keys: Interruptible | None = None,
-             look: Any = None) -> Logs:  # fmt: skip
+             look: Any = None, watch: Any = None) -> Logs:  # fmt: skip
     """Loss and metrics of a data set."""
     steps.reset()
     callbacks.on_test_begin()
@@ -140,6 +145,8 @@ def run_test(steps: Steps, data: Arrays | Batches, batch: int, limit: int | None
         if count is None:
             break
         done, step = done + count, step + 1
+        if watch is not None:
+            watch(step)
         if watched:
             callbacks.on_test_batch_end(step - 1, functools.partial(steps.means, done))
         if keys is not None:

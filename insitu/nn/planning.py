@@ -64,6 +64,8 @@ class Plan:
         The arguments as they were checked.
     steps, test_steps : Steps
     callbacks : CallbackList
+    written : list of Variable
+        What a training step changes.
     report : Report
 
     Raises
@@ -193,6 +195,7 @@ class Plan:
             n = _lengths(data, self.options["validation_batch_size"])[0]
             skip = Array(placeholder(aval((), as_dtype("int64"))))
             _in_validation(lambda: _trace(lambda x, y, weight: test._test(x, y, weight, skip), data, n))
+        self.written = trace.written
         self._outputs = [trace.now[v] for v in trace.written]
         order = topological(self._outputs)
         found = origins.results.get(model, [[]])[0]

@@ -51,6 +51,9 @@ class Steps:
         #: whether a batch may hold examples that do not count: not where layers add losses of whole batches
         self.may_overlap = objectives.sums_over_batch
 
+        #: what `test` was called with last: inputs, targets, weights and examples to skip
+        self.last_tested: tuple[Any, Any, Any, int] = (None, None, None, 0)
+
     # -- the steps ---------------------------------------------------------------------------------
     def _objective(self, x: Any, y: Any, weight: Any, mask: Array | None, training: bool) -> Array:
         """The loss of a batch; adds to the sums and lets the metrics take the batch in."""
@@ -148,6 +151,7 @@ class Steps:
         for start in range(0, data.count, batch):
             at = min(start, data.count - batch) if self.may_overlap else start
             part = data.rows(slice(at, at + batch))
+            self.last_tested = part.x, part.y, part.weight, start - at
             self.test(part.x, part.y, part.weight, np.asarray(start - at))
             yield min(start + batch, data.count) - start
 

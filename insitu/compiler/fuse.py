@@ -39,6 +39,8 @@ DEPTH_LIMIT = 64
 INLINE_LIMIT = 48
 #: Most groups of its shape that a node looks at: grouping must take linear time.
 CANDIDATES = 8
+#: So often is each number of a vector read by what is computed again where it is read.
+_REPEATED = 64
 #: Views that are always computed where they are read.
 CHEAP_VIEWS = frozenset({"reshape", "permute", "broadcast_to", "slice", "pad", "concat", "constant", "iota", "take", "take_along"})
 _PLAIN = frozenset({"map", "view", "reduce"})
@@ -134,7 +136,8 @@ class _Grouping:
         users = self.users[n]
         if len(users) == 1 and self._absorbs(users[0], n):
             return True
-        return n.prim.name not in EXPENSIVE and all(i in self.constant or self._stored_leaf(i) for i in n.inputs) and self._cheap_again(n)
+        stored = all(i in self.constant or self._stored_leaf(i) or self._stored_vector(i, n) for i in n.inputs)
+        return n.prim.name not in EXPENSIVE and stored and self._cheap_again(n)
 
     def _follows_from_constants(self, n: Node) -> bool:
         """Whether the value follows from constants and the index alone, by cheap operations."""
@@ -147,9 +150,16 @@ class _Grouping:
             n = n.inputs[-1]  # of a gather from constants that is the position
         return n.memory is not None or n.prim.kind in ("leaf", "contract")
 
+    def _stored_vector(self, i: Node, n: Node) -> bool:
+        """Whether a few numbers that an element-wise node repeats, such as one for each channel, come from a kernel of their own."""
+        while i.memory is None and i.prim.name in ("reshape", "broadcast_to"):
+            i = i.inputs[0]
+        home = self.home.get(i)
+        return home is not None and home.kind == "map" and i.aval.size * _REPEATED <= n.aval.size
+
     def _cheap_again(self, n: Node) -> bool:
         """One cheap operation on stored values: reading its inputs again costs no more than reading its result."""
-        tensors = [i for i in n.inputs if i not in self.constant]
+        tensors = [i for i in n.inputs if i not in self.constant and not self._stored_vector(i, n)]
         return len(tensors) == 1 and tensors[0].aval.nbytes <= 4 * n.aval.nbytes and all(u.prim.kind in _PLAIN for u in self.users[n])
 
     def _absorbs(self, user: Node, n: Node) -> bool:

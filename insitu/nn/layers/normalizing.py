@@ -183,28 +183,33 @@ class BatchNormalization(_Normalizing):
 
     def call(self, x: si.Array, training: bool = False) -> si.Array:
         given, x = x.dtype, _widened(x, self.dtype)
-        shape = self.broadcast(x.ndim)
-        if not (training and self.trainable and x.size):
-            factor, shift = self.factor_and_shift()
-            return _narrowed(x * si.reshape(factor, shape) + si.reshape(shift, shape), given)
+        (at,) = self._kept
+        shape = self._lengths if at == x.ndim - 1 else self.broadcast(x.ndim)
+        factor, shift = self.factor_and_shift() if not (training and self.trainable and x.size) else self._of_batch(x, shape)
+        return _narrowed(x * si.reshape(factor, shape) + si.reshape(shift, shape), given)
+
+    def _of_batch(self, x: si.Array, shape: tuple[int, ...]) -> tuple[si.Array, si.Array]:
+        """As `factor_and_shift` with the mean and variance of a batch, to which the moving ones move."""
         others = tuple([i for i in range(x.ndim) if i not in self._kept])
-        mean = si.mean(x, axis=others, keepdims=True)
-        away = x - mean
-        variance = si.mean(away * away, axis=others, keepdims=True)
+        mean = si.mean(x, axis=others)
+        # the variance does not depend on the mean to first order, so no gradient needs to go that way
+        away = x - si.reshape(si.stop_gradient(mean), shape)
+        variance = si.mean(away * away, axis=others)
         self._move(self.moving_mean, mean)
         self._move(self.moving_variance, variance)
-        y = away * self.scaled(si.sqrt(variance + self.epsilon), shape)
-        return _narrowed(y if self.beta is None else y + si.reshape(self.beta.value, shape), given)
+        return self._factor_and_shift(mean, variance)
 
     def factor_and_shift(self) -> tuple[si.Array, si.Array]:
         """``a`` and ``b`` of shape (channels,), with which the output outside of training is ``x * a + b``."""
-        mean, variance = built(self.moving_mean), built(self.moving_variance)
+        return self._factor_and_shift(built(self.moving_mean), built(self.moving_variance))
+
+    def _factor_and_shift(self, mean: si.Array, variance: si.Array) -> tuple[si.Array, si.Array]:
         factor = self.scaled(si.sqrt(variance + self.epsilon))
         return factor, -mean * factor if self.beta is None else self.beta.value - mean * factor
 
     def _move(self, moving: si.Variable | None, new: si.Array) -> None:
         if moving is not None:
-            new = si.stop_gradient(si.reshape(new, moving.shape)).astype(moving.dtype)
+            new = si.stop_gradient(new).astype(moving.dtype)
             moving.assign(moving.value * self.momentum + new * (1 - self.momentum))
 
     def get_config(self) -> dict[str, Any]:
@@ -247,7 +252,7 @@ class LayerNormalization(_Normalizing):
     Array([[-1.,  1.]], dtype=float32)
     """
 
-    @checked(axis=AXES, rms_scaling=FLAG)
+    @checked(axis=AXES, center=FLAG, scale=FLAG, rms_scaling=FLAG)
     def __init__(
         self,
         axis: int | Sequence[int] = -1,

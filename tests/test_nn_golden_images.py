@@ -216,3 +216,50 @@ def test_keras_still_gives_the_stored_values():
 def flat(values):
     """The numbers of nested lists, which need not be arrays."""
     return [n for v in values for n in flat(v)] if isinstance(values, list) else [values]
+
+
+@pytest.mark.parametrize(
+    ("make", "shape", "options"),
+    [
+        (lambda: si.nn.BatchNormalization(dtype="float64"), (4, 2, 3), {"training": True}),
+        (lambda: si.nn.BatchNormalization(axis=1, dtype="float64"), (2, 3, 4), {"training": True}),
+        (lambda: si.nn.LayerNormalization(axis=(1, 2), dtype="float64"), (2, 3, 4), {}),
+        (lambda: si.nn.GroupNormalization(2, dtype="float64"), (2, 3, 4), {}),
+    ],
+)
+def test_normalizations_have_second_derivatives(make, shape, options):
+    layer, rng = make(), np.random.default_rng(5)
+    x, scale, towards = rng.standard_normal(shape), rng.standard_normal(shape), rng.standard_normal(shape)
+    layer(x)
+    slope = si.grad(lambda v: si.sum(layer(v, **options) * scale))
+    curve = np.asarray(si.grad(lambda v: si.sum(slope(v) * towards))(si.asarray(x)))
+    step = 1e-5
+    want = (np.asarray(slope(si.asarray(x + step * towards))) - np.asarray(slope(si.asarray(x - step * towards)))) / (2 * step)
+    np.testing.assert_allclose(curve, want, rtol=1e-6, atol=1e-7)
+
+
+def test_batch_statistics_do_not_cancel():
+    x = (np.random.default_rng(0).standard_normal((64, 3)) + [0, 300, -3000]).astype(np.float32)
+    layer = si.nn.BatchNormalization(momentum=0.0)
+    y = np.asarray(layer(x, training=True), np.float64)
+    np.testing.assert_allclose(layer.moving_variance.numpy(), x.astype(np.float64).var(0), rtol=1e-5)
+    assert abs(y.mean(0)).max() < 1e-3 and abs(y.std(0) - 1).max() < 1e-3
+
+
+def test_batch_normalization_keeps_its_statistics_where_it_should():
+    x = np.random.default_rng(0).standard_normal((8, 3)).astype(np.float32) * 3 + 1
+    layer = si.nn.BatchNormalization()
+    layer(x)
+    before = layer.get_weights()
+    layer(x[:0], training=True)
+    layer.trainable = False
+    assert np.array_equal(np.asarray(layer(x, training=True)), np.asarray(layer(x)))
+    assert all(np.array_equal(a, b) for a, b in zip(layer.get_weights(), before, strict=True))
+    layer.trainable = True
+    model = si.nn.Sequential([si.nn.Input((3,)), layer, si.nn.Dense(1)])
+    model.compile(si.optim.SGD(0.0), "mse")
+    model.fit(x, np.zeros((8, 1)), batch_size=8, epochs=400, verbose=0)
+    moved = dict(zip(["gamma", "beta", "mean", "variance"], layer.get_weights(), strict=True))
+    assert np.array_equal(moved["gamma"], before[0]) and np.array_equal(moved["beta"], before[1])
+    np.testing.assert_allclose(moved["mean"], x.mean(0) * (1 - 0.99**400), rtol=1e-4)
+    np.testing.assert_allclose(moved["variance"], x.var(0) * (1 - 0.99**400) + 0.99**400, rtol=1e-4)

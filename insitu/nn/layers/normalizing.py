@@ -73,11 +73,9 @@ class _Normalizing(Layer):
                 self._lengths, self.beta_initializer, "beta", regularizer=self.beta_regularizer, constraint=self.beta_constraint
             )
 
-    def scaled(self, deviation: si.Array, shape: tuple[int, ...] | None = None) -> si.Array:
-        """``gamma / deviation``; ``shape`` is that of gamma, broadcast."""
-        if self.gamma is None:
-            return 1 / deviation
-        return (self.gamma.value if shape is None else si.reshape(self.gamma.value, shape)) / deviation
+    def scaled(self, deviation: si.Array) -> si.Array:
+        """``gamma / deviation``."""
+        return 1 / deviation if self.gamma is None else self.gamma.value / deviation
 
     def broadcast(self, ndim: int) -> tuple[int, ...]:
         """The shape of gamma that broadcasts with an input."""
@@ -192,9 +190,7 @@ class BatchNormalization(_Normalizing):
         """As `factor_and_shift` with the mean and variance of a batch, to which the moving ones move."""
         others = tuple([i for i in range(x.ndim) if i not in self._kept])
         mean = si.mean(x, axis=others)
-        # the variance does not depend on the mean to first order, so no gradient needs to go that way
-        away = x - si.reshape(si.stop_gradient(mean), shape)
-        variance = si.mean(away * away, axis=others)
+        variance = _variance(x, mean, shape, others)
         self._move(self.moving_mean, mean)
         self._move(self.moving_variance, variance)
         return self._factor_and_shift(mean, variance)
@@ -280,9 +276,8 @@ class LayerNormalization(_Normalizing):
     def call(self, x: si.Array) -> si.Array:
         given, x = x.dtype, _widened(x, self.dtype)
         shape = self.broadcast(x.ndim)
-        away = x - si.mean(x, axis=self._kept, keepdims=True)
-        variance = si.mean(away * away, axis=self._kept, keepdims=True)
-        y = (x if self.rms_scaling else away) / si.sqrt(variance + self.epsilon)
+        mean, variance = _moments(x, self._kept)
+        y = (x if self.rms_scaling else x - mean) * (1 / si.sqrt(variance + self.epsilon))
         y = y if self.gamma is None else y * si.reshape(self.gamma.value, shape)
         return _narrowed(y if self.beta is None else y + si.reshape(self.beta.value, shape), given)
 
@@ -369,17 +364,47 @@ class GroupNormalization(_Normalizing):
         given, x = x.dtype, _widened(x, self.dtype)
         (at,), (channels,) = self._kept, self._lengths
         parts = channels if self.groups == -1 else self.groups
-        inside = si.reshape(x, (*x.shape[:at], parts, channels // parts, *x.shape[at + 1 :]))
-        others = tuple([i for i in range(1, inside.ndim) if i != at])
-        away = inside - si.mean(inside, axis=others, keepdims=True)
-        variance = si.mean(away * away, axis=others, keepdims=True)
-        shape = (*[1] * at, parts, channels // parts, *[1] * (x.ndim - at - 1))
-        y = away * self.scaled(si.sqrt(variance + self.epsilon), shape)
-        y = y if self.beta is None else y + si.reshape(self.beta.value, shape)
-        return _narrowed(si.reshape(y, x.shape), given)
+        others = tuple([i for i in range(1, x.ndim) if i != at])
+        wide = tuple([n if i in (0, at) else 1 for i, n in enumerate(x.shape)])
+
+        def of_group(each: si.Array) -> si.Array:
+            """The mean over a group's channels, for each of them, of numbers for each channel of each example."""
+            mean = si.mean(si.reshape(each, (x.shape[0], parts, channels // parts)), axis=-1, keepdims=True)
+            return si.reshape(si.broadcast_to(mean, (x.shape[0], parts, channels // parts)), (x.shape[0], channels))
+
+        def over_positions(values: si.Array) -> si.Array:
+            return si.mean(values, axis=others) if others else values
+
+        mean = of_group(over_positions(x))
+        centre = si.stop_gradient(mean)
+        away, apart = x - si.reshape(centre, wide), mean - centre
+        variance = of_group(over_positions(away * away)) - apart * apart  # see _variance
+        factor = self.scaled(si.sqrt(variance + self.epsilon))
+        shift = -mean * factor if self.beta is None else self.beta.value - mean * factor
+        return _narrowed(x * si.reshape(factor, wide) + si.reshape(shift, wide), given)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "groups": self.groups, "axis": self.axis}
+
+
+def _moments(x: si.Array, axes: tuple[int, ...]) -> tuple[si.Array, si.Array]:
+    """Mean and variance over axes, which are kept with length 1."""
+    mean = si.mean(x, axis=axes, keepdims=True)
+    shape = tuple(mean.shape)
+    return mean, si.reshape(_variance(x, mean, shape, axes), shape)
+
+
+def _variance(x: si.Array, mean: si.Array, shape: tuple[int, ...], axes: tuple[int, ...]) -> si.Array:
+    """The variance over axes: the mean of ``(x - c)**2`` less ``(mean - c)**2``, with the constant c = mean.
+
+    That is the variance for any constant c, so its derivatives of all orders are right; none of them has to go from the mean back to
+    all of x, as with c as a function of x. With ``mean`` itself for c the second term is 0, so nothing cancels. ``shape`` is that of the mean
+    as it broadcasts with x.
+    """
+    centre = si.stop_gradient(mean)
+    away, apart = x - si.reshape(centre, shape), mean - centre
+    found = si.mean(away * away, axis=axes)
+    return found - si.reshape(apart * apart, found.shape)
 
 
 def _widened(x: si.Array, dtype: Any) -> si.Array:

@@ -109,17 +109,31 @@ class Driver:
                     self._pack_rows(row_at, some, length)
                 with loop(b, *some) as sliver:
                     rows = self._rows(row_at, sliver.index, b.sub(sliver.index, some[0]))
-                    before = b.mul(b.sub(sliver.index, slivers[0]), w["panels_per_block"])
+                    number = b.sub(sliver.index, slivers[0])
                     with loop(b, *panels) as panel:
                         local = b.sub(panel.index, panels[0])
                         sums = self._tile(rows, lane_at, panel.index, local, length)
-                        tile_at = b.offset(self.sums, b.mul(b.add(before, local), w["tile_step"]), self.dtype)
-                        micro.store_tile(b, self.v, sums, tile_at, first)
+                        tile_at, pitch = self._tile_at(number, local)
+                        micro.store_tile(b, self.v, sums, tile_at, pitch, first)
+                        if self.v.swap:
+                            with b.when(last):
+                                if self.v.whole:
+                                    self._collect(tile_at, sliver.index, local)
+                                else:
+                                    self._finish_turned(tile_at, batch, sliver.index, panel.index)
+                    if not self.v.swap:
                         with b.when(last):
-                            if self.v.whole:
-                                self._collect(tile_at, sliver.index, local)
-                            else:
-                                self._finish(tile_at, batch, sliver.index, panel.index)
+                            self._finish(number, batch, sliver.index, panels)
+
+    def _tile_at(self, number: Value, local: Value) -> tuple[Value, Value | int]:
+        """Where the sums of a tile are kept, and the pitch of its rows: tiles lie one by one where they will be turned, else side by side.
+
+        ``number`` is that of the sliver in its run, ``local`` that of the panel in its block.
+        """
+        b, w, v = self.b, self.w, self.v
+        if v.swap:
+            return b.offset(self.sums, b.mul(b.add(b.mul(number, w["panels_per_block"]), local), w["tile_step"]), self.dtype), v.columns
+        return b.offset(self.sums, b.add(b.mul(number, w["tile_step"]), self._at(local, v.columns)), self.dtype), w["sums_pitch"]
 
     def _tile(self, rows: micro.Rows | micro.Runs, lane_at: Value, panel: Value, local: Value, length: Value) -> list[Value]:
         """The sums of one tile over one block of k; ``local`` is the panel's number in the packed block."""
@@ -263,17 +277,30 @@ class Driver:
                 pack.turn_columns(b, first, steps, b.offset(target, vector.index, self.dtype), v.columns, length, side.dtype, self.dtype)
 
     # -- finished tiles ------------------------------------------------------------------------
-    def _finish(self, tile_at: Value, batch: Value, sliver: Value, panel: Value) -> None:
-        """The epilogue of a tile; rows and columns that an earlier tile has written are left out."""
+    def _finish(self, number: Value, batch: Value, sliver: Value, panels: tuple[Value, Value]) -> None:
+        """The epilogue of a sliver's tiles, row by row; rows and columns that an earlier tile has written are left out.
+
+        The last tile may have been moved back, so that it is a part of its own.
+        """
+        b, v = self.b, self.v
+        m, start = self._row(sliver), self._tile_at(number, self._c(0))[0]
+        rows = self._rows_done(sliver, m), self._c(v.rows)
+        final = b.sub(panels[1], self._c(1))
+        before, n = self._at(b.sub(final, panels[0]), v.columns), self._column(final)
+        done, stop = b.sub(self._at(final, v.columns), n), self.w["columns"] if v.narrow else self._c(v.columns)
+        with loop(b, b.select(b.cmp("eq", final, panels[0]), self._c(1), self._c(0)), 2) as part:
+            ends = b.cmp("eq", part.index, self._c(1))
+            here = b.offset(start, b.select(ends, before, self._c(0)), self.dtype)
+            columns = b.select(ends, done, self._c(0)), b.select(ends, stop, before)
+            self.writer.write(Span(here, self.w["sums_pitch"], m, b.select(ends, n, self._at(panels[0], v.columns)), rows, columns), batch)
+
+    def _finish_turned(self, tile_at: Value, batch: Value, sliver: Value, panel: Value) -> None:
+        """The same of one tile whose rows are columns of the result."""
         b, v = self.b, self.v
         m, n = self._row(sliver), self._column(panel)
         rows_done, columns_done = self._rows_done(sliver, m), b.sub(self._at(panel, v.columns), n)
-        row_stop = self._c(v.rows)
         column_stop = self.w["columns"] if v.narrow else self._c(v.columns)
-        if not v.swap:
-            self.writer.write(Span(tile_at, v.columns, m, n, (rows_done, row_stop), (columns_done, column_stop)), batch)
-            return
-        self._write_turned(tile_at, v.columns, batch, (m, rows_done, row_stop), (n, columns_done, column_stop))
+        self._write_turned(tile_at, v.columns, batch, (m, rows_done, self._c(v.rows)), (n, columns_done, column_stop))
 
     def _write_turned(self, start: Value, pitch: int, batch: Value, rows: tuple[Value, Value, Value], columns: tuple[Value, Value, Value]) -> None:
         """Transpose sums, some columns at a time, and run the epilogue on them: rows and columns are (position of the first, from, to)."""

@@ -18,7 +18,7 @@ STREAM_COLUMNS = 4096
 STREAM_PITCH = STREAM_COLUMNS + 80
 #: Runtime words before those of the epilogue.
 WORDS = ("slivers", "blocks", "panels", "panels_per_block", "rows", "columns", "k", "k_blocks", "run", "row_leading", "row_batch",
-         "lane_leading", "lane_batch", "panel_step", "tile_step", "sums_at", "rows_at")  # fmt: skip
+         "lane_leading", "lane_batch", "panel_step", "tile_step", "sums_pitch", "sums_at", "rows_at")  # fmt: skip
 #: Further ones where a side shows windows: from one position's packed elements to the next; where the table of positions is.
 WINDOW_WORDS = ("lane_pitch", "table_at", "runs_at", "slab_at", *windows.WORDS)
 
@@ -71,15 +71,16 @@ def runtime_words(s: Schedule, itemsize: int) -> tuple[dict[str, int], int]:
     lane_pitch = _odd_lines(s.panels_per_block * v.columns, itemsize) if v.windows == "lanes" else 0
     sums_at = layout(s).lanes_at + max(panel_step * s.panels_per_block, _rounded(depth * lane_pitch, 64))
     k_blocks = max(1, -(-s.k // K_BLOCK))
-    tile = v.rows * v.columns
-    tiles = s.run * s.panels_per_block if k_blocks > 1 else 1
+    pitch = v.columns if v.swap else _odd_lines(s.panels_per_block * v.columns, itemsize)
+    tile = v.rows * pitch  # of a sliver, where its rows lie as a whole
+    tiles = s.run * (s.panels_per_block if v.swap else 1) if k_blocks > 1 else 1
     sums = 2 * v.rows * STREAM_PITCH if v.stream else tiles * tile
     rows_at = _rounded(sums_at + sums, 64)
     words = {
         "slivers": s.slivers, "blocks": s.blocks, "panels": s.panels, "panels_per_block": s.panels_per_block, "rows": s.m, "columns": s.n,
         "k": s.k, "k_blocks": k_blocks, "run": s.run, "row_leading": s.row_side.leading, "row_batch": s.row_side.batch_stride,
         "lane_leading": s.lane_side.leading, "lane_batch": s.lane_side.batch_stride, "panel_step": panel_step,
-        "tile_step": tile if k_blocks > 1 else 0, "sums_at": sums_at, "rows_at": rows_at,
+        "tile_step": tile if k_blocks > 1 else 0, "sums_pitch": pitch, "sums_at": sums_at, "rows_at": rows_at,
     }  # fmt: skip
     whole = s.panels_per_block * v.columns * s.m if v.whole else 0
     end = rows_at + whole + v.lanes

@@ -154,12 +154,15 @@ def advance(b: Emitter, pointer: Value, step: int | Value, turns: int, dtype: DT
     return pointer
 
 
-def store_tile(b: Emitter, variant: Variant, sums: list[Value], tile_at: Value, first: Value) -> None:
-    """Write the tile's sums to ``tile_at`` (row-major); unless this is the ``first`` block of k, add them to what is there."""
+def store_tile(b: Emitter, variant: Variant, sums: list[Value], tile_at: Value, pitch: Value | int, first: Value) -> None:
+    """Write the tile's sums to rows ``pitch`` apart from ``tile_at`` on; unless this is the ``first`` block of k, add them to what is there."""
     if len(sums) != variant.rows * variant.vectors:
         raise InternalError(f"a tile of {variant.rows}x{variant.vectors} vectors has {len(sums)} sums")
     dtype: DType = sums[0].dtype  # type: ignore[assignment]
-    places = [b.offset(tile_at, k * variant.lanes, dtype) for k in range(len(sums))]
+    lines = [tile_at]
+    for _ in range(variant.rows - 1):
+        lines.append(b.offset(lines[-1], pitch, dtype))
+    places = [b.offset(line, v * variant.lanes, dtype) for line in lines for v in range(variant.vectors)]
     fresh, more, after = b.name("fresh"), b.name("more"), b.name("stored")
     b.branch(fresh, first, more)
     b.block(fresh)

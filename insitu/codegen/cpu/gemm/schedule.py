@@ -37,6 +37,10 @@ RUN_ROWS = 1100
 STREAM_UNIT = 256
 #: Longest row of the result that a unit has as a whole where lanes run along m.
 WHOLE_COLUMNS = 64
+#: The same where lanes are elements of windows, of which many are copied at a time.
+WIDEST_WHOLE = 1024
+#: Bytes of whole rows of the result that a unit collects there.
+_WHOLE_BYTES = 200_000
 #: Work worth a second thread, in multiply-adds, where a vector has 16 lanes.
 GRAIN_OPS = 500_000
 #: Multiply-adds in the time of one instruction of an epilogue, most of which wait for the one before.
@@ -196,6 +200,10 @@ def arrange(c: Contract, variant: Variant, *, panels_per_block: int = 0, run: in
     panels, slivers = max(1, -(-n // variant.columns)), max(1, -(-m // variant.rows))
     if variant.stream:
         panels_per_block = STREAM_UNIT // variant.columns
+    elif variant.whole and variant.windows:
+        most = max(1, min(8, _WHOLE_BYTES // (variant.columns * max(1, m) * c.dtype.itemsize)))
+        blocks = -(-panels // most)
+        panels_per_block = panels_per_block or -(-panels // (blocks + blocks % 2))
     elif variant.whole:
         panels_per_block = panels_per_block or min(panels, 4 if variant.pack_rows else 1)
     elif slivers == 1 and not variant.pack_rows:
@@ -356,9 +364,8 @@ def _packed(c: Contract, target: Target, swap: bool, rows: int, vectors: int, la
     shown = "lanes" if lane_side.windows else ""
     if row_side.windows:
         shown = "slab" if _slab(c, row_side.windows, rows, lines).copies else "rows"
-    return Variant(
-        swap, rows, vectors, lanes, pack_rows, pack_lanes, narrow, whole=swap and m <= WHOLE_COLUMNS and not shown, windows=shown, lines=lines
-    )
+    whole = swap and m <= (WIDEST_WHOLE if shown == "lanes" else WHOLE_COLUMNS)
+    return Variant(swap, rows, vectors, lanes, pack_rows, pack_lanes, narrow, whole=whole, windows=shown, lines=lines)
 
 
 def _crowded(stride: int, rows: int, width: int) -> bool:

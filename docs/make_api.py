@@ -29,6 +29,8 @@ ROOMS: dict[str, tuple[str, ModuleType]] = {
     "schedules": ("Learning-rate schedules: `si.optim.schedules`", si.optim.schedules),
     "data": ("Data: `si.data`", si.data),
     "io": ("Files: `si.io`", si.io),
+    "vision": ("Pictures for networks: `si.vision`", si.vision),
+    "vision-models": ("Networks for pictures: `si.vision.models`", si.vision.models),
     "errors": ("Errors: `si.errors`", si.errors),
 }
 

@@ -69,6 +69,7 @@ class Model(Layer):
         self._forward: Any = None
 
     # -- compile -----------------------------------------------------------------------------------
+    @checked()
     def compile(
         self, optimizer: Any = "rmsprop", loss: Any = None, loss_weights: Any = None, metrics: Any = None, weighted_metrics: Any = None,
     ) -> None:  # fmt: skip
@@ -195,6 +196,7 @@ class Model(Layer):
         return found
 
     # -- fit ---------------------------------------------------------------------------------------
+    @checked()
     def fit(
         self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1, verbose: Any = "auto", callbacks: Any = None,
         validation_split: float = 0.0, validation_data: Any = None, shuffle: bool = True, class_weight: Mapping[int, float] | None = None,
@@ -269,6 +271,7 @@ class Model(Layer):
         }  # fmt: skip
         return fitting.Fit(planning.Plan(self, given, options), started).run()
 
+    @checked()
     def check(
         self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1, verbose: Any = "auto", callbacks: Any = None,
         validation_split: float = 0.0, validation_data: Any = None, shuffle: bool = True, class_weight: Mapping[int, float] | None = None,
@@ -329,6 +332,7 @@ class Model(Layer):
             say(str(plan.report))
         return plan.report
 
+    @checked()
     def evaluate(
         self, x: Any = None, y: Any = None, batch_size: int | None = None, verbose: Any = "auto", sample_weight: Any = None,
         steps: int | None = None, callbacks: Any = None, return_dict: bool = False,
@@ -373,6 +377,7 @@ class Model(Layer):
         values = list(logs.values())
         return logs if return_dict else values if len(values) > 1 else values[0]
 
+    @checked()
     def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0, steps: int | None = None, callbacks: Any = None) -> Any:
         """The model's outputs. An example gives the same bits alone and in any batch.
 
@@ -455,6 +460,7 @@ class Model(Layer):
         return optimized(self, x, tolerance)
 
     # -- single batches ------------------------------------------------------------------------------
+    @checked()
     def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False) -> Any:
         """One step on one batch; returns loss and metrics of that batch before the step, as `evaluate` does."""
         from insitu.nn import fitting
@@ -471,6 +477,7 @@ class Model(Layer):
         steps.train(*batch)
         return _as_result(steps.means(fitting.length(batch)), return_dict)
 
+    @checked()
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Loss and metrics of one batch."""
         from insitu.nn import fitting
@@ -483,6 +490,7 @@ class Model(Layer):
         steps.test(*batch, np.asarray(0))
         return _as_result(steps.means(fitting.length(batch)), return_dict)
 
+    @checked()
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs of one batch, as NumPy arrays."""
         from insitu.nn import fitting
@@ -492,6 +500,7 @@ class Model(Layer):
         return map_leaves(np.array, self.forward(inputs))
 
     # -- files and tables --------------------------------------------------------------------------
+    @checked()
     def save(self, path: Any, include_optimizer: bool = True) -> None:
         """Write architecture, weights and the state of training to one file; `insitu.load` reads it.
 
@@ -511,12 +520,14 @@ class Model(Layer):
 
         save_content(path, *model_to_file(self, include_optimizer))
 
+    @checked()
     def save_weights(self, path: Any) -> None:
         """Write the weights alone to a safetensors file, under their names."""
         from insitu.nn.saving import save_weights
 
         save_weights(self, path)
 
+    @checked()
     def load_weights(self, path: Any) -> None:
         """Read weights from a file of `save_weights` or `save`, or of any program that writes safetensors with these names.
 
@@ -554,6 +565,7 @@ class Model(Layer):
 
         set_training_state(self, tensors, metadata)
 
+    @checked()
     def summary(self, print_fn: Any = print) -> None:
         """Show a table of the layers, their output shapes and numbers of parameters.
 
@@ -566,6 +578,7 @@ class Model(Layer):
 
         print_fn(table(self))
 
+    @checked()
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """A layer by its name or its number.
 

@@ -15,7 +15,7 @@ from insitu.data.feed import Arrays, feed
 from insitu.errors import ArgumentError, ShapeError
 from insitu.nn.layer import Layer
 from insitu.nn.layers.activating import closed
-from insitu.nn.shapes import Shape, checked_axes
+from insitu.nn.shapes import Shape, checked_axes, written
 from insitu.nn.vectors import unit
 
 Values = np.ndarray[Any, Any]
@@ -53,6 +53,20 @@ class Rescaling(Layer):
     def __init__(self, scale: Any, offset: Any = 0.0, **options: Any) -> None:
         super().__init__(**options)
         self.scale, self.offset = scale, offset
+
+    def check_input(self, shape: Shape) -> None:
+        for name, value in (("scale", self.scale), ("offset", self.offset)):
+            kept = np.shape(value)
+            pairs = zip(reversed(kept), reversed(shape), strict=False)
+            if len(kept) > len(shape) or any(n is not None and 1 not in (m, n) and m != n for m, n in pairs):
+                raise ShapeError(
+                    f'Rescaling "{self.name}": {name} does not broadcast with the input.',
+                    expected=f"one number, or one for each of the {shape[-1]} entries of the last axis",
+                    received=f"{name} of shape {kept} for an input of shape {written(shape)}",
+                    fix=f"pass {shape[-1]} numbers, or one",
+                    slug="broadcast-shapes",
+                    argument="x",
+                )
 
     def call(self, x: si.Array) -> si.Array:
         scale, offset = [si.asarray(v, dtype=self.dtype) if isinstance(v, list) else v for v in (self.scale, self.offset)]

@@ -166,6 +166,7 @@ class Dice(_Overlap):
     0.3333
     """
 
+    @checked(axis=AXES | None)
     def __init__(self, reduction: str | None = "sum_over_batch_size", name: str = "dice", axis: int | Sequence[int] | None = None) -> None:
         super().__init__(reduction, name, axis)
 

@@ -126,8 +126,8 @@ def as_dtype(value: Any) -> DType:
 
 def _name_fix(value: Any) -> str:
     """The name that was probably meant: NumPy knows many more."""
-    name = "float32" if value in ("float", "single") else nearest(value, BY_NAME) if isinstance(value, str) else None
-    with contextlib.suppress(TypeError):
+    name = "float32" if isinstance(value, str) and value in ("float", "single") else nearest(value, BY_NAME) if isinstance(value, str) else None
+    with contextlib.suppress(TypeError, ValueError):
         name = name or np.dtype(value).name
     return f'pass "{name}"' if name in BY_NAME else 'pass a name such as "float32", or si.float32'
 

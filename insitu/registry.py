@@ -46,6 +46,15 @@ def register(target: F | str) -> Any:
     >>> si.nn.registry.find_function("halved") is halved
     True
     """
+    if not isinstance(target, str) and (not callable(target) or not hasattr(target, "__name__")):
+        raise ArgumentError(
+            "register takes a function or a name.",
+            expected="a function, or a name as in @si.nn.register('my_name')",
+            received=repr(target),
+            fix="write @si.nn.register above the definition of the function",
+            slug="register-name",
+            argument="target",
+        )
     if isinstance(target, str):
         name = target
 
@@ -193,8 +202,8 @@ def makes_functions(cls: type) -> bool:
     return any("__call__" in vars(base) for base in cls.__mro__)
 
 
-def check_config(kind: str, config: Any) -> None:
-    """Refuse a configuration that is none.
+def check_config(kind: str, config: Any) -> Any:
+    """The configuration, if it is one.
 
     Raises
     ------
@@ -209,6 +218,7 @@ def check_config(kind: str, config: Any) -> None:
             fix='pass what get_config returned: {"class_name": ..., "config": {...}}',
             slug=f"{kind}-unknown",
         )
+    return config
 
 
 def config_of(kind: str, value: Any) -> dict[str, Any]:

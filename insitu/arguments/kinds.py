@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import copy
-import difflib
+import inspect
 import math
 import numbers
 import operator
 import os
 import reprlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from insitu.dtypes import as_dtype
 from insitu.errors import ArgumentError, DTypeError, UserError
+from insitu.nearest import nearest
 
 #: What `Constraint.take` returns for a value that the argument cannot have.
 REFUSED = object()
@@ -34,7 +35,10 @@ def told(value: Any) -> str:
         return f"an array of shape {shape}, {dtype}"
     if isinstance(value, int) and abs(value) > 10**40:
         return f"a whole number of {value.bit_length()} bits"
-    return _short.repr(value)
+    text = _short.repr(value)
+    if " at 0x" not in text:  # an address says nothing, and is another in each run
+        return text
+    return f"{'the function' if inspect.isroutine(value) else 'an object of'} {getattr(value, '__name__', type(value).__name__)}"
 
 
 class Constraint:
@@ -205,6 +209,17 @@ class Whole(Number):
         return super().fix(argument, value)
 
 
+class Scalar(Number):
+    """A finite number, or an array of one, taken as it is: whole numbers of up to 64 bits stay whole."""
+
+    def take(self, value: Any) -> Any:
+        if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+            value = value.item()
+        if type(value) is int:
+            return value if abs(value) <= LARGEST + 1 and super().take(value) is not REFUSED else REFUSED
+        return super().take(value)
+
+
 class Numbers(Constraint):
     """A finite number, or an array or nested lists of them; taken as a float or nested lists of floats."""
 
@@ -263,8 +278,8 @@ class Choice(Constraint):
         return texts[0] if len(texts) == 1 else ", ".join(texts[:-1]) + f" or {texts[-1]}"
 
     def fix(self, argument: str, value: Any) -> str:
-        near = difflib.get_close_matches(value.lower(), self.allowed, 1, 0.6) if isinstance(value, str) else []
-        return f'did you mean {argument}="{near[0]}"?' if near else super().fix(argument, value)
+        near = nearest(value, self.allowed)
+        return f'did you mean {argument}="{near}"?' if near else super().fix(argument, value)
 
 
 class Text(Constraint):
@@ -346,7 +361,7 @@ class Lengths(Constraint):
     def take(self, value: Any) -> Any:
         if isinstance(value, list | tuple):
             found = [n if n is None and self.unknown else Whole(self.least).take(n) for n in value]
-            good = REFUSED not in found and (self.rule is None or self.rule(tuple(found)))
+            good = all(n is not REFUSED for n in found) and (self.rule is None or self.rule(tuple(found)))
             return tuple(found) if good else REFUSED
         length = Whole(self.least).take(value) if self.single else REFUSED
         return length if length is REFUSED else (length,)
@@ -394,6 +409,10 @@ class Function(Constraint):
         return "a function"
 
 
+#: Configurations that describe nothing.
+CONFIGURATIONS: list[Any] = [{"class_name": 3}, {"class_name": "none", "config": 3}, {"class_name": []}, {"function": []}, {"function": "none"}]
+
+
 class Made(Constraint):
     """What ``get`` makes of a value, such as an object by its name. ``get`` raises a `UserError` of its own for what it does not know."""
 
@@ -402,7 +421,8 @@ class Made(Constraint):
     def __init__(self, get: Callable[[Any], Any], words: str, fits: Sequence[Any], slug: str) -> None:
         self.get, self.words, self.fits = get, words, fits
         self._own(slug, "")
-        self.borders = [*[f[:-1] for f in fits if isinstance(f, str)], {"class_name": 3}, {"class_name": "none", "config": 3}, {"function": []}]
+        self.borders = [*[f[:-1] for f in fits if isinstance(f, str)], *CONFIGURATIONS]
+        self.borders += [{"class_name": f, "config": c} for f in fits[:1] for c in (3, {"nonsense": 1}, {1: 2})]
 
     def take(self, value: Any) -> Any:
         return self.get(value)
@@ -439,9 +459,9 @@ class Several(Constraint):
         self.borders = [[], [None], [[*item.fits[:1]]], *[[b] for b in item.borders], *[[f, "abc"] for f in item.fits[:1]]]
 
     def take(self, value: Any) -> Any:
-        if isinstance(value, np.ndarray) and value.ndim == 1:
+        if getattr(value, "ndim", 0) == 1 and hasattr(value, "tolist"):
             value = value.tolist()
-        if not isinstance(value, list | tuple) or len(value) < self.least:
+        if not isinstance(value, list | tuple | range) or len(value) < self.least:
             return REFUSED
         found = [self.item.take(v) for v in value]
         return REFUSED if any(v is REFUSED for v in found) else found
@@ -449,6 +469,26 @@ class Several(Constraint):
     def __str__(self) -> str:
         many = f"at least {self.least}" if self.least > 1 else "one or more" if self.least else "any number of"
         return f"a list of {many} values, each {self.item}"
+
+
+class Listed(Constraint):
+    """A list of arrays: a list or tuple, an array with an axis, or something that can be iterated; taken as a list."""
+
+    slug = "argument-list"
+    borders = ([], (), iter(()))
+    remedy = "put the arrays into a list: [a, b]"
+
+    def __init__(self, words: str = "a list of arrays", fits: Sequence[Any] = ([[1.0, 2.0], [3.0, 4.0]],), slug: str = "", fix: str = "") -> None:
+        self.words, self.fits = words, fits
+        self._own(slug, fix or self.remedy)
+
+    def take(self, value: Any) -> Any:
+        if isinstance(value, str | bytes | Mapping) or not hasattr(type(value), "__iter__") or getattr(value, "ndim", 1) == 0:
+            return REFUSED
+        return value if isinstance(value, list | tuple) else list(value)
+
+    def __str__(self) -> str:
+        return self.words
 
 
 class Checked(Constraint):
@@ -523,7 +563,7 @@ DEVICE = Choice("cpu", slug="device", fix="leave device out") | None
 EXTENTS = Lengths(-LARGEST, words="a whole number or a tuple of them")
 #: Whatever `insitu.asarray` takes.
 ARRAY = Checked("an array, or nested lists of numbers", ([[1.0, 2.0], [3.0, 4.0]],))
-ARRAYS = Checked("a list of arrays", ([[1.0, 2.0], [3.0, 4.0]],))
+ARRAYS = Listed()
 
 
 def odd_values() -> list[Any]:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from insitu import ops
-from insitu.arguments import ARRAY, ARRAYS, AXIS, checked
+from insitu.arguments import ARRAY, AXES, AXIS, Several, Whole, checked
 from insitu.array.array import Array
-from insitu.array.checks import axes_in_order, axis_index, integer_argument
+from insitu.array.checks import axes_in_order, axis_index
 from insitu.array.elementwise import operands
 from insitu.errors import ShapeError
 from insitu.graph.node import Node
@@ -72,7 +72,7 @@ def dot(x1: Any, x2: Any, /) -> Array:
     return Array(ops.mul(a, b) if a.ndim == 0 or b.ndim == 0 else product(a, b))
 
 
-@checked(x1=ARRAY, x2=ARRAY, axes=ARRAYS)
+@checked(x1=ARRAY, x2=ARRAY, axes=Whole(0) | Several(AXES, least=2))
 def tensordot(x1: Any, x2: Any, /, *, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> Array:
     """The sum of products over several axes.
 
@@ -99,13 +99,14 @@ def tensordot(x1: Any, x2: Any, /, *, axes: int | tuple[Sequence[int], Sequence[
     (2, 5)
     """
     a, b = operands(x1, x2)
-    if isinstance(axes, (tuple, list)):
+    if isinstance(axes, int):
+        if axes > min(a.ndim, b.ndim):
+            raise _bad_axes(axes, a, b)
+        first, second = tuple(range(a.ndim - axes, a.ndim)), tuple(range(axes))
+    elif len(axes) == 2:
         first, second = axes_in_order("tensordot", axes[0], a.aval), axes_in_order("tensordot", axes[1], b.aval)
     else:
-        count = integer_argument("tensordot", "axes", axes, low=0)
-        if count > min(a.ndim, b.ndim):
-            raise _bad_axes(axes, a, b)
-        first, second = tuple(range(a.ndim - count, a.ndim)), tuple(range(count))
+        raise _bad_axes(axes, a, b)
     if len(first) != len(second) or any(a.shape[i] != b.shape[j] for i, j in zip(first, second, strict=True)):
         raise _bad_axes(axes, a, b)
     left = [k for k in range(a.ndim) if k not in first]

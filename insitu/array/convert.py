@@ -115,6 +115,8 @@ def _from_scalar(value: bool | int | float, dtype: DType | None) -> Array:
     if kind.is_integer:
         number = int(value)
         scalars.check_range(number, kind)
+    elif kind.is_float:
+        number = scalars.as_float(value, kind)
     return owned(np.array(number, kind.numpy), kind)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from insitu import dtypes as dt
 from insitu import ops
+from insitu.arguments import ARRAY, COUNT, Checked, Choice, checked
 from insitu.array.array import Array
 from insitu.array.checks import choice_error, integer_argument, whole
 from insitu.array.convert import node_of
@@ -25,6 +26,11 @@ Padding = str | int | Sequence[int | tuple[int, int]]
 Pairs = tuple[tuple[int, int], ...]
 
 FORMATS = ("channels_last", "channels_first")
+FORMAT = Choice(*FORMATS)
+PER_AXIS = Checked("a whole number, or one for each axis of positions", (1,), (0, -1, (2, 2), (1, 1, 1), (0,), "valid", [[1]]))
+PADDING = Checked(
+    '"valid", "same", a whole number, or one or a pair for each axis of positions', ("valid",), ("full", 0, 1, -1, ((0, 1), (1, 0)), ((1,),))
+)
 _PLACES = {1: "(batch, steps, channels)", 2: "(batch, height, width, channels)", 3: "(batch, depth, height, width, channels)"}
 
 
@@ -96,16 +102,17 @@ def resolve_padding(
         If it is no padding.
     """
     rank = len(kernel)
-    if padding == "valid":
+    named = padding if isinstance(padding, str) else None
+    if named == "valid":
         return ((0, 0),) * rank
-    if padding == "same":
+    if named == "same":
         return tuple([same_padding(*numbers) for numbers in zip(extents, kernel, strides, dilation, strict=True)])
-    if padding == "causal" and rank == 1:
+    if named == "causal" and rank == 1:
         return ((dilation[0] * (kernel[0] - 1), 0),)
     number = whole(padding)
     each = (padding,) * rank if number is not None else tuple(padding) if isinstance(padding, (tuple, list)) else ()
     pairs = [p if isinstance(p, (tuple, list)) else (p, p) for p in each]
-    good = len(pairs) == rank and all(len(p) == 2 and all(w is not None and w >= 0 for w in map(whole, p)) for p in pairs)
+    good = len(pairs) == rank and all(len(p) == 2 and all(w is not None and 0 <= w < 2**31 for w in map(whole, p)) for p in pairs)
     if not good:
         names = '"valid", "same"' + (', "causal"' if rank == 1 else "")
         raise ArgumentError(
@@ -171,6 +178,7 @@ def _positions(function: str, x: Aval, taps: Sequence[int], dilation: Sequence[i
 
 
 # -- convolution -------------------------------------------------------------------------------------
+@checked(x=ARRAY, kernel=ARRAY, strides=PER_AXIS, padding=PADDING, dilation=PER_AXIS, groups=COUNT, data_format=FORMAT | None)
 def conv(
     x: Any, kernel: Any, /, *, strides: int | Sequence[int] = 1, padding: Padding = "valid", dilation: int | Sequence[int] = 1, groups: int = 1,
     data_format: str | None = None,
@@ -219,7 +227,7 @@ def conv(
     a = channels_last(a, places)
     _kernel_rank("conv", w, rank, "channels, outputs")
     steps, apart = per_axis("conv", "strides", strides, rank), per_axis("conv", "dilation", dilation, rank)
-    parts = integer_argument("conv", "groups", groups, 1)
+    parts = groups
     _check_groups("conv", a, w, parts)
     pairs = resolve_padding("conv", padding, a.shape[1:-1], w.shape[:-2], steps, apart)
     _positions("conv", a.aval, w.shape[:-2], apart, pairs)
@@ -246,6 +254,7 @@ def _check_groups(function: str, x: Node, w: Node, groups: int) -> None:
     )  # fmt: skip
 
 
+@checked(x=ARRAY, kernel=ARRAY, strides=PER_AXIS, padding=PADDING, dilation=PER_AXIS, data_format=FORMAT | None)
 def depthwise_conv(
     x: Any, kernel: Any, /, *, strides: int | Sequence[int] = 1, padding: Padding = "valid", dilation: int | Sequence[int] = 1,
     data_format: str | None = None,
@@ -288,6 +297,7 @@ def depthwise_conv(
     return conv(x, flat, strides=strides, padding=padding, dilation=dilation, groups=channels, data_format=places)
 
 
+@checked(x=ARRAY, depthwise_kernel=ARRAY, pointwise_kernel=ARRAY, strides=PER_AXIS, padding=PADDING, dilation=PER_AXIS, data_format=FORMAT | None)
 def separable_conv(
     x: Any, depthwise_kernel: Any, pointwise_kernel: Any, /, *, strides: int | Sequence[int] = 1, padding: Padding = "valid",
     dilation: int | Sequence[int] = 1, data_format: str | None = None,
@@ -314,6 +324,7 @@ def separable_conv(
     return conv(inner, pointwise_kernel, data_format=data_format)
 
 
+@checked(x=ARRAY, kernel=ARRAY, strides=PER_AXIS, padding=PADDING, output_padding=PER_AXIS | None, dilation=PER_AXIS, data_format=FORMAT | None)
 def conv_transpose(
     x: Any, kernel: Any, /, *, strides: int | Sequence[int] = 1, padding: Padding = "valid", output_padding: int | Sequence[int] | None = None,
     dilation: int | Sequence[int] = 1, data_format: str | None = None,
@@ -376,13 +387,13 @@ def transposed_extents(
 ) -> tuple[tuple[int, ...], Pairs]:  # fmt: skip
     """Positions of a transposed convolution's result, and what is cut off before and after: as Keras has them."""
     reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
-    if padding == "valid":
+    if isinstance(padding, str) and padding == "valid":
         if more is None:
             out = [n * s + max(r - s, 0) for n, s, r in zip(extents, strides, reach, strict=True)]
         else:
             out = [(n - 1) * s + r + m for n, s, r, m in zip(extents, strides, reach, more, strict=True)]
         return tuple([max(0, n) for n in out]), ((0, 0),) * len(reach)
-    if padding == "same":
+    if isinstance(padding, str) and padding == "same":
         if more is None:
             out = [n * s for n, s in zip(extents, strides, strict=True)]
             total = [max(r - s, 0) for r, s in zip(reach, strides, strict=True)]
@@ -412,6 +423,7 @@ def _pooling(
     return a, size, steps, pairs, places
 
 
+@checked(x=ARRAY, pool_size=PER_AXIS, strides=PER_AXIS | None, padding=PADDING, data_format=FORMAT | None)
 def max_pool(
     x: Any, pool_size: int | Sequence[int] = 2, /, *, strides: int | Sequence[int] | None = None, padding: Padding = "valid",
     data_format: str | None = None,
@@ -448,6 +460,7 @@ def max_pool(
     return Array(channels_back(ops.max_pool(a, size, steps, pairs), places))
 
 
+@checked(x=ARRAY, pool_size=PER_AXIS, strides=PER_AXIS | None, padding=PADDING, data_format=FORMAT | None)
 def average_pool(
     x: Any, pool_size: int | Sequence[int] = 2, /, *, strides: int | Sequence[int] | None = None, padding: Padding = "valid",
     data_format: str | None = None,
@@ -492,6 +505,7 @@ def _counts(total: Node, extents: Sequence[int], size: Sequence[int], strides: S
     return counts
 
 
+@checked(x=ARRAY, output_size=PER_AXIS, data_format=FORMAT | None)
 def adaptive_average_pool(x: Any, output_size: int | Sequence[int], /, *, data_format: str | None = None) -> Array:
     """Means over windows that cut each axis into ``output_size`` parts: part i goes from ``floor(i*n/out)`` to ``ceil((i+1)*n/out)``.
 
@@ -531,6 +545,7 @@ def adaptive_average_pool(x: Any, output_size: int | Sequence[int], /, *, data_f
     return Array(channels_back(a, places))
 
 
+@checked(x=ARRAY, size=PER_AXIS, strides=PER_AXIS | None, padding=PADDING, dilation=PER_AXIS, data_format=FORMAT | None)
 def extract_patches(
     x: Any, size: int | Sequence[int], /, *, strides: int | Sequence[int] | None = None, padding: Padding = "valid",
     dilation: int | Sequence[int] = 1, data_format: str | None = None,

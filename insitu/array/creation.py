@@ -10,7 +10,7 @@ import numpy as np
 
 from insitu import dtypes as dt
 from insitu import ops
-from insitu.arguments import ARRAY, DEVICE, DTYPE, EXTENTS, FLAG, WHOLE, Choice, Whole, checked
+from insitu.arguments import ARRAY, DEVICE, DTYPE, EXTENTS, FLAG, WHOLE, Choice, Scalar, Whole, checked
 from insitu.array import scalars
 from insitu.array.array import Array, owned
 from insitu.array.checks import shape_argument
@@ -102,7 +102,7 @@ def empty_like(x: Any, /, *, dtype: Any = None, device: Any = None) -> Array:
 
 
 # -- ranges -----------------------------------------------------------------------------------------
-@checked(start=ARRAY, stop=ARRAY, step=ARRAY, dtype=DTYPE | None, device=DEVICE)
+@checked(start=Scalar(), stop=Scalar() | None, step=Scalar(), dtype=DTYPE | None, device=DEVICE)
 def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None) -> Array:
     """Evenly spaced values from ``start`` up to, without, ``stop``.
 
@@ -126,7 +126,6 @@ def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None,
     """
     if stop is None:
         start, stop = 0, start
-    start, stop, step = (v.item() if hasattr(v, "item") else v for v in (start, stop, step))
     if step == 0:
         raise ArgumentError(
             'arange "step" is 0.',
@@ -148,7 +147,7 @@ def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None,
     return Array(ops.cast(ops.add(spread, scalars.constant(start, dt.float64)), kind))
 
 
-@checked(start=ARRAY, stop=ARRAY, num=Whole(0), dtype=DTYPE | None, device=DEVICE, endpoint=FLAG)
+@checked(start=Scalar(), stop=Scalar(), num=Whole(0), dtype=DTYPE | None, device=DEVICE, endpoint=FLAG)
 def linspace(start: float, stop: float, /, num: int = 50, *, dtype: Any = None, device: Any = None, endpoint: bool = True) -> Array:
     """``num`` evenly spaced values from ``start`` to ``stop``.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from insitu import dtypes as dt
 from insitu import ops
-from insitu.arguments import ARRAY, DEVICE, DTYPE, FLAG, checked
+from insitu.arguments import ARRAY, DEVICE, DTYPE, FLAG, Checked, checked
 from insitu.array import scalars
 from insitu.array.array import Array
 from insitu.array.convert import check_device, node_of
@@ -50,10 +50,13 @@ class IInfo:
 
 
 def _dtype_of(x: Any) -> DType:
-    return x.dtype if isinstance(x, Array) else as_dtype(x)
+    return as_dtype(x.dtype if isinstance(x, Array | np.ndarray) else x)
 
 
-@checked(type=DTYPE)
+TYPE = Checked("a dtype, or an array of it", ("float32",))
+
+
+@checked(type=TYPE)
 def finfo(type: Any, /) -> FInfo:
     """Limits of a floating type.
 
@@ -85,7 +88,7 @@ def finfo(type: Any, /) -> FInfo:
     return FInfo(limits.bits, float(limits.eps), float(limits.max), float(limits.min), float(limits.smallest_normal), kind)
 
 
-@checked(type=DTYPE)
+@checked(type=TYPE)
 def iinfo(type: Any, /) -> IInfo:
     """Limits of an integer type.
 
@@ -109,7 +112,7 @@ def iinfo(type: Any, /) -> IInfo:
     return IInfo(kind.bits, kind.max, kind.min, kind)
 
 
-@checked(kind=ARRAY)
+@checked(dtype=DTYPE, kind=ARRAY)
 def isdtype(dtype: Any, kind: Any) -> bool:
     """Whether a dtype is of a kind.
 
@@ -175,7 +178,7 @@ def result_type(*arrays_and_dtypes: Any) -> DType:
     return out
 
 
-@checked(from_=ARRAY, to=ARRAY)
+@checked(from_=TYPE, to=DTYPE)
 def can_cast(from_: Any, to: Any, /) -> bool:
     """Whether a value of one type can be converted to another by promotion.
 

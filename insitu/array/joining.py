@@ -10,7 +10,7 @@ import numpy as np
 
 from insitu import dtypes as dt
 from insitu import ops
-from insitu.arguments import ARRAY, ARRAYS, AXIS, EXTENTS, Choice, checked
+from insitu.arguments import ARRAY, ARRAYS, AXIS, EXTENTS, WHOLE, Choice, Several, Whole, checked
 from insitu.array.array import Array, owned
 from insitu.array.checks import axis_index, integer_argument, shape_argument, whole
 from insitu.array.convert import asarray, node_of
@@ -106,7 +106,7 @@ def _split_fix(length: int, parts: int) -> str:
     return f"pass the positions where the parts begin: {[-(-length * k // parts) for k in range(1, parts)]}"
 
 
-@checked(x=ARRAY, indices_or_sections=ARRAY, axis=AXIS)
+@checked(x=ARRAY, indices_or_sections=Whole() | Several(WHOLE, least=0), axis=AXIS)
 def split(x: Any, indices_or_sections: Any, /, axis: int = 0) -> list[Array]:
     """Parts of an array along an axis.
 
@@ -141,7 +141,7 @@ def split(x: Any, indices_or_sections: Any, /, axis: int = 0) -> list[Array]:
             )  # fmt: skip
         edges = [n // sections * k for k in range(sections + 1)]
     else:
-        edges = [0, *[min(n, max(0, v + n if v < 0 else v)) for v in map(int, indices_or_sections)], n]
+        edges = [0, *[min(n, max(0, v + n if v < 0 else v)) for v in indices_or_sections], n]
     return [Array(span(node, at, a, max(a, b))) for a, b in itertools.pairwise(edges)]
 
 

@@ -390,7 +390,7 @@ def _shape(function: str, size: Size, *parameters: Any) -> tuple[int, ...]:
     """The shape asked for, else that of the parameters."""
     if size is not None:
         return shape_argument(function, size)
-    shapes = [np.shape(x) if not isinstance(x, Array) else x.shape for x in parameters if not scalars.is_scalar(x)]
+    shapes = [asarray(x).shape for x in parameters if not scalars.is_scalar(x)]
     return broadcast_shapes(*shapes)
 
 

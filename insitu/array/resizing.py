@@ -10,11 +10,10 @@ import numpy as np
 
 from insitu import dtypes as dt
 from insitu import ops
-from insitu.arguments import ARRAY, checked
+from insitu.arguments import ARRAY, Choice, checked
 from insitu.array.array import Array
-from insitu.array.checks import choice_error
 from insitu.array.convert import node_of
-from insitu.array.convolution import channels_back, channels_last, checked_format, grid_argument, per_axis
+from insitu.array.convolution import FORMAT, PER_AXIS, channels_back, channels_last, checked_format, grid_argument, per_axis
 from insitu.array.creation import asarray
 from insitu.errors import ShapeError
 from insitu.graph.node import Node
@@ -25,7 +24,7 @@ METHODS = ("nearest", "bilinear")
 Values = np.ndarray[Any, Any]
 
 
-@checked(x=ARRAY)
+@checked(x=ARRAY, size=PER_AXIS, method=Choice(*METHODS), data_format=FORMAT | None)
 def resize(x: Any, size: int | Sequence[int], /, *, method: str = "bilinear", data_format: str | None = None) -> Array:
     """A batch of sequences, pictures or volumes in another size.
 
@@ -69,8 +68,6 @@ def resize(x: Any, size: int | Sequence[int], /, *, method: str = "bilinear", da
     check_kind("resize", "x", a.aval, "iuf")
     places = checked_format("resize", data_format)
     rank = grid_argument("resize", a, places)
-    if method not in METHODS:
-        raise choice_error("resize", "method", method, METHODS)
     wanted = per_axis("resize", "size", size, rank)
     a = channels_last(a if a.dtype.is_float or method == "nearest" else ops.cast(a, dt.float32), places)
     if 0 in a.shape[1:-1]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from insitu import dtypes as dt
 from insitu import ops
+from insitu.arguments import told
 from insitu.dtypes import DType
 from insitu.errors import ArgumentError
 from insitu.graph.node import Node
@@ -48,7 +49,7 @@ def constant(value: Scalar, dtype: DType) -> Node:
     """
     kind = dtype.kind
     if kind == "f":
-        number: Any = float(value)
+        number: Any = as_float(value, dtype)
         if number == 0.0:
             # 0.0 == -0.0, but they are two constants: keep them apart by type
             return _remembered((str(number), dtype), number)
@@ -62,6 +63,20 @@ def constant(value: Scalar, dtype: DType) -> Node:
     return _remembered((number, dtype), number)
 
 
+def as_float(value: Scalar, dtype: DType) -> float:
+    """A number as a float.
+
+    Raises
+    ------
+    ArgumentError
+        If it is a whole number that no float comes near.
+    """
+    try:
+        return float(value)
+    except OverflowError:
+        raise _too_large(value, dtype, "a number up to 1e308") from None
+
+
 def check_range(number: int, dtype: DType) -> None:
     """Refuse a number that an integer dtype cannot hold.
 
@@ -71,13 +86,18 @@ def check_range(number: int, dtype: DType) -> None:
         If it does not fit.
     """
     if not dtype.min <= number <= dtype.max:
-        raise ArgumentError(
-            f"The number {number} does not fit into {dtype.name}.",
-            expected=f"a number from {dtype.min} to {dtype.max}",
-            received=str(number),
-            fix="convert the array to a wider type first: x.astype(si.int64)",
-            slug="scalar-range",
-        )
+        raise _too_large(number, dtype, f"a number from {dtype.min} to {dtype.max}")
+
+
+def _too_large(number: Scalar, dtype: DType, expected: str) -> ArgumentError:
+    shown = told(number)
+    return ArgumentError(
+        f"The number {shown} does not fit into {dtype.name}.",
+        expected=expected,
+        received=shown,
+        fix="convert the array to a wider type first: x.astype(si.int64)" if dtype.is_integer else "divide it before, while it is a whole number",
+        slug="scalar-range",
+    )
 
 
 def _remembered(key: tuple[Any, DType], number: Scalar) -> Node:

@@ -7,7 +7,7 @@ from typing import Any
 
 from insitu import dtypes as dt
 from insitu import ops
-from insitu.arguments import ARRAY, AXES, AXIS, EXTENTS, FLAG, WHOLE, checked
+from insitu.arguments import ARRAY, AXES, AXIS, EXTENTS, FLAG, WHOLE, Several, checked
 from insitu.array.array import Array
 from insitu.array.checks import axes_in_order, axis_index, axis_tuple, integer_argument, shape_argument, whole
 from insitu.array.convert import node_of
@@ -58,7 +58,7 @@ def flatten(x: Any, /) -> Array:
     return ravel(x)
 
 
-@checked(x=ARRAY, axes=AXES)
+@checked(x=ARRAY, axes=Several(AXIS, least=0))
 def permute_dims(x: Any, /, axes: Sequence[int]) -> Array:
     """The axes in another order: axis ``k`` of the result is axis ``axes[k]``.
 

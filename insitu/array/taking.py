@@ -55,7 +55,10 @@ def take(x: Any, indices: Any, /, axis: int | None = None) -> Array:
 
 def _index_node(name: str, indices: Any, axis: int, shape: tuple[int, ...]) -> Node:
     if type(indices) is not Array and isinstance(indices, (list, tuple, int, np.ndarray, np.integer)) and not has_arrays(indices):
-        host = np.asarray(indices)
+        try:
+            host = np.asarray(indices)
+        except ValueError:  # lists of unequal lengths
+            return node_of(indices)
         if host.dtype.kind in "iu" or not host.size:
             return owned(np.ascontiguousarray(checked_positions(host, axis, shape)).reshape(host.shape), dt.int64)._node
     node = node_of(indices)

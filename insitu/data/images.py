@@ -13,6 +13,7 @@ import numpy as np
 
 from insitu.arguments import ARRAY, FLAG, Choice, Lengths, checked
 from insitu.arguments import Path as PathConstraint
+from insitu.data.examples import numpy_array
 from insitu.errors import ArgumentError, FileFormatError, ShapeError
 
 Image = np.ndarray[Any, np.dtype[np.uint8]]
@@ -202,7 +203,7 @@ def save_image(path: str | os.PathLike[str], image: Any, scale: bool = True) -> 
     from insitu.io.container import write_whole  # imported late: reading data needs none of it
 
     pil = pillow("save_image", "path")
-    pixels = _pixels(np.asarray(image), scale)
+    pixels = _pixels(numpy_array(image, "save_image", "image"), scale)
     pil.init()
     ending = os.path.splitext(path)[1].lower()
     if ending not in pil.EXTENSION or pil.EXTENSION[ending] not in pil.SAVE:

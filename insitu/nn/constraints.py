@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import insitu as si
 from insitu import registry
-from insitu.arguments import AXES, NOT_NEGATIVE, SHARE, Number, checked
+from insitu.arguments import AXES, NOT_NEGATIVE, SHARE, Checked, Number, checked
 
 #: Keeps divisions by norms finite.
 EPSILON = 1e-7
@@ -35,6 +35,10 @@ class Constraint:
         super().__init_subclass__(**kwargs)
         if not cls.__name__.startswith("_"):
             Constraint.classes[cls.__name__] = cls
+
+    @checked()
+    def __init__(self) -> None:
+        pass
 
     def __call__(self, w: si.Array) -> si.Array:
         """The nearest allowed weights."""
@@ -149,6 +153,7 @@ class MinMaxNorm(_OfNorm):
 max_norm, min_max_norm, non_neg, unit_norm = MaxNorm, MinMaxNorm, NonNeg, UnitNorm
 
 
+@checked(identifier=Checked("a name, a function or a configuration", ("max_norm",)))
 def get(identifier: Any) -> Any:
     """The constraint that a name, a configuration, a class or a function means; None stays None.
 
@@ -163,11 +168,14 @@ def get(identifier: Any) -> Any:
     >>> si.nn.constraints.get("max_norm")
     MaxNorm(max_value=2.0, axis=0)
     """
-    if identifier is None or (callable(identifier) and not isinstance(identifier, type)):
-        return identifier
+    if identifier is None:
+        return None
+    if callable(identifier) and not isinstance(identifier, type):
+        return registry.taking("constraint", identifier, "x")
     return registry.make("constraint", Constraint.classes, identifier, 'pass a name such as "max_norm", or a function of an array')
 
 
+@checked(constraint=Checked("a constraint", (abs,)))
 def serialize(constraint: Any) -> dict[str, Any] | None:
     """The configuration from which `get` makes the constraint again; None for None.
 

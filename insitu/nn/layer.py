@@ -379,7 +379,7 @@ def deserialize(config: Mapping[str, Any]) -> Layer:
             slug="layer-unknown",
             argument="config",
         )
-    made: Layer = found.from_config(config["config"])
+    made: Layer = found.from_config(registry.check_config("layer", config.get("config", {})))
     if not made.built and config.get("build_shape") is not None:
         made.prepare(map_shapes(tuple, config["build_shape"]))
     return made

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import insitu as si
 from insitu import registry
-from insitu.arguments import NOT_NEGATIVE, Choice, checked
+from insitu.arguments import NOT_NEGATIVE, Checked, Choice, checked
 from insitu.errors import ShapeError
 from insitu.nn.vectors import unit
 
@@ -34,6 +34,10 @@ class Regularizer:
         super().__init_subclass__(**kwargs)
         if not cls.__name__.startswith("_"):
             Regularizer.classes[cls.__name__] = cls
+
+    @checked()
+    def __init__(self) -> None:
+        pass
 
     def __call__(self, x: si.Array) -> si.Array:
         """The term of the loss, of shape ()."""
@@ -160,6 +164,7 @@ class OrthogonalRegularizer(Regularizer):
 l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
 
 
+@checked(identifier=Checked("a name, a function or a configuration", ("l2",)))
 def get(identifier: Any) -> Any:
     """The regularizer that a name, a configuration, a class or a function means; None stays None.
 
@@ -174,13 +179,16 @@ def get(identifier: Any) -> Any:
     >>> si.nn.regularizers.get("l2")
     L2(l2=0.01)
     """
-    if identifier is None or (callable(identifier) and not isinstance(identifier, type)):
-        return identifier
+    if identifier is None:
+        return None
+    if callable(identifier) and not isinstance(identifier, type):
+        return registry.taking("regularizer", identifier, "x")
     if isinstance(identifier, str) and identifier == "l1_l2":
         return L1L2(0.01, 0.01)
     return registry.make("regularizer", Regularizer.classes, identifier, 'pass a name such as "l2", or a function of an array')
 
 
+@checked(regularizer=Checked("a regularizer", (abs,)))
 def serialize(regularizer: Any) -> dict[str, Any] | None:
     """The configuration from which `get` makes the regularizer again; None for None.
 

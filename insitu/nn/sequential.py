@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from insitu.arguments import Listed, checked
 from insitu.errors import ArgumentError, ShapeError
 from insitu.nn import activations
 from insitu.nn.checks import names_differ
@@ -38,6 +39,7 @@ class Sequential(Model):
     19885
     """
 
+    @checked(layers=Listed("a list of layers", ([],), slug="sequential-layer", fix="put the layers into a list: Sequential([Dense(10)])") | None)
     def __init__(self, layers: Sequence[Any] | None = None, name: str | None = None, **options: Any) -> None:
         if isinstance(layers, Layer) or not isinstance(layers, Iterable | None):
             raise ArgumentError(

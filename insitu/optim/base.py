@@ -9,7 +9,7 @@ import numpy as np
 
 import insitu as si
 from insitu import registry
-from insitu.arguments import FLAG, NOT_NEGATIVE, POSITIVE, REFUSED, SHARE, TEXT, Number, Whole, checked
+from insitu.arguments import FLAG, NOT_NEGATIVE, POSITIVE, REFUSED, SHARE, TEXT, Checked, Instance, Number, Whole, checked
 from insitu.array.array import Array
 from insitu.array.tree import flatten
 from insitu.array.variable import traces
@@ -39,6 +39,8 @@ DECAY = Number(0, 1, open="h")
 
 class LearningRate(Number):
     """A number, an array of one number, a schedule, or the configuration of one."""
+
+    makes = True
 
     def __init__(self) -> None:
         super().__init__(0, slug="optimizer-learning-rate", fix="pass learning_rate=0.001")
@@ -360,6 +362,7 @@ def _leaves(variables: Any) -> list[Any]:
     return flatten(_listed(variables))[0]
 
 
+@checked(identifier=Checked("a name or an optimizer", ("adam",)))
 def get(identifier: str | Optimizer | Mapping[str, Any]) -> Optimizer:
     """The optimizer that a name, a configuration or an optimizer means.
 
@@ -382,9 +385,12 @@ def get(identifier: str | Optimizer | Mapping[str, Any]) -> Optimizer:
     name: Any = identifier
     if isinstance(identifier, Mapping):
         name, config = identifier.get("class_name"), identifier.get("config", {})
-    return registry.find("optimizer", REGISTRY, name, 'pass optimizer="adam" or si.optim.Adam()').from_config(config)
+    return registry.find("optimizer", REGISTRY, name, 'pass optimizer="adam" or si.optim.Adam()').from_config(
+        registry.check_config("optimizer", config)
+    )
 
 
+@checked(optimizer=Instance(Optimizer, "an optimizer", slug="optimizer-unknown"))
 def serialize(optimizer: Optimizer) -> dict[str, Any]:
     """The configuration from which `get` makes the optimizer again."""
     return {"class_name": type(optimizer).__name__, "config": optimizer.get_config()}

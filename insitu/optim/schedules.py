@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import insitu as si
-from insitu.arguments import FLAG, NOT_NEGATIVE, NUMBER, POSITIVE, TEXT, Number, Several, Whole, checked
+from insitu.arguments import FLAG, NOT_NEGATIVE, NUMBER, POSITIVE, TEXT, Checked, Instance, Number, Several, Whole, checked
 from insitu.errors import ArgumentError, UserError
 from insitu.optim.configured import Configured, arguments_of
-from insitu.registry import find, words
+from insitu.registry import check_config, find, words
 
 
 class LearningRateSchedule(Configured):
@@ -392,6 +392,7 @@ class CosineDecayRestarts(LearningRateSchedule):
         return self.initial_learning_rate * ((1 - self.alpha) * wave + self.alpha)
 
 
+@checked(identifier=Checked("a schedule or its configuration"))
 def get(identifier: Any) -> LearningRateSchedule:
     """The schedule that a schedule or its configuration means.
 
@@ -414,9 +415,12 @@ def get(identifier: Any) -> LearningRateSchedule:
         return identifier
     table = {words(name): cls for name, cls in LearningRateSchedule.classes.items() if not name.startswith("_")}
     described = identifier if isinstance(identifier, Mapping) else {"class_name": identifier}
-    return find("schedule", table, described.get("class_name"), "see si.optim.schedules").from_config(described.get("config", {}))
+    return find("schedule", table, described.get("class_name"), "see si.optim.schedules").from_config(
+        check_config("schedule", described.get("config", {}))
+    )
 
 
+@checked(schedule=Instance(LearningRateSchedule, "a schedule", slug="schedule-unknown"))
 def serialize(schedule: LearningRateSchedule) -> dict[str, Any]:
     """The configuration from which `get` makes the schedule again.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+from insitu.arguments import Text, checked
 from insitu.errors import ArgumentError
 from insitu.nearest import nearest
 
@@ -30,6 +31,7 @@ def title(slug: str) -> str:
     return explain(slug).partition("\n")[0].removeprefix("# ")
 
 
+@checked(slug=Text("the name of a page", ("argument-range",), slug="explain-unknown"))
 def explain(slug: str) -> str:
     """The page about an error or a warning, as the last line of its message names it.
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from insitu import registry
+from insitu.arguments import FUNCTION, Checked, checked
 from insitu.array.array import Array
 from insitu.nn.activations.logits import logits_of, remember_logits
 from insitu.nn.activations.rectifying import (
@@ -71,6 +72,7 @@ TABLE: dict[str, Activation] = {
 TABLE |= {"swish": silu, "hard_swish": hard_silu}
 
 
+@checked(identifier=Checked("a name, a function or a layer", ("relu", None)))
 def get(identifier: Any) -> Activation:
     """The activation that a name, a function, a layer or a configuration means; None means `linear`.
 
@@ -95,7 +97,7 @@ def get(identifier: Any) -> Activation:
     if isinstance(identifier, type) and registry.makes_functions(identifier):
         return identifier()  # type: ignore[no-any-return]
     if callable(identifier) and not isinstance(identifier, type):
-        return identifier  # type: ignore[no-any-return]
+        return registry.taking("activation", identifier, "x")  # type: ignore[no-any-return]
     if isinstance(identifier, Mapping):
         if "function" in identifier:
             return registry.find_function(identifier["function"])
@@ -105,6 +107,7 @@ def get(identifier: Any) -> Activation:
     return registry.find("activation", TABLE, identifier, 'pass a name such as "relu", or a function')
 
 
+@checked(activation=FUNCTION)
 def serialize(activation: Activation) -> Any:
     """What `get` finds the activation by again: its name, the name of a registered function, or a layer's configuration.
 

@@ -6,6 +6,7 @@ import contextlib
 import contextvars
 from collections.abc import Iterator
 
+from insitu.arguments import ARRAY, checked
 from insitu.array.array import Array
 from insitu.graph.node import Node
 
@@ -25,6 +26,7 @@ def remember_logits() -> Iterator[dict[Node, tuple[Array, str]]]:
         _logits.reset(token)
 
 
+@checked(probabilities=ARRAY)
 def logits_of(probabilities: Array) -> tuple[Array, str] | None:
     """The logits that ``softmax`` or ``sigmoid`` took to make these probabilities, with that name; None where it is not known.
 

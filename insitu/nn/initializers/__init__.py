@@ -13,6 +13,7 @@ import numpy as np
 
 import insitu as si
 from insitu import registry
+from insitu.arguments import Checked, checked
 from insitu.nn.initializers.drawn import (
     GlorotNormal,
     GlorotUniform,
@@ -46,6 +47,7 @@ ALIASES: dict[str, type[Initializer]] = {
 }  # fmt: skip
 
 
+@checked(identifier=Checked("a name, a function or a configuration", ("zeros",)))
 def get(identifier: Any) -> Any:
     """The initializer that a name, a configuration, a class, a function or an array of initial values means.
 
@@ -72,13 +74,14 @@ def get(identifier: Any) -> Any:
     if isinstance(identifier, si.Array | np.ndarray):
         return Given(identifier)
     if callable(identifier) and not isinstance(identifier, type):
-        return identifier
+        return registry.taking("initializer", identifier, "shape", "dtype")
     if isinstance(identifier, Mapping) and identifier.get("class_name") == Given.__name__:
         return Given(**identifier["config"])
     fix = 'pass a name such as "glorot_uniform", or a function of (shape, dtype)'
     return registry.make("initializer", {**ALIASES, **{n: c for n, c in Initializer.classes.items() if c is not Given}}, identifier, fix)
 
 
+@checked(initializer=Checked("a initializer", (abs,)))
 def serialize(initializer: Any) -> dict[str, Any]:
     """The configuration from which `get` makes the initializer again.
 

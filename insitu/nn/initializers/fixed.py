@@ -35,6 +35,10 @@ class Initializer:
         if not cls.__name__.startswith("_"):
             Initializer.classes[cls.__name__] = cls
 
+    @checked()
+    def __init__(self) -> None:
+        pass
+
     def __call__(self, shape: Shape, dtype: Any = "float32") -> si.Array:
         """An array of that shape and dtype."""
         raise NotImplementedError(f"{type(self).__name__} has no __call__")

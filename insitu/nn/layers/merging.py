@@ -11,6 +11,7 @@ from typing import Any
 import insitu as si
 from insitu.arguments import ARRAYS, AXES, AXIS, FLAG, checked
 from insitu.errors import ArgumentError, ShapeError
+from insitu.nn.functional import Symbol
 from insitu.nn.layer import Layer
 from insitu.nn.shapes import Shape, checked_axes, is_shape, written
 from insitu.nn.vectors import unit
@@ -266,49 +267,54 @@ class Dot(_Merge):
         return {**super().get_config(), "axes": self.axes if isinstance(self.axes, int) else list(self.axes), "normalize": self.normalize}
 
 
+def _arrays(inputs: Sequence[Any]) -> list[Any]:
+    """What is merged: symbols of a functional model as they are, all else as arrays."""
+    return [x if isinstance(x, Symbol) else si.asarray(x) for x in inputs]
+
+
 @checked(inputs=ARRAYS)
 def add(inputs: Sequence[Any], **options: Any) -> Any:
     """``Add(**options)(inputs)``."""
-    return Add(**options)(inputs)
+    return Add(**options)(_arrays(inputs))
 
 
 @checked(inputs=ARRAYS)
 def subtract(inputs: Sequence[Any], **options: Any) -> Any:
     """``Subtract(**options)(inputs)``."""
-    return Subtract(**options)(inputs)
+    return Subtract(**options)(_arrays(inputs))
 
 
 @checked(inputs=ARRAYS)
 def multiply(inputs: Sequence[Any], **options: Any) -> Any:
     """``Multiply(**options)(inputs)``."""
-    return Multiply(**options)(inputs)
+    return Multiply(**options)(_arrays(inputs))
 
 
 @checked(inputs=ARRAYS)
 def average(inputs: Sequence[Any], **options: Any) -> Any:
     """``Average(**options)(inputs)``."""
-    return Average(**options)(inputs)
+    return Average(**options)(_arrays(inputs))
 
 
 @checked(inputs=ARRAYS)
 def maximum(inputs: Sequence[Any], **options: Any) -> Any:
     """``Maximum(**options)(inputs)``."""
-    return Maximum(**options)(inputs)
+    return Maximum(**options)(_arrays(inputs))
 
 
 @checked(inputs=ARRAYS)
 def minimum(inputs: Sequence[Any], **options: Any) -> Any:
     """``Minimum(**options)(inputs)``."""
-    return Minimum(**options)(inputs)
+    return Minimum(**options)(_arrays(inputs))
 
 
 @checked(inputs=ARRAYS, axis=AXIS)
 def concatenate(inputs: Sequence[Any], axis: int = -1, **options: Any) -> Any:
     """``Concatenate(axis, **options)(inputs)``."""
-    return Concatenate(axis, **options)(inputs)
+    return Concatenate(axis, **options)(_arrays(inputs))
 
 
 @checked(inputs=ARRAYS, axes=AXES)
 def dot(inputs: Sequence[Any], axes: int | Sequence[int] = -1, **options: Any) -> Any:
     """``Dot(axes, **options)(inputs)``."""
-    return Dot(axes, **options)(inputs)
+    return Dot(axes, **options)(_arrays(inputs))

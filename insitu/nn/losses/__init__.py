@@ -105,7 +105,7 @@ def get(identifier: Any) -> Loss:
         return identifier()
     if isinstance(identifier, dict):
         cls = registry.find("loss", Loss.classes, identifier.get("class_name"), "import the module that defines the class before loading")
-        return cls.from_config(identifier.get("config", {}))
+        return cls.from_config(registry.check_config("loss", identifier.get("config", {})))
     if callable(identifier):
         known = next((cls for function, cls in FUNCTIONS.items() if function is identifier), None)
         return FunctionLoss(registry.taking("loss", identifier, "y_true", "y_pred")) if known is None else known()

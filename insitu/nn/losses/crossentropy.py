@@ -16,6 +16,7 @@ from insitu.nn.losses import fit
 from insitu.nn.losses.base import Loss, MeanOverLastAxis
 from insitu.nn.losses.fit import Shape, alike, floating
 from insitu.nn.losses.regression import EPSILON
+from insitu.nn.shapes import checked_axes
 
 
 class BinaryCrossentropy(MeanOverLastAxis):
@@ -302,9 +303,9 @@ def whole(labels: Array) -> Array:
 
 def _labels(y_true: Array, p: Array, axis: int) -> Array:
     """Class numbers in the shape of the predictions without the axis of classes."""
-    if y_true.ndim == p.ndim and y_true.ndim and y_true.shape[axis] == 1:
-        y_true = si.squeeze(y_true, axis=axis)
-    at = axis % p.ndim if p.ndim else 0
+    (at,) = checked_axes("sparse_categorical_crossentropy", axis, max(p.ndim, 1))
+    if y_true.ndim == p.ndim and y_true.ndim and y_true.shape[at] == 1:
+        y_true = si.squeeze(y_true, axis=at)
     shape = (*tuple(p.shape)[:at], *tuple(p.shape)[at + 1 :])
     if tuple(y_true.shape) != shape:
         expected = f"{shape}, one whole number per example"

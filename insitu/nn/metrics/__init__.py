@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from insitu import registry
+from insitu.arguments import Checked, Lengths, checked
 from insitu.nn import losses
 from insitu.nn.losses import (
     binary_crossentropy,
@@ -97,6 +98,10 @@ TABLE: dict[str, type[Metric]] = {registry.words(c.__name__): c for c in CLASSES
 }  # fmt: skip
 
 
+SHAPES = Lengths(unknown=True)
+
+
+@checked(identifier=Checked("a name, a metric, a loss or a function", ("mse",)), target=SHAPES, output=SHAPES)
 def get(identifier: Any, target: Shape = (None, 1), output: Shape = (None, 1)) -> Metric:
     """The metric that a name, a class, a configuration, a function, a loss or a metric means.
 
@@ -129,7 +134,7 @@ def get(identifier: Any, target: Shape = (None, 1), output: Shape = (None, 1)) -
         return identifier if isinstance(identifier, Metric) else MeanMetricWrapper(identifier)
     if isinstance(identifier, dict):
         cls = registry.find("metric", Metric.classes, identifier.get("class_name"), "import the module that defines the class before loading")
-        return cls.from_config(identifier.get("config", {}))
+        return cls.from_config(registry.check_config("metric", identifier.get("config", {})))
     if isinstance(identifier, losses.Loss) or callable(identifier):
         return MeanMetricWrapper(registry.taking("metric", identifier, "y_true", "y_pred"))
     return _named(identifier, target, output)
@@ -153,6 +158,7 @@ def _kind(target: Shape, output: Shape) -> int:
     return 1 if len(target) < len(output) or target[-1:] == (1,) else 2
 
 
+@checked(metric=Checked("a metric, or what get takes", ("mse",)))
 def serialize(metric: Any) -> Any:
     """The name or configuration from which `get` makes the metric again, as JSON values; a name stays a name.
 

@@ -342,13 +342,15 @@ FUNCTIONS |= {
 def _scores(y_pred: Any) -> Array:
     """The predictions, or the logits they were computed from."""
     y_pred = si.asarray(y_pred)
+    if not y_pred.ndim:
+        raise fit.shapes_differ("metric top_k_categorical_accuracy", (), (), "(batch, ..., classes)", "pass rows of scores, one for each example")
     known = activations.logits_of(y_pred)
     return y_pred if known is None else known[0]
 
 
 def _labels(y_true: Any, scores: Array) -> Array:
     y_true = si.asarray(y_true)
-    return whole(si.squeeze(y_true, axis=-1) if y_true.ndim == scores.ndim and y_true.shape[-1] == 1 else y_true)
+    return whole(si.squeeze(y_true, axis=-1) if scores.ndim and y_true.ndim == scores.ndim and y_true.shape[-1] == 1 else y_true)
 
 
 def _in_top(scores: Array, labels: Array, k: int) -> Array:

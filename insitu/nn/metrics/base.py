@@ -258,7 +258,7 @@ class MeanMetricWrapper(Averaged):
     1.5
     """
 
-    @checked(fn=FUNCTION)
+    @checked(fn=FUNCTION, name=TEXT | None)
     def __init__(self, fn: Any, name: str | None = None, **kwargs: Any) -> None:
         self.fn, self.kwargs = fn, kwargs
         self.loss: losses.Loss

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import insitu as si
-from insitu.arguments import ARRAY, AXIS, COUNT, FLAG, WHOLE, Choice, Several, Whole, checked
+from insitu.arguments import ARRAY, AXIS, COUNT, FLAG, TEXT, WHOLE, Choice, Several, Whole, checked
 from insitu.array.array import Array
 from insitu.errors import ArgumentError
 from insitu.nn.losses import fit
@@ -196,7 +196,7 @@ class IoU(Confusion):
     """
 
     @checked(
-        num_classes=COUNT, target_class_ids=Several(Whole(0)), ignore_class=WHOLE | None, sparse_y_true=FLAG, sparse_y_pred=FLAG,
+        num_classes=COUNT, name=TEXT | None, target_class_ids=Several(Whole(0)), ignore_class=WHOLE | None, sparse_y_true=FLAG, sparse_y_pred=FLAG,
         axis=AXIS,
     )  # fmt: skip
     def __init__(
@@ -266,7 +266,7 @@ class MeanIoU(IoU):
     0.3333
     """
 
-    @checked(num_classes=COUNT, ignore_class=WHOLE | None, sparse_y_true=FLAG, sparse_y_pred=FLAG, axis=AXIS)
+    @checked(num_classes=COUNT, name=TEXT | None, ignore_class=WHOLE | None, sparse_y_true=FLAG, sparse_y_pred=FLAG, axis=AXIS)
     def __init__(
         self, num_classes: int, name: str | None = None, ignore_class: int | None = None, sparse_y_true: bool = True, sparse_y_pred: bool = True,
         axis: int = -1,

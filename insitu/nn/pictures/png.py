@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from insitu.arguments import ARRAYS, COUNT, PATH, checked
+from insitu.data.examples import numpy_array
 from insitu.data.images import pillow
+from insitu.errors import ShapeError
 from insitu.io.container import write_whole
 from insitu.nn.pictures.drawing import Picture, coloured
 
@@ -43,8 +45,18 @@ def save(path: Any, pictures: Sequence[Picture], columns: int | None = None) -> 
     >>> save("eye.png", [np.eye(3), -np.eye(3)])
     """
     image = pillow("plot", "path=")
+    found = [np.asarray(numpy_array(p, "save", "pictures")) for p in pictures]
+    if not found or any(p.ndim != 2 or p.shape != found[0].shape or not p.size or p.dtype.kind not in "biuf" for p in found):
+        raise ShapeError(
+            "save: the pictures are not arrays of one shape.",
+            expected="one array of shape (height, width) or more, all of one shape",
+            received=", ".join(f"{p.shape} {p.dtype}" for p in found[:5]) or "no pictures",
+            fix="save them in several files, or resize them first",
+            slug="pictures-shape",
+            argument="pictures",
+        )
     across = math.ceil(math.sqrt(len(pictures))) if columns is None else columns
-    sheet = _sheet([coloured(p) for p in pictures], across)
+    sheet = _sheet([coloured(p) for p in found], across)
     zoom = min(max(_LONGEST // max(sheet.shape), 1), _ZOOM)
     made = io.BytesIO()
     image.fromarray(sheet.repeat(zoom, 0).repeat(zoom, 1)).save(made, format="PNG")

@@ -85,10 +85,20 @@ class NotFiniteError(UserError, FloatingPointError):
 
 
 class InternalError(RuntimeError):
-    """A mistake of insitu itself; please report it with the text of the error."""
+    """A mistake of insitu itself; please report it with the text of the error, and the file it names.
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what}\n\n  This is a mistake in insitu. Please report it with this text and the program.")
+    Parameters
+    ----------
+    what : str
+        What has gone wrong.
+    report : str, optional
+        The path of a file with what is needed to mend it, and none of the user's data.
+    """
+
+    def __init__(self, what: str, report: str = "") -> None:
+        self.what, self.report = what, report
+        sent = f"the file\n  {report}\n  which holds no values of arrays" if report else "this text and the program"
+        super().__init__(f"{what}\n\n  This is a mistake in insitu, not in your program. Please report it with {sent}.")
 
 
 class InsituWarning(UserWarning):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from operator import attrgetter, itemgetter
 from typing import Any
@@ -22,8 +23,9 @@ from insitu.compiler.operands import store_operands
 from insitu.compiler.plan import Plan, make_plan
 from insitu.compiler.report import report
 from insitu.compiler.simplify import simplify
+from insitu.compiler.trouble import Stage, reported
 from insitu.config import config
-from insitu.graph.node import Node, topological
+from insitu.graph.node import Node, show, topological
 from insitu.graph.verify import verify
 from insitu.runtime.memory import Memory, allocate
 from insitu.runtime.program import Launch, Program, Slot
@@ -83,8 +85,13 @@ class Compiled:
     @property
     def program(self) -> Program:
         """The runnable program; machine code is made or loaded when it is first asked for."""
+        return self.make() if self._program is None else self._program
+
+    def make(self) -> Program:
+        """Make or load the machine code, if that has not been done."""
         if self._program is None:
-            self._program = Program(self.launches, self._n_inputs, len(self.simplified), self.plan.arena)
+            with reported(self.graph, self.target, lambda: [(name, functools.partial(self.inspect, name)) for name in ("simplified", "nests")]):
+                self._program = Program(self.launches, self._n_inputs, len(self.simplified), self.plan.arena)
         return self._program
 
     def run(self, memories: Sequence[Memory], free: set[int] | frozenset[int] = frozenset()) -> list[Memory]:
@@ -150,7 +157,16 @@ def compile_graph(
     join : bool
         Whether small kernels become one launch, with machine code of its own: for programs that run often.
     """
-    return Compiled(outputs, inputs, target, wishes or {}, join)
+    with reported(outputs, target, lambda: _stages(outputs)):
+        return Compiled(outputs, inputs, target, wishes or {}, join)
+
+
+def _stages(outputs: Sequence[Node]) -> list[Stage]:
+    """What is made of a graph, for a report of what has gone wrong with it."""
+    return [
+        ("simplified", lambda: show(_passes(outputs))),
+        ("nests", lambda: "\n\n".join(str(low.kernel) for low in _lower(group(_passes(outputs))))),
+    ]
 
 
 def planned_arena(outputs: Sequence[Node]) -> int:

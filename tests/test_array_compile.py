@@ -448,3 +448,38 @@ def test_compiled_functions_pickle_and_copy_by_their_function():
         assert other is not f and np.array_equal(np.asarray(other(x)), [2.0, 4.0])
     assert pickle.loads(pickle.dumps(decorated)) is decorated
     assert np.array_equal(np.asarray(pickle.loads(pickle.dumps(x * 2))), [2.0, 4.0])
+
+
+def told_by(function):
+    """The warnings of a call."""
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        function()
+    return [str(w.message) for w in seen]
+
+
+def test_shapes_that_change_each_time_are_told_with_the_argument():
+    f = si.compile(lambda params, *, x: params["w"][0] * si.sum(x["left"]))
+
+    def run():
+        for n in range(2, 9):
+            f({"w": [si.asarray(1.0)]}, x={"left": si.ones(n), "right": 3})
+
+    (text,) = told_by(run)
+    assert "each time for another x['left']" in text and "float32[2], float32[3], float32[4], float32[5], float32[6], ..." in text
+    assert text.endswith("insitu explain compile-shapes")
+
+
+def test_python_values_that_change_each_time_are_told_with_the_argument():
+    f = si.compile(lambda x, mode: x * len(mode))
+    (text,) = told_by(lambda: [f(si.ones(3), mode="a" * n) for n in range(7)])
+    assert "another Python value mode" in text
+
+
+def test_a_slow_trace_says_what_changed(monkeypatch):
+    monkeypatch.setattr("insitu.array.retracing.SLOW", 0.0)
+    f = si.compile(lambda x, *rest: si.sum(x) + len(rest))
+    assert not told_by(lambda: [f(si.ones(3)), f(si.ones(4))])  # two programs are normal: the last batch is often shorter
+    (text,) = told_by(lambda: f(si.ones(4, dtype=si.int32)))
+    assert "x: float32[4], then int32[4]" in text and text.endswith("insitu explain compile-slow")
+    assert "the structure of the arguments" in told_by(lambda: f(si.ones(4), si.ones(2)))[0]

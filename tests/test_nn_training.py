@@ -116,6 +116,7 @@ def test_evaluate_counts_every_example_once(batch):
     assert model.evaluate(X, Y, batch_size=batch, verbose=0, return_dict=True) == {"loss": loss, "accuracy": accuracy}
 
 
+@pytest.mark.filterwarnings("ignore::insitu.errors.SpeedWarning")  # each length of a batch is a program
 def test_an_example_gives_the_same_bits_in_any_batch():
     model = si.nn.Sequential([si.nn.Dense(17, activation="tanh"), si.nn.Dense(5, activation="softmax")])
     whole = model.predict(X, batch_size=45)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,14 +16,12 @@ from insitu.array.calls import Source, Traced
 from insitu.array.creation import asarray
 from insitu.array.cutting import Cut
 from insitu.array.evaluate import evaluate_nodes, history_kept, keep_history
+from insitu.array.retracing import Retraces
 from insitu.array.tree import Structure, flatten, unflatten
 from insitu.array.variable import Trace, Variable, traces
 from insitu.config import config
-from insitu.errors import ArgumentError, SpeedWarning, UserError, warn
+from insitu.errors import ArgumentError
 from insitu.graph.node import INPUT, Node, placeholder, topological
-
-#: After this many traces that differ only in Python values, the user is told.
-RETRACE_WARNING = 5
 
 
 def _borrow(x: np.ndarray[Any, Any]) -> Node:
@@ -42,7 +41,7 @@ class CompiledFunction:
         self.function = function
         self.__name__ = getattr(function, "__name__", type(function).__name__)
         self._traced: dict[Any, Traced] = {}
-        self._shapes_seen: dict[Any, list[Any]] = {}
+        self._retraces = Retraces(function)
 
     def __reduce__(self) -> Any:
         """The function alone is pickled and copied: programs are made again where they are needed."""
@@ -86,8 +85,12 @@ class CompiledFunction:
         except TypeError:
             raise _unhashable(self.__name__, leaves) from None
         if traced is None or (traced.revision != config.revision and not traced.is_for(config.target)):
-            traced = self._traced[signature] = self._trace(leaves, nodes, structure, keywords)
-            self._notice_retracing(signature)
+            begin = time.perf_counter()
+            traced = self._trace(leaves, nodes, structure, keywords)
+            if self._traced:
+                traced.program.make()
+            self._traced[signature] = traced
+            self._retraces.note(self.__name__, signature, keywords, time.perf_counter() - begin)
         if traced.keeps_arguments:  # what outlives the call must not share NumPy's memory
             nodes = [asarray(x)._node if isinstance(x, np.ndarray) else n for x, n in zip(leaves, nodes, strict=True)]
         return traced, nodes
@@ -201,19 +204,6 @@ class CompiledFunction:
             results=[source.get(r, ("captured", r)) if isinstance(r, Node) else ("static", r) for r in results],
             outline=outline,
         )
-
-    def _notice_retracing(self, signature: tuple[Any, ...]) -> None:
-        shapes = tuple(s[0] if type(s) is tuple and len(s) == 2 and s[0] in (int, float) else s for s in signature[1:])
-        seen = self._shapes_seen.setdefault((signature[0], shapes), [])
-        seen.append([s[1] for s in signature[1:] if type(s) is tuple and s[0] in (int, float)])
-        if len(seen) == RETRACE_WARNING and seen[0]:
-            told = UserError(
-                f"{self.__name__} was traced {len(seen)} times, each time for another Python number "
-                f"({', '.join(str(s[0]) for s in seen)}, ...): each trace compiles a program.",
-                fix="pass the number as an array, si.asarray(number), so that one program serves all values",
-                slug="compile-retraced",
-            )
-            warn(told, SpeedWarning)
 
     # -- looking inside ----------------------------------------------------------------------
     def inspect(self, *args: Any, stage: str = "", **kwargs: Any) -> str:

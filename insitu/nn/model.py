@@ -420,6 +420,7 @@ class Model(Layer):
         """The outputs of one batch, by a compiled program."""
         if self._forward is None:
             self._forward = si.compile(lambda x: self(x, training=False))
+            self._forward.__name__ = f'the prediction of "{self.name}"'
         return self._forward(x)
 
     @checked(x=Checked("a batch of inputs, or None"), tolerance=NOT_NEGATIVE)

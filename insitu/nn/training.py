@@ -48,6 +48,8 @@ class Steps:
         self.train = si.compile(self._train)
         self.train_taken = si.compile(self._train_taken)
         self.test = si.compile(self._test)
+        for name, step in (("training", self.train), ("training", self.train_taken), ("test", self.test)):
+            step.__name__ = f'the {name} step of "{model.name}"'
         #: whether a batch may hold examples that do not count: not where layers add losses of whole batches
         self.may_overlap = objectives.sums_over_batch
 

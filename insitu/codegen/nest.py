@@ -144,6 +144,11 @@ def bitcast(x: Expr, dtype: DType) -> Expr:
     return x if x.dtype is dtype else _make("bitcast", (x,), dtype)
 
 
+#: Results of `_index_op`; emptied when it has grown this large.
+_index_ops: dict[tuple[str, tuple[Expr, ...]], Expr | None] = {}
+_INDEX_OPS_LIMIT = 1 << 16
+
+
 def op(name: str, *args: Expr) -> Expr:
     """A pure operation; index arithmetic on int64 is simplified with the bounds of its operands."""
     if OPERATIONS.get(name) != len(args):
@@ -152,7 +157,10 @@ def op(name: str, *args: Expr) -> Expr:
     if any(a.dtype is not first.dtype for a in (args[1:] if name == "select" else args)):
         raise InternalError(f"loop nest: operands of {name} have dtypes {[a.dtype.name for a in args]}")
     if first.dtype is dt.int64:
-        simple = _index_op(name, args)
+        simple = _index_op(name, args) if (name, args) not in _index_ops else _index_ops[name, args]
+        if len(_index_ops) >= _INDEX_OPS_LIMIT:
+            _index_ops.clear()
+        _index_ops[name, args] = simple
         if simple is not None:
             return simple
     if name in ("and", "or") and first.dtype is dt.bool_:

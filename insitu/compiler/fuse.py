@@ -108,7 +108,7 @@ class _Grouping:
             if n in self.outputs or self.weight[n] > INLINE_LIMIT or not self._inlined(n):
                 self._place(n)
         choose_stored(self.groups, self.home, self.order, self.outputs, self.operands)
-        return [_without_unneeded(g) for g in self.groups if g.stored]
+        return [_without_unneeded(g, self.home) for g in self.groups if g.stored]
 
     def _inputs_available(self, n: Node) -> int:
         return max([self._available(i) for i in n.inputs], default=-1)
@@ -334,7 +334,7 @@ class _Grouping:
         return g.kind == "map" and g.shape == full and g.number == self.level[n] and all(m.prim.kind in ("map", "view") for m in g.nodes)
 
 
-def _without_unneeded(g: Group) -> Group:
+def _without_unneeded(g: Group, home: dict[Node, Group]) -> Group:
     """The group without members of which nothing is stored: their readers compute them."""
     needed: set[Node] = set()
     inlined: set[Node] = set()
@@ -345,7 +345,7 @@ def _without_unneeded(g: Group) -> Group:
         if n not in needed and n not in inlined:
             (needed if n in members else inlined).add(n)
             if n.memory is None:
-                stack.extend(n.inputs)
+                stack.extend([i for i in n.inputs if home.get(i, g) is g])
     g.nodes = [n for n in g.nodes if n in needed]
     return g
 

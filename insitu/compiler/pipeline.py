@@ -65,7 +65,7 @@ class Compiled:
                 verify_kernel(low.kernel)
         self.donated = self.plan.donated
         self.launched = launched(self.plan.order, self.plan.rounds, join)
-        self.generated = [_generated([low.kernel for low in parts], target) for _, parts in self.launched]
+        self.generated = [_generated(tuple([low.kernel for low in parts]), target) for _, parts in self.launched]
         #: for each result its bytes, and the input whose memory it may take (-1: none)
         self._results = [(n.aval.nbytes, self.donated.get(k, -1)) for k, n in enumerate(self.simplified)]
         self.launches = _launches(self.plan, self.launched, self.generated, self.simplified, inputs)
@@ -192,18 +192,53 @@ def _passes(outputs: Sequence[Node]) -> list[Node]:
 
 def _lower(groups: Sequence[Group]) -> list[Lowered]:
     stored = {n for g in groups for n in g.stored}
-    out: list[Lowered] = []
-    for g in groups:
-        if g.kind == "alone":
-            out += lower_alone(g, stored)
-        elif g.kind == "map":
-            out.append(lower_turned(g, stored) or lower_map(g, stored))
-        else:
-            out.append({"rows": lower_rows, "contract": lower_contract}[g.kind](g, stored))
-    return out
+    return [low for g in groups for low in _lowered(g, stored)]
 
 
-def _generated(kernels: Sequence[Kernel], target: Target) -> Generated:
+#: Kernels by what their group computes, and which of the group's values are their buffers: blocks of a network repeat.
+_kernels: dict[Any, list[tuple[Kernel, list[int]]]] = {}
+_KERNELS_LIMIT = 4096
+
+
+def _lowered(g: Group, stored: set[Node]) -> list[Lowered]:
+    key, nodes = _structure(g, stored)
+    found = _kernels.get(key)
+    if found is None:
+        made = _lower_group(g, stored)
+        number = {n: k for k, n in enumerate(nodes)}
+        if len(_kernels) >= _KERNELS_LIMIT:
+            _kernels.clear()
+        _kernels[key] = [(low.kernel, [number[n] for n in low.arguments]) for low in made]
+        return made
+    return [Lowered(kernel, [nodes[k] for k in places], g) for kernel, places in found]
+
+
+def _structure(g: Group, stored: set[Node]) -> tuple[Any, list[Node]]:
+    """What a group computes, equal for equal kernels, and all nodes it takes part in, numbered alike."""
+    own = set(g.nodes)
+    nodes = topological([*g.nodes, *g.stored], lambda n: n not in own and _lies_in_memory(n, stored))
+    number = {n: k for k, n in enumerate(nodes)}
+    rows = []
+    for n in nodes:
+        ends = n not in own and _lies_in_memory(n, stored)
+        rows.append((n.aval,) if ends else (n.prim, n.attrs, n.aval, n in stored, n in own, *[number[i] for i in n.inputs]))
+    return (g.kind, g.shape, g.row, tuple([number[n] for n in g.nodes]), tuple([number[n] for n in g.stored]), tuple(rows)), nodes
+
+
+def _lies_in_memory(n: Node, stored: set[Node]) -> bool:
+    return n.memory is not None or n.prim.kind == "leaf" or n in stored
+
+
+def _lower_group(g: Group, stored: set[Node]) -> list[Lowered]:
+    if g.kind == "alone":
+        return lower_alone(g, stored)
+    if g.kind == "map":
+        return [lower_turned(g, stored) or lower_map(g, stored)]
+    return [{"rows": lower_rows, "contract": lower_contract}[g.kind](g, stored)]
+
+
+@functools.lru_cache(maxsize=_KERNELS_LIMIT)
+def _generated(kernels: tuple[Kernel, ...], target: Target) -> Generated:
     return generate(kernels[0], target) if len(kernels) == 1 else join_kernels(kernels, target)
 
 

@@ -12,6 +12,7 @@ for each position.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 
 from insitu import dtypes as dt
@@ -75,6 +76,7 @@ class Plan:
     words: dict[str, int]
 
 
+@functools.lru_cache(maxsize=4096)
 def plan(w: Windows, rows: int, lines: int, itemsize: int, dtype_fits: bool, most_bytes: int) -> Plan:
     """The plan for tiles of ``rows`` positions; in place where no padding is needed and the dtype is that of the sums, else with a slab
     of at most ``most_bytes`` (or what one tile needs).
@@ -103,16 +105,16 @@ def plan(w: Windows, rows: int, lines: int, itemsize: int, dtype_fits: bool, mos
     wide, tall = max(wide, 1), max(tall, 1)
     reach = (w.taps[1] - 1) * dy * wide + (w.taps[2] - 1) * dx + 1
 
+    # pixels from one position to the next, at the end of a row of positions and of a plane more
+    wrap, turn = max(0, sy * wide - ox * sx), max(0, (tall - oy * sy) * wide)
+    row, plane = max(ox, 1), max(1, ox * oy)
+
     def pixels(positions: int) -> int:
-        wraps, planes = positions // max(ox, 1) + 2, positions // max(1, ox * oy) + 2
-        return positions * sx + wraps * max(0, sy * wide - ox * sx) + planes * max(0, (tall - oy * sy) * wide) + reach
+        return positions * sx + (positions // row + 2) * wrap + (positions // plane + 2) * turn + reach
 
     most = most_bytes // itemsize // max(1, w.channels * w.taps[0])
-    positions = rows
-    while pixels(2 * positions) <= most and positions < w.items * oz * oy * ox:
-        positions *= 2
-    while pixels(positions + rows) <= most and positions < w.items * oz * oy * ox:
-        positions += rows
+    fits = int((most - reach - 2 * (wrap + turn)) / (sx + wrap / row + turn / plane)) // rows * rows
+    positions = max(rows, min(fits, -(-w.items * oz * oy * ox // rows) * rows))
     part = pixels(positions) * w.channels
     line = wide * w.channels
     steps = {"step_x": sx * w.channels, "step_y": sy * line, "step_z": tall * line, "step_item": oz * tall * line}

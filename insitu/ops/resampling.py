@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -13,9 +12,6 @@ from insitu.errors import InternalError
 from insitu.graph.node import REGISTRY, Attrs, Aval, Node, Primitive, apply, aval, register
 from insitu.ops.elementwise import Sample, Values, draw
 from insitu.ops.rules import check_kind
-
-#: Up to so many neighbours are written out; more of them are a reduction.
-_WRITTEN_OUT = 4
 
 
 @register
@@ -45,13 +41,9 @@ class Resample(Primitive):
         (axis,) = node.attrs
         rest = [1] * (x.ndim - axis - 1)
         m, taps = weights.shape
-        if taps > _WRITTEN_OUT:
-            return ops.reduce_sum(ops.mul(_neighbours(x, first, taps, axis), ops.reshape(weights, (m, taps, *rest))), axis + 1)
-        parts = []
-        for k in range(taps):
-            weight = ops.reshape(ops.slice_(weights, (0, k), (m, k + 1)), (m, *rest))
-            parts.append(ops.mul(ops.take(x, _shifted(first, k), axis), weight))
-        return functools.reduce(ops.add, parts)
+        if taps == 1:
+            return ops.mul(ops.take(x, first, axis), ops.reshape(weights, (m, *rest)))
+        return ops.reduce_sum(ops.mul(_neighbours(x, first, taps, axis), ops.reshape(weights, (m, taps, *rest))), axis + 1)
 
     def vjp(self, node: Node, ct: Node) -> Sequence[Node | None]:
         x, first, weights, first_back, weights_back = node.inputs
@@ -106,10 +98,6 @@ def banded(rows: Values, columns: Values, values: Values, extents: tuple[int, in
     weights = np.zeros((m, taps), values.dtype)
     np.add.at(weights, (rows, columns - first[rows]), values)
     return first, weights
-
-
-def _shifted(first: Node, k: int) -> Node:
-    return ops.add(first, ops.constant(k, first.dtype)) if k else first
 
 
 def _neighbours(x: Node, first: Node, taps: int, axis: int) -> Node:

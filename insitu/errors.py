@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 import warnings
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any
 
 from insitu.carets import pointer
@@ -37,6 +38,7 @@ class UserError(Exception):
         self.what, self.expected, self.received, self.fix, self.slug = what, expected, received, fix, slug
         self.where = _user_line(argument)
         self.place: str | None = None
+        _mark_frames()
         super().__init__(self.told())
 
     def add_place(self, place: str) -> None:
@@ -54,6 +56,11 @@ class UserError(Exception):
         if self.where:
             lines = [*self.where, *lines]
         return self.what + ("\n\n" + "\n".join(lines) if lines else "")
+
+    def _render_traceback_(self) -> list[str]:
+        """The lines that IPython and notebooks show: the user's own frames, then the message."""
+        trace = user_frames(self.__traceback__) if frames_are_hidden() else self.__traceback__
+        return "".join(traceback.format_exception(type(self), self, trace, chain=not frames_are_hidden())).splitlines()
 
 
 class ShapeError(UserError, ValueError):
@@ -169,6 +176,38 @@ def outermost() -> tuple[str, dict[str, Any]]:
     while frame is not None and is_inside(frame.f_code.co_filename):
         called, frame = frame, frame.f_back
     return ("", {}) if called is None else (called.f_code.co_name, called.f_locals)
+
+
+def frames_are_hidden() -> bool:
+    """Whether errors of the user leave out insitu's own frames: not with ``INSITU_TRACEBACK=full``, or ``config.traceback = "full"``."""
+    settings = getattr(sys.modules.get("insitu.config"), "config", None)
+    values = {} if settings is None else settings._values  # without a check: it may be this very setting that is wrong
+    return bool(values.get("traceback", os.environ.get("INSITU_TRACEBACK", "short").strip()) != "full")
+
+
+def user_frames(trace: TracebackType | None) -> TracebackType | None:
+    """The traceback without insitu's frames, and without those of IPython, which runs a notebook's cells."""
+    frames = []
+    while trace is not None:
+        file, module = trace.tb_frame.f_code.co_filename, str(trace.tb_frame.f_globals.get("__name__", ""))
+        if not is_inside(file) and module.partition(".")[0] not in ("IPython", "ipykernel"):
+            frames.append(trace)
+        trace = trace.tb_next
+    kept: TracebackType | None = None
+    for one in reversed(frames):
+        kept = TracebackType(kept, one.tb_frame, one.tb_lasti, one.tb_lineno)
+    return kept
+
+
+def _mark_frames() -> None:
+    """Mark insitu's frames on the way to here, so that pytest and IPython hide them: both look for this name in a frame."""
+    if not frames_are_hidden():
+        return
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if is_inside(frame.f_code.co_filename) and frame.f_locals is not frame.f_globals:
+            frame.f_locals["__tracebackhide__"] = True
+        frame = frame.f_back
 
 
 def _user_line(argument: str) -> list[str]:

@@ -80,7 +80,7 @@ def _layer_norm() -> Job:
 Tree = dict[str, si.Array]
 
 
-def _softmax_cross_entropy(z: si.Array, y: si.Array) -> si.Array:
+def softmax_cross_entropy(z: si.Array, y: si.Array) -> si.Array:
     z = z - si.max(z, axis=1, keepdims=True)
     picked = si.take_along_axis(z, y[:, None], axis=1)[:, 0]
     return si.mean(si.log(si.sum(si.exp(z), axis=1)) - picked)
@@ -94,7 +94,7 @@ def _sigmoid_cross_entropy(z: si.Array, y: si.Array) -> si.Array:
 
 def _loss(net: str) -> Callable[[Tree, si.Array, si.Array], si.Array]:
     def net_a(p: Tree, x: si.Array, y: si.Array) -> si.Array:
-        return _softmax_cross_entropy(x @ p["o.w"] + p["o.b"], y)
+        return softmax_cross_entropy(x @ p["o.w"] + p["o.b"], y)
 
     def net_b(p: Tree, x: si.Array, y: si.Array) -> si.Array:
         h = si.sigmoid(x @ p["h.w"] + p["h.b"])
@@ -103,12 +103,12 @@ def _loss(net: str) -> Callable[[Tree, si.Array, si.Array], si.Array]:
     def net_d(p: Tree, x: si.Array, y: si.Array) -> si.Array:
         h = si.maximum(x @ p["h1.w"] + p["h1.b"], 0)
         h = si.maximum(h @ p["h2.w"] + p["h2.b"], 0)
-        return _softmax_cross_entropy(h @ p["o.w"] + p["o.b"], y)
+        return softmax_cross_entropy(h @ p["o.w"] + p["o.b"], y)
 
     return {"a": net_a, "b": net_b, "d": net_d}[net]
 
 
-class _SGD:
+class SGD:
     """Gradient descent, with momentum if asked for."""
 
     def __init__(self, params: dict[str, si.Variable], rate: float, momentum: float = 0.0) -> None:
@@ -123,7 +123,7 @@ class _SGD:
             self.params[k].assign(self.params[k].value - self.rate * g)
 
 
-class _Adam:
+class Adam:
     """Adam (arXiv 1412.6980) in the order of operations of its section 2's last paragraph."""
 
     def __init__(self, params: dict[str, si.Variable], rate: float) -> None:
@@ -146,7 +146,7 @@ def training(net: str) -> Job:
     """One step of a network: loss, gradients and update, as one compiled function."""
     params = {k: si.Variable(v, name=k) for k, v in workloads.weights(net).items()}
     rate = workloads.LEARNING_RATE[net]
-    optimizer = _Adam(params, rate) if net == "b" else _SGD(params, rate, 0.9 if net == "d" else 0.0)
+    optimizer = Adam(params, rate) if net == "b" else SGD(params, rate, 0.9 if net == "d" else 0.0)
     value_and_grad = si.value_and_grad(_loss(net))
 
     @si.compile

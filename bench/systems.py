@@ -58,11 +58,12 @@ class System:
             found.pop(name, None)
         found["PYTHONPATH"] = os.pathsep.join([str(self.folder), *self.path])
         found["TF_CPP_MIN_LOG_LEVEL"] = "3"
+        found["INSITU_CACHE_DIR"] = os.path.join(scratch, "kernels")
         return found
 
 
-def insitu(threads: int) -> System:
-    return System("insitu", sys.executable, HERE, "insitu_jobs", "", threads, (str(ROOT),))
+def insitu(threads: int, module: str = "insitu_jobs") -> System:
+    return System("insitu", sys.executable, HERE, module, "", threads, (str(ROOT),))
 
 
 def numpy_here(threads: int) -> System:
@@ -78,20 +79,24 @@ _PEERS = [
     ("pytorch compile", "torch", "bench_torch", "compile"),
     ("jax", "jax", "bench_jax", "jit"),
     ("numpy", "numpy", "bench_numpy", "openblas"),
+    ("onnxruntime", "onnxruntime", "bench_ort", "cpu"),
+    ("openvino", "openvino", "bench_openvino", "cpu"),
 ]
+#: The environment that has a package which these need, too.
+_BORROWED = {"torch": "numpy", "openvino": "onnxruntime"}
 
 
-def peers(threads: int, only: Sequence[str] = ()) -> list[System]:
-    """The peers that are installed; ``only`` keeps those with these names."""
+def peers(threads: int, only: Sequence[str] = (), engines: Sequence[str] = ()) -> list[System]:
+    """The peers that are installed; ``only`` keeps those with these names. Inference engines only where they are asked for."""
     folder, home = peers_folder(), peers_home()
     if folder is None:
         return []
-    numpy_packages = sorted(map(str, (home / "numpy" / "lib").glob("python*/site-packages")))
     found = []
     for name, environment, module, mode in _PEERS:
         python = home / environment / "bin" / "python"
-        if python.is_file() and (not only or name in only or name.split()[0] in only):
-            path = tuple(numpy_packages) if environment == "torch" else ()  # that environment has PyTorch alone
+        wanted = (not only or name in only or name.split()[0] in only) and (name not in ("onnxruntime", "openvino") or name in engines)
+        if python.is_file() and wanted:
+            path = tuple(sorted(map(str, (home / _BORROWED.get(environment, "none") / "lib").glob("python*/site-packages"))))
             found.append(System(name, str(python), folder, module, mode, threads, path))
     return found
 
@@ -104,7 +109,7 @@ class Worker:
     """A running system that waits for its turn."""
 
     def __init__(self, system: System, workload: str, scratch: str) -> None:
-        self.system = system
+        self.system, self.scratch = system, scratch
         command = [system.python, str(HERE / "worker.py"), system.module, workload, system.mode, str(system.threads)]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=system.environment(scratch)
@@ -152,14 +157,17 @@ def running(systems: Sequence[System], workload: str) -> Iterator[list[Worker]]:
                 worker.stop()
 
 
-def take_turns(workers: Sequence[Worker], job: int, rounds: int, seconds: float) -> dict[str, list[float]]:
-    """Seconds per step of one job, by system, one value a round; every round begins with another system."""
+def take_turns(workers: Sequence[Worker], job: int, rounds: int, seconds: float, jobs: dict[str, int] | None = None) -> dict[str, list[float]]:
+    """Seconds per step of one job, by system, one value a round; every round begins with another system.
+
+    ``jobs`` has the numbers of the jobs where systems number them in other ways.
+    """
     times: dict[str, list[float]] = {w.system.name: [] for w in workers}
     for number in range(rounds):
         turn = number % len(workers)
         for worker in [*workers[turn:], *workers[:turn]]:
             time.sleep(PAUSE)
-            times[worker.system.name].append(worker.ask(do="measure", job=job, seconds=seconds))
+            times[worker.system.name].append(worker.ask(do="measure", job=(jobs or {}).get(worker.system.name, job), seconds=seconds))
     return times
 
 

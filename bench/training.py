@@ -28,13 +28,14 @@ def run(rounds: int = 15, seconds: float = 0.3, threads: int = 2, only: tuple[st
             "best_framework": best_ratio(times, FRAMEWORKS),
             "numpy": best_ratio(times, ["numpy"]),
             "losses": losses,
-            "losses_agree": _agree(list(losses.values())),
+            "losses_agree": agree(list(losses.values())),
         }
     return _report(data, threads, rounds)
 
 
-def _agree(losses: list[list[float]]) -> bool:
-    return all(math.isclose(x, y, rel_tol=TOLERANCE) for row in losses for x, y in zip(row, losses[0], strict=True))
+def agree(losses: list[list[float]], tolerance: float = TOLERANCE) -> bool:
+    """Whether the first and the fifth loss are those of the first system."""
+    return all(math.isclose(x, y, rel_tol=tolerance) for row in losses for x, y in zip(row, losses[0], strict=True))
 
 
 def _report(data: dict[str, Any], threads: int, rounds: int) -> Report:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import resource
 import statistics
 import sys
 import time
@@ -37,6 +38,13 @@ def per_step(job: Any, seconds: float) -> float:
     return statistics.median(chunks)
 
 
+def first_step(job: Any) -> float:
+    """Seconds of the first step, and of what had to be made ready for it; weights and imports are not counted."""
+    begin = time.perf_counter()
+    job.wait(job.step())
+    return time.perf_counter() - begin + getattr(job, "setup_s", 0.0)
+
+
 def warm_up(job: Any, seconds: float) -> list[float]:
     """Run at least five steps; the losses of the first and the fifth where the job has them."""
     losses: list[float] = []
@@ -52,6 +60,10 @@ def warm_up(job: Any, seconds: float) -> list[float]:
 
 
 def answer(command: dict[str, Any], jobs: list[Any], module: Any) -> Any:
+    if command["do"] == "first":
+        return first_step(jobs[command["job"]])
+    if command["do"] == "memory":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # MB, on Linux
     if command["do"] == "warm":
         return warm_up(jobs[command["job"]], command["seconds"])
     if command["do"] == "measure":

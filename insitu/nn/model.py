@@ -453,8 +453,8 @@ class Model(Layer):
         >>> import insitu as si
         >>> model = si.nn.Sequential([si.nn.Conv2D(4, 3), si.nn.BatchNormalization(), si.nn.ReLU()])
         >>> model.build((None, 8, 8, 1))
-        >>> [layer.name for layer in model.optimize_for_inference().layers]
-        ['conv2d', 're_lu']
+        >>> [type(layer).__name__ for layer in model.optimize_for_inference().layers]
+        ['Conv2D', 'ReLU']
         """
         from insitu.nn.inference import optimized
 

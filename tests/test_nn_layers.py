@@ -188,3 +188,17 @@ def test_a_frozen_layer_has_nothing_to_train():
     model.build((None, 3))
     model.layers[0].trainable = False
     assert model.trainable_weights == model.layers[1].weights and model.layers[0].non_trainable_weights == model.layers[0].weights
+
+
+def test_a_layer_that_was_built_is_not_built_again_on_use():
+    class Twice(si.nn.Dense):
+        def build(self, input_shape):
+            super().build(input_shape)
+            self.factor = self.add_weight((self.units,), "ones", "factor")
+
+    for layer in (si.nn.Dense(3), si.nn.Conv1D(3, 2), si.nn.BatchNormalization(), Twice(3)):
+        layer.build((None, 5, 4))
+        assert layer.built and layer.input_shape == (None, 5, 4)
+        kept = layer.weights
+        layer(np.ones((2, 5, 4)))
+        assert layer.weights == kept

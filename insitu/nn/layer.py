@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
@@ -78,6 +79,8 @@ class Layer:
         super().__init_subclass__(**kwargs)
         Layer.classes[cls.__name__] = cls
         cls._takes_training = "training" in inspect.signature(cls.call).parameters
+        if "build" in vars(cls):
+            _mark_built(cls)
 
     @checked(name=TEXT | None, trainable=FLAG, dtype=DTYPE, input_shape=EXAMPLE | None, activity_regularizer=REGULARIZER)
     def __init__(
@@ -332,6 +335,19 @@ class Layer:
 
     def __repr__(self) -> str:
         return f'<{type(self).__name__} "{self.name}">'
+
+
+def _mark_built(cls: type[Layer]) -> None:
+    """Let ``build`` note that it has run, so that a layer that its user has built is not built again on use."""
+    build = cls.build
+
+    @functools.wraps(build)
+    def noted(self: Layer, input_shape: Any) -> None:
+        build(self, input_shape)
+        if type(self).build is noted:  # not where a subclass goes on
+            self.input_shape, self.built = input_shape if self.input_shape is None else self.input_shape, True
+
+    cls.build = noted  # type: ignore[method-assign]
 
 
 def _shapes(inputs: Any) -> Any:

@@ -22,8 +22,8 @@ class Span:
     stop: int
 
 
-def pointer(frame: FrameType, called: FrameType | None, argument: str) -> list[str]:
-    """The line that runs in a frame, and below it a caret under an argument.
+def pointer(frame: FrameType, called: FrameType | None, argument: str) -> tuple[list[str], str]:
+    """The line that runs in a frame, and below it a caret under an argument; and the source text of that.
 
     Parameters
     ----------
@@ -39,10 +39,12 @@ def pointer(frame: FrameType, called: FrameType | None, argument: str) -> list[s
     -------
     list of str
         Empty if the source is not at hand.
+    str
+        The argument, or the operands if the expression is an operation; empty where neither is found.
     """
     lines = linecache.getlines(frame.f_code.co_filename, frame.f_globals)
     if not 0 < frame.f_lineno <= len(lines) or not lines[frame.f_lineno - 1].strip():
-        return []
+        return [], ""
     running = _running(frame, lines)
     found = None
     if argument:
@@ -52,7 +54,17 @@ def pointer(frame: FrameType, called: FrameType | None, argument: str) -> list[s
             if found is None and node is not None:
                 found = _part(node, _parameters(called), one.split("=")[0].strip(), whole)
         found = found or _text(argument, whole, lines)
-    return _drawn(frame, found or running, lines)
+    text = "" if found is None else _source(found, lines)
+    if not text and running is not None and isinstance(_parsed(running, lines), ast.BinOp | ast.Compare):
+        text = _source(running, lines)
+    return _drawn(frame, found or running, lines), text
+
+
+def _source(span: Span, lines: Sequence[str]) -> str:
+    part = [lines[i] for i in range(span.line - 1, span.end)]
+    part[-1] = part[-1][: span.stop]
+    part[0] = part[0][span.start :]
+    return "".join(part)
 
 
 def _drawn(frame: FrameType, span: Span | None, lines: Sequence[str]) -> list[str]:

@@ -14,6 +14,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from insitu.carets import pointer
+from insitu.provenance import made_at
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
@@ -36,7 +37,7 @@ class UserError(Exception):
 
     def __init__(self, what: str, *, expected: str = "", received: str = "", fix: str = "", slug: str = "", argument: str = "") -> None:
         self.what, self.expected, self.received, self.fix, self.slug = what, expected, received, fix, slug
-        self.where = _user_line(argument)
+        self.where, self.made = _user_line(argument)
         self.place: str | None = None
         _mark_frames()
         super().__init__(self.told())
@@ -49,7 +50,8 @@ class UserError(Exception):
 
     def told(self, to_silence: str = "") -> str:
         """The message; that of a warning says how ``to_silence`` it."""
-        parts = [("in", self.place), ("expected", self.expected), ("received", self.received), ("to fix", self.fix), ("to silence", to_silence)]
+        received = "\n".join([self.received, *self.made]) if self.received else ""
+        parts = [("in", self.place), ("expected", self.expected), ("received", received), ("to fix", self.fix), ("to silence", to_silence)]
         if self.slug:
             parts.append(("more", f"insitu explain {self.slug}"))
         lines = [f"  {name:<13} {text}".replace("\n", "\n" + " " * 16) for name, text in parts if text]
@@ -210,10 +212,13 @@ def _mark_frames() -> None:
         frame = frame.f_back
 
 
-def _user_line(argument: str) -> list[str]:
-    """The user's line with a caret; nothing where there is none, as at the interpreter's prompt."""
+def _user_line(argument: str) -> tuple[list[str], list[str]]:
+    """The user's line with a caret, and where the arrays in it were made; nothing where no line is known, as at the prompt."""
     frame: FrameType | None = sys._getframe(1)
     called: FrameType | None = None
     while frame is not None and is_inside(frame.f_code.co_filename):
         called, frame = frame, frame.f_back
-    return [] if frame is None else pointer(frame, called, argument)
+    if frame is None:
+        return [], []
+    lines, text = pointer(frame, called, argument)
+    return lines, made_at(frame, text) if text else []

@@ -47,7 +47,7 @@ def reported(graph: Sequence[Node], target: Target, stages: Callable[[], Iterabl
     """
     try:
         yield
-    except (UserError, MemoryError):
+    except (UserError, MemoryError, Warning):  # a warning that the user's filters made an error
         raise
     except Exception as error:
         what = error.what if isinstance(error, InternalError) else f"{type(error).__name__} in the compiler: {error}"

@@ -18,6 +18,7 @@ import pytest
 from insitu.errors import UserError
 from insitu.nn import progress
 from insitu.nn.progress import screens, words
+from insitu.nn.progress.display import VERBOSE
 
 PROGRAM = """
 import time
@@ -291,9 +292,9 @@ def test_a_real_terminal_shows_a_live_line_and_gets_its_cursor_back():
 def test_level_refuses_other_values():
     for value in ("loud", 3, None, 1.5, [1]):
         with pytest.raises(UserError) as caught:
-            progress.level(value, "fit")
+            VERBOSE.check("fit", "verbose", value)
         assert caught.value.slug == "verbose"
-    assert [progress.level(v, "fit") for v in ("auto", 0, 1, 2, True)] == [1, 0, 1, 2, 1]
+    assert [progress.level(v) for v in ("auto", 0, 1, 2, True)] == [1, 0, 1, 2, 1]
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.123, "0.12 s"), (12.34, "12.3 s"), (125, "2:05"), (3725, "1:02:05")])

@@ -139,7 +139,7 @@ def validation(value: Any, function: str = "fit") -> Arrays | Batches:
     raise ArgumentError(
         "fit: validation_data must be a pair.",
         expected="validation_data=(x, y), (x, y, sample_weight), or an iterable of batches such as a Dataset",
-        received=f"{type(value).__name__}" + (f" of {len(value)} parts" if hasattr(value, "__len__") else ""),
+        received=f"{type(value).__name__}" + (f" of {len(value)} parts" if hasattr(value, "__len__") and getattr(value, "shape", True) != () else ""),
         fix="pass validation_data=(x_test, y_test)",
         slug="validation-data",
         argument="validation_data=",

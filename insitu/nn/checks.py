@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from insitu.array.checks import whole
 from insitu.errors import ArgumentError, DataWarning, DTypeError, ShapeError, warn
 from insitu.graph.node import Node
 from insitu.graph.origins import Origins
@@ -18,32 +17,6 @@ from insitu.nn.looks import look
 from insitu.nn.shapes import Shape, shape_leaves, written
 
 Examples = np.ndarray[Any, Any]
-
-
-def whole_number(value: Any, function: str, argument: str, least: int) -> int:
-    """``value`` as an int of at least ``least``.
-
-    Raises
-    ------
-    ArgumentError
-        If it is none.
-    """
-    found = whole(value)
-    if found is None or isinstance(value, bool) or found < least:
-        raise ArgumentError(
-            f"{function}: {argument} must be a whole number of at least {least}.",
-            expected=f"an int from {least} on",
-            received=repr(value),
-            fix=f"pass {argument}={'32' if argument == 'batch_size' else '10'}",
-            slug="batch-size" if argument == "batch_size" else "epochs" if argument == "epochs" else "fit-count",
-            argument=f"{argument}=",
-        )
-    return found
-
-
-def optional_number(value: Any, function: str, argument: str) -> int | None:
-    """As `whole_number`, with None for no limit."""
-    return None if value is None else whole_number(value, function, argument, 1)
 
 
 def labels(targets: Sequence[Any], outputs: Sequence[Shape], chosen: Sequence[losses.Loss | None], function: str) -> None:

@@ -10,14 +10,22 @@ import numpy as np
 
 import insitu as si
 from insitu import optim, registry
-from insitu.arguments import NOT_NEGATIVE, Checked, checked
+from insitu.arguments import FLAG, FUNCTION, NOT_NEGATIVE, TEXT, WHOLE, Checked, Choice, Made, Number, Path, checked
 from insitu.array.tree import flatten, map_leaves
 from insitu.errors import ArgumentError
 from insitu.nn import checks, functional, progress
+from insitu.nn.declared import BATCH_SIZE, CALLBACKS, DATA, EPOCHS, EPOCHS_DONE, STEPS, WEIGHTS
 from insitu.nn.layer import Layer, deserialize, serialize, settle
 from insitu.nn.objectives import Objectives, Settings, target_leaves
+from insitu.nn.progress.display import VERBOSE
 from insitu.nn.shapes import Shape, batch_shape, infer
 from insitu.nn.training import Logs, Steps
+
+FILE = Path(slug="save-path", fix='pass the file\'s name: save("model.insitu")')
+SPLIT = Number(0, 1, open="h", slug="validation-split")
+OPTIMIZER = Made(optim.get, 'an optimizer, or its name such as "adam"', ("sgd",), "optimizer-unknown")
+#: What a loss that is no finite number does: stop at the first one, say so once, or train on.
+ON_NAN = Choice("raise", "warn", "ignore")
 
 
 class Model(Layer):
@@ -69,7 +77,11 @@ class Model(Layer):
         self._forward: Any = None
 
     # -- compile -----------------------------------------------------------------------------------
-    @checked()
+    @checked(
+        optimizer=OPTIMIZER, loss=Checked("a loss, or its name") | None,
+        loss_weights=Checked("a factor for each output") | None, metrics=Checked("a list of metrics") | None,
+        weighted_metrics=Checked("a list of metrics") | None,
+    )  # fmt: skip
     def compile(
         self, optimizer: Any = "rmsprop", loss: Any = None, loss_weights: Any = None, metrics: Any = None, weighted_metrics: Any = None,
     ) -> None:  # fmt: skip
@@ -99,7 +111,7 @@ class Model(Layer):
         """
         settings = Settings(loss, loss_weights, metrics, weighted_metrics)
         settings.check_outputs(self.fixed_output_names())
-        self.optimizer, self.settings = optim.get(optimizer), settings
+        self.optimizer, self.settings = optimizer, settings
         self._steps.clear()
 
     @property
@@ -196,7 +208,12 @@ class Model(Layer):
         return found
 
     # -- fit ---------------------------------------------------------------------------------------
-    @checked()
+    @checked(
+        x=DATA | None, y=DATA | None, batch_size=BATCH_SIZE | None, epochs=EPOCHS, verbose=VERBOSE, callbacks=CALLBACKS,
+        validation_split=SPLIT, validation_data=DATA | None, shuffle=FLAG,
+        class_weight=Checked("a dict of class to factor") | None, sample_weight=WEIGHTS, initial_epoch=EPOCHS_DONE, steps_per_epoch=STEPS | None,
+        validation_steps=STEPS | None, validation_batch_size=STEPS | None, validation_freq=STEPS, nan=ON_NAN,
+    )  # fmt: skip
     def fit(
         self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1, verbose: Any = "auto", callbacks: Any = None,
         validation_split: float = 0.0, validation_data: Any = None, shuffle: bool = True, class_weight: Mapping[int, float] | None = None,
@@ -271,7 +288,12 @@ class Model(Layer):
         }  # fmt: skip
         return fitting.Fit(planning.Plan(self, given, options), started).run()
 
-    @checked()
+    @checked(
+        x=DATA | None, y=DATA | None, batch_size=BATCH_SIZE | None, epochs=EPOCHS, verbose=VERBOSE, callbacks=CALLBACKS,
+        validation_split=SPLIT, validation_data=DATA | None, shuffle=FLAG,
+        class_weight=Checked("a dict of class to factor") | None, sample_weight=WEIGHTS, initial_epoch=EPOCHS_DONE, steps_per_epoch=STEPS | None,
+        validation_steps=STEPS | None, validation_batch_size=STEPS | None, validation_freq=STEPS, nan=ON_NAN,
+    )  # fmt: skip
     def check(
         self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1, verbose: Any = "auto", callbacks: Any = None,
         validation_split: float = 0.0, validation_data: Any = None, shuffle: bool = True, class_weight: Mapping[int, float] | None = None,
@@ -332,7 +354,10 @@ class Model(Layer):
             say(str(plan.report))
         return plan.report
 
-    @checked()
+    @checked(
+        x=DATA | None, y=DATA | None, batch_size=BATCH_SIZE | None, verbose=VERBOSE, sample_weight=WEIGHTS, steps=STEPS | None,
+        callbacks=CALLBACKS, return_dict=FLAG,
+    )  # fmt: skip
     def evaluate(
         self, x: Any = None, y: Any = None, batch_size: int | None = None, verbose: Any = "auto", sample_weight: Any = None,
         steps: int | None = None, callbacks: Any = None, return_dict: bool = False,
@@ -364,9 +389,9 @@ class Model(Layer):
         from insitu.nn import fitting, sources
 
         self.check_compiled("evaluate")
-        batch = checks.whole_number(32 if batch_size is None else batch_size, "evaluate", "batch_size", 1)
-        limit = checks.optional_number(steps, "evaluate", "steps")
-        shown = progress.level(verbose, "evaluate")
+        batch = 32 if batch_size is None else batch_size
+        limit = steps
+        shown = progress.level(verbose)
         data = fitting.feed(x, y, sample_weight, function="evaluate")
         compiled = fitting.steps_for(self, data, "evaluate")
         total, examples = sources.extent(data, batch, limit)
@@ -377,7 +402,7 @@ class Model(Layer):
         values = list(logs.values())
         return logs if return_dict else values if len(values) > 1 else values[0]
 
-    @checked()
+    @checked(x=DATA, batch_size=BATCH_SIZE | None, verbose=VERBOSE, steps=STEPS | None, callbacks=CALLBACKS)
     def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0, steps: int | None = None, callbacks: Any = None) -> Any:
         """The model's outputs. An example gives the same bits alone and in any batch.
 
@@ -402,9 +427,9 @@ class Model(Layer):
         """
         from insitu.nn import fitting, sources
 
-        batch = checks.whole_number(32 if batch_size is None else batch_size, "predict", "batch_size", 1)
-        limit = checks.optional_number(steps, "predict", "steps")
-        shown = progress.level(verbose, "predict")
+        batch = 32 if batch_size is None else batch_size
+        limit = steps
+        shown = progress.level(verbose)
         data = fitting.feed(x, function="predict")
         self.prepared(fitting.parts_of(data)[0])
         settle(self.weights)
@@ -461,7 +486,7 @@ class Model(Layer):
         return optimized(self, x, tolerance)
 
     # -- single batches ------------------------------------------------------------------------------
-    @checked()
+    @checked(x=DATA, y=DATA | None, sample_weight=WEIGHTS, class_weight=Checked("a dict of class to factor") | None, return_dict=FLAG)
     def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False) -> Any:
         """One step on one batch; returns loss and metrics of that batch before the step, as `evaluate` does."""
         from insitu.nn import fitting
@@ -478,7 +503,7 @@ class Model(Layer):
         steps.train(*batch)
         return _as_result(steps.means(fitting.length(batch)), return_dict)
 
-    @checked()
+    @checked(x=DATA, y=DATA | None, sample_weight=WEIGHTS, return_dict=FLAG)
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Loss and metrics of one batch."""
         from insitu.nn import fitting
@@ -491,7 +516,7 @@ class Model(Layer):
         steps.test(*batch, np.asarray(0))
         return _as_result(steps.means(fitting.length(batch)), return_dict)
 
-    @checked()
+    @checked(x=DATA)
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs of one batch, as NumPy arrays."""
         from insitu.nn import fitting
@@ -501,7 +526,7 @@ class Model(Layer):
         return map_leaves(np.array, self.forward(inputs))
 
     # -- files and tables --------------------------------------------------------------------------
-    @checked()
+    @checked(path=FILE, include_optimizer=FLAG)
     def save(self, path: Any, include_optimizer: bool = True) -> None:
         """Write architecture, weights and the state of training to one file; `insitu.load` reads it.
 
@@ -521,14 +546,14 @@ class Model(Layer):
 
         save_content(path, *model_to_file(self, include_optimizer))
 
-    @checked()
+    @checked(path=FILE)
     def save_weights(self, path: Any) -> None:
         """Write the weights alone to a safetensors file, under their names."""
         from insitu.nn.saving import save_weights
 
         save_weights(self, path)
 
-    @checked()
+    @checked(path=Path(slug="load-path", fix="pass the file's name"))
     def load_weights(self, path: Any) -> None:
         """Read weights from a file of `save_weights` or `save`, or of any program that writes safetensors with these names.
 
@@ -566,7 +591,7 @@ class Model(Layer):
 
         set_training_state(self, tensors, metadata)
 
-    @checked()
+    @checked(print_fn=FUNCTION)
     def summary(self, print_fn: Any = print) -> None:
         """Show a table of the layers, their output shapes and numbers of parameters.
 
@@ -579,7 +604,7 @@ class Model(Layer):
 
         print_fn(table(self))
 
-    @checked()
+    @checked(name=TEXT | None, index=WHOLE | None)
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """A layer by its name or its number.
 

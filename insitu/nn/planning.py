@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from insitu.arguments import FLAG
 from insitu.array.array import Array
 from insitu.array.evaluate import keep_history
 from insitu.array.tree import flatten, map_leaves
@@ -36,9 +35,6 @@ if TYPE_CHECKING:
     from insitu.nn.model import Model
 
 Data = Arrays | Batches
-
-#: What ``nan`` may be: stop at the first loss that is no finite number, say so once, or train on.
-ON_NAN = ("raise", "warn", "ignore")
 
 
 class Plan:
@@ -79,7 +75,7 @@ class Plan:
 
         begin = time.perf_counter()
         model.check_compiled("fit")
-        self.model, self.options = model, checked_options(arguments)
+        self.model, self.options = model, options_of(arguments)
         self.training, self.held_out = fitting.prepare_fit(*given)
         self.test_steps: Steps | None = None
         with context.planning():
@@ -268,39 +264,17 @@ class Plan:
             )
 
 
-def checked_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of `fit` that are no data.
-
-    Raises
-    ------
-    ArgumentError
-        If one has a value it cannot have.
-    """
-    given = arguments["batch_size"]
-    batch = checks.whole_number(32 if given is None else given, "fit", "batch_size", 1)
-    callbacks, test_batch = arguments["callbacks"], arguments["validation_batch_size"]
-    if not isinstance(arguments["nan"], str) or arguments["nan"] not in ON_NAN:
-        raise ArgumentError(
-            "fit: nan says what a loss that is no finite number does.",
-            expected='"raise" (stop and name its cause), "warn" (say so and train on) or "ignore"',
-            received=repr(arguments["nan"]),
-            fix="leave nan out",
-            slug="argument-choice",
-            argument="nan",
-        )
+def options_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of `fit` that are no data, with the defaults that depend on others."""
+    given, callbacks = arguments["batch_size"], arguments["callbacks"]
+    batch = 32 if given is None else given
     return {
+        **arguments,
         "batch_size": batch,
         "batch_size_given": given,
-        "epochs": checks.whole_number(arguments["epochs"], "fit", "epochs", 1),
-        "initial_epoch": checks.whole_number(arguments["initial_epoch"], "fit", "initial_epoch", 0),
-        "validation_freq": checks.whole_number(arguments["validation_freq"], "fit", "validation_freq", 1),
-        "validation_batch_size": batch if test_batch is None else checks.whole_number(test_batch, "fit", "validation_batch_size", 1),
-        "steps_per_epoch": checks.optional_number(arguments["steps_per_epoch"], "fit", "steps_per_epoch"),
-        "validation_steps": checks.optional_number(arguments["validation_steps"], "fit", "validation_steps"),
-        "verbose": progress.level(arguments["verbose"], "fit"),
-        "shuffle": FLAG.check("fit", "shuffle", arguments["shuffle"]),
+        "validation_batch_size": arguments["validation_batch_size"] or batch,
+        "verbose": progress.level(arguments["verbose"]),
         "callbacks": list(callbacks) if isinstance(callbacks, list | tuple) else [] if callbacks is None else [callbacks],
-        "nan": arguments["nan"],
     }
 
 

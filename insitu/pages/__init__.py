@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from insitu.arguments import Text, checked
 from insitu.errors import ArgumentError
 from insitu.nearest import nearest
 
@@ -31,7 +30,6 @@ def title(slug: str) -> str:
     return explain(slug).partition("\n")[0].removeprefix("# ")
 
 
-@checked(slug=Text("the name of a page", ("argument-range",), slug="explain-unknown"))
 def explain(slug: str) -> str:
     """The page about an error or a warning, as the last line of its message names it.
 
@@ -57,8 +55,8 @@ def explain(slug: str) -> str:
     '# The shapes do not broadcast'
     """
     known = slugs()
-    if slug not in known:
-        near = nearest(slug, known)
+    if not isinstance(slug, str) or slug not in known:
+        near = nearest(slug, known) if isinstance(slug, str) else None
         raise ArgumentError(
             f"explain: there is no page {slug!r}.",
             expected="a name such as broadcast-shapes, from the last line of a message",

@@ -42,7 +42,7 @@ class ProgbarLogger(Callback):
             return
         if self._line is None:
             params = self.params or {}
-            self._line = progress.Progress(progress.level(params.get("verbose", 1), "ProgbarLogger"), epochs, params.get("steps"), None)
+            self._line = progress.Progress(progress.level(params.get("verbose", 1)), epochs, params.get("steps"), None)
             self._line.__enter__()
         self._line.begin(epoch)
         self._following = time.perf_counter() + LOOK_EVERY

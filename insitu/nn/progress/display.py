@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from insitu.errors import ArgumentError
+from insitu.arguments import FLAG, Choice, Whole
 from insitu.nn.progress import screens, words
 from insitu.nn.progress.words import Part, about, curve, number, seconds, single_numbers
 
@@ -14,26 +14,13 @@ from insitu.nn.progress.words import Part, about, curve, number, seconds, single
 _CURVE, _BAR, _SPENT, _RATE, _LEFT, _STEPS, _HELD_OUT, _METRIC, _TITLE, _LOSS = range(10)
 
 
-def level(verbose: Any, function: str) -> int:
-    """``verbose`` as 0 (silent), 1 (live line) or 2 (one line per epoch); "auto" is 1.
+#: How much to show.
+VERBOSE = (Whole(0, 2) | FLAG | Choice("auto")).about(slug="verbose", fix="verbose=0 for silence, verbose=2 for a line per epoch")
 
-    Raises
-    ------
-    ArgumentError
-        For another value.
-    """
-    if isinstance(verbose, str) and verbose == "auto":
-        return 1
-    if isinstance(verbose, int | bool) and verbose in (0, 1, 2):
-        return int(verbose)
-    raise ArgumentError(
-        f"{function}: verbose says how much to show.",
-        expected='"auto", 0 (nothing), 1 (a live line) or 2 (one line per epoch)',
-        received=repr(verbose),
-        fix="verbose=0 for silence, verbose=2 for a line per epoch",
-        slug="verbose",
-        argument="verbose=",
-    )
+
+def level(verbose: Any) -> int:
+    """``verbose`` as 0 (silent), 1 (live line) or 2 (one line per epoch); "auto" is 1."""
+    return 1 if verbose == "auto" else int(verbose)
 
 
 class _Mark(NamedTuple):

@@ -262,6 +262,7 @@ def test_h5py_is_asked_for_by_name(monkeypatch, tmp_path):
 def test_other_mistakes_have_their_pages():
     wrong = [
         (lambda: models.VGG19(weights="imagenet"), "vision-weights"),
+        (lambda: models.LeNet(weights=np.zeros(3)), "vision-weights"),
         (lambda: models.VGG19(input_shape=(224, 224)), "input-shape"),
         (lambda: models.ResNet50(input_shape=(16, 16, 3)), "vision-size"),
         (lambda: models.UNet(input_shape=(100, 64, 1)), "vision-size"),

@@ -22,7 +22,7 @@ class _Weights(Path):
         super().__init__(slug=self.slug, fix=self.remedy)
 
     def take(self, value: Any) -> Any:
-        return REFUSED if value == "imagenet" else super().take(value)
+        return REFUSED if isinstance(value, str) and value == "imagenet" else super().take(value)
 
 
 PICTURE = Lengths(

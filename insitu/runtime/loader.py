@@ -6,7 +6,7 @@ import ctypes
 import functools
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from insitu.config import config
@@ -67,18 +67,16 @@ class Loader:
         self._cache.limit = limit
         return self._cache
 
-    def object_code(self, code: Code) -> bytes:
-        """The kernel's object file, from the disk cache or from LLVM (which then fills the cache)."""
-        found = self.cache.get(code.key)
-        if found is not None:
-            self.from_disk += 1
-            return found
-        from insitu.codegen.cpu import assemble
-
-        made = assemble.object_code(code.ir(), code.target)
-        self.compiled += 1
-        self.cache.put(code.key, made)
-        return made
+    def object_code(self, codes: Sequence[Code]) -> list[bytes]:
+        """The kernels' object files, from the disk cache or from LLVM (which then fills the cache), as many at a time as there are threads."""
+        images = {code.key: self.cache.get(code.key) for code in codes}
+        missing = [code for code in codes if images[code.key] is None]
+        self.from_disk += len(codes) - len(missing)
+        for code, made in zip(missing, _assembled(missing), strict=True):
+            self.compiled += 1
+            self.cache.put(code.key, made)
+            images[code.key] = made
+        return [image for code in codes if (image := images[code.key]) is not None]
 
     def _load_all(self, codes: Sequence[Code]) -> None:
         for target in {code.target for code in codes}:
@@ -93,15 +91,14 @@ class Loader:
             self._link(list(batch.values()))
 
     def _link(self, codes: Sequence[Code]) -> None:
-        objects = [(self.object_code(code), (code.symbol,)) for code in codes]
-        library = self._library(objects)
+        library = self._library([(image, (code.symbol,)) for image, code in zip(self.object_code(codes), codes, strict=True)])
         for code in codes:
             self._addresses[code.key] = library[code.symbol]
 
     def functions(self, code: Code, symbols: Sequence[str]) -> dict[str, int]:
         """Addresses of several functions of one module."""
         with self._lock:
-            library = self._library([(self.object_code(code), symbols)])
+            library = self._library([(self.object_code([code])[0], symbols)])
             return {name: library[name] for name in symbols}
 
     def _library(self, objects: Sequence[tuple[bytes, Sequence[str]]]) -> Any:
@@ -127,6 +124,25 @@ class Loader:
 
     def _after_fork(self) -> None:
         self._lock = threading.RLock()
+
+
+def _assembled(codes: Sequence[Code]) -> Iterator[bytes]:
+    """Object code of each kernel; the text is written here while other threads are in LLVM."""
+    if not codes:
+        return
+    from insitu.codegen.cpu import assemble
+
+    count = min(config.threads, len(codes))
+    if count == 1:
+        for code in codes:
+            yield assemble.object_code(code.ir(), code.target)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(count, "insitu-llvm") as pool:
+        waiting = [pool.submit(assemble.object_code, code.ir(), code.target) for code in codes]
+        for one in waiting:
+            yield one.result()
 
 
 def immortal(thing: Any) -> Any:

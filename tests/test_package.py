@@ -24,7 +24,8 @@ MAY_IMPORT = {
     "ops": {"graph", "codegen"},
     "transform": {"ops", "graph"},
     "compiler": {"ops", "graph", "codegen", "runtime"},
-    "array": {"transform", "compiler", "ops", "graph", "codegen", "runtime"},
+    "arguments": {"registry"},
+    "array": {"arguments", "transform", "compiler", "ops", "graph", "codegen", "runtime"},
 }
 #: names that the rest of the world may count on, and some of the Array API's
 PUBLIC = [

@@ -160,8 +160,6 @@ class Number(Constraint):
     def fix(self, argument: str, value: Any) -> str:
         if isinstance(value, str) and _number(value) in self:
             return f"pass the number without quotes: {argument}={value.strip()}"
-        if self.remedy:
-            return self.remedy
         found = _number(value)
         if self.high == 1 and 5 <= found <= 100 and found / 100 in self:
             return f"pass a share instead of a percentage: {argument}={found / 100:g}"

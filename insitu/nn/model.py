@@ -22,7 +22,7 @@ from insitu.nn.shapes import Shape, batch_shape, infer
 from insitu.nn.training import Logs, Steps
 
 FILE = Path(slug="save-path", fix='pass the file\'s name: save("model.insitu")')
-SPLIT = Number(0, 1, open="h", slug="validation-split")
+SPLIT = Number(0, 1, open="h", slug="validation-split", fix="pass validation_split=0.1")
 OPTIMIZER = Made(optim.get, 'an optimizer, or its name such as "adam"', ("sgd",), "optimizer-unknown")
 #: What a loss that is no finite number does: stop at the first one, say so once, or train on.
 ON_NAN = Choice("raise", "warn", "ignore")

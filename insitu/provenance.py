@@ -31,12 +31,20 @@ def made_at(frame: FrameType, text: str) -> list[str]:
         return []
     file = frame.f_code.co_filename.replace("\\", "/").rpartition("/")[2]
     found = []
-    for name in dict.fromkeys(n.id for n in ast.walk(parsed) if isinstance(n, ast.Name)):
+    for name in dict.fromkeys(_names(parsed)):
         if _is_array(frame.f_locals.get(name, frame.f_globals.get(name))):
             line = _line(frame, name)
             if line and line != frame.f_lineno:
                 found.append(f"{name} comes from {file}:{line}")
     return found
+
+
+def _names(node: ast.AST) -> Iterator[str]:
+    """The names in an expression, but not what functions in it are given: of ``len(x) / 4`` nothing is known by x."""
+    if isinstance(node, ast.Name):
+        yield node.id
+    for part in [node.func] if isinstance(node, ast.Call) else ast.iter_child_nodes(node):
+        yield from _names(part)
 
 
 def _is_array(value: Any) -> bool:

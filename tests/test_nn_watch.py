@@ -130,6 +130,26 @@ def test_layer_operation_step_and_example_are_named_and_the_model_is_as_before_t
     assert [w.tobytes() for w in made.get_weights()] == state_before(27, x, y)
 
 
+@pytest.mark.parametrize("share", [1e9, 1e-9])
+def test_a_later_epoch_is_gone_through_again_from_an_older_copy(monkeypatch, share):
+    monkeypatch.setattr(watch, "_SHARE", share)
+
+    class Spoils(Log):
+        """Fails when a weight has counted to 70."""
+
+        def build(self, shape):
+            self.steps = self.add_weight((), "zeros", "steps", trainable=False)
+
+        def call(self, x, training=False):
+            if training:
+                self.steps.assign(self.steps.value + 1)
+            return si.log(x + si.where(self.steps.value >= 70, -1e3, 0.0))
+
+    x, y = data([])
+    error = caught(lambda: model(Spoils(name="counts")).fit(x, y, batch_size=10, epochs=3, validation_split=0.1, verbose=0))
+    assert error.what.startswith("fit: the loss is NaN at step 34 of epoch 2: log gave NaN first in Spoils"), error.what
+
+
 def test_shuffled_examples_have_their_own_numbers():
     x, y = data(273)
     error = caught(lambda: model(Log()).fit(x, y, batch_size=10, epochs=3, verbose=0))

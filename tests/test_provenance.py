@@ -29,6 +29,8 @@ def made(program: str, name: str = "given.py") -> list[str]:
         ("x = si.ones((2, 3))\ny = si.ones((2, 4))\nx @ y", ["x comes from given.py:1", "y comes from given.py:2"]),
         ("x = si.ones((2, 3))\nx = x + 1\nx @ x", ["x comes from given.py:2"]),
         ("x, n = np.ones((2, 3)), 4\nsi.reshape(x, (n, 7))", []),  # the caret is under the shape
+        ("x = si.ones((2, 3))\nsi.sum(x, axis=len(x))", []),  # the axis is not made of x
+        ("x = np.ones((2, 3))\nsi.Variable(si.ones(2)).assign(x.copy())", ["x comes from given.py:1"]),
         ("x = si.ones((2, 3)); x @ x", []),  # it is on the line itself
         ("if True:\n    x = si.ones((2, 3))\nelse:\n    x = si.ones((3, 3))\nx @ x", []),  # either
         ("if True:\n    x = si.ones((2, 3))\n    x @ x", ["x comes from given.py:2"]),

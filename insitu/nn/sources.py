@@ -52,22 +52,22 @@ class Source:
         # batches begin anew where an epoch is longer than they are, so that a limit is reached
         self.steps, self.examples = extent(data, batch, limit) if isinstance(data, Arrays) or limit is None else (limit, None)
         self._going: Iterator[Any] | None = None
-        #: the order of the examples in this epoch; None as they are
-        self.order: np.ndarray[Any, Any] | None = None
-        #: batches since the watch has emptied it; None if nobody wants them
+        #: the order of the examples in each epoch since the watch has emptied it; None as they are
+        self.orders: dict[int, np.ndarray[Any, Any] | None] = {}
+        #: epoch, step and batch of each step since the watch has emptied it; None if nobody wants them
         self.held: list[Any] | None = None
 
     def epoch(self, steps: Steps, number: int, first: int, single: bool) -> Iterator[tuple[int, int]]:
         """Run an epoch from step ``first`` on; gives the number of steps (1 if ``single``) and examples each time."""
         self.order_state = self.generator.state
         if isinstance(self.data, Arrays):
-            self.order = np.asarray(self.generator.permutation(self.data.count)) if self.shuffle else None
-            yield from steps.run_rows(self.data, self.batch, self.order, first, self.steps or 0, single)
+            order = self.orders[number] = np.asarray(self.generator.permutation(self.data.count)) if self.shuffle else None
+            yield from steps.run_rows(self.data, self.batch, order, first, self.steps or 0, single)
             return
         for k, (x, y, weight) in enumerate(self._batches(number)):
             if k >= first:
                 if self.held is not None:
-                    self.held.append((x, y, weight))
+                    self.held.append((number, k, (x, y, weight)))
                 steps.train(x, y, weight)
                 yield 1, len(flatten(x)[0][0])
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import ctypes
 import math
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,11 +27,14 @@ if TYPE_CHECKING:
     from insitu.nn.sources import Source
 
 Batch = tuple[Any, Any, Any]
+Rows = np.ndarray[Any, Any] | None
 
 #: A copy of the state is made when the last one took less than this share of the time since then.
 _SHARE = 0.005
 #: Bytes of batches that are held to go through again, and the share of the memory that copies may take.
 _HELD_BYTES, _COPY_SHARE = 256 << 20, 1 / 8
+#: Epochs over which a copy is kept at most.
+_PASSES = 16
 
 
 def loss_is_finite(steps: Steps) -> bool:
@@ -58,7 +63,8 @@ class Watch:
         self._copies = _Copies(plan.written if self.mode != "ignore" else [])
         self._weights = plan.model.trainable_weights
         self._may_copy = self._copies.nbytes <= system.usable_memory() * _COPY_SHARE
-        self._epoch = self._step = 0
+        #: epoch and first step of each part of an epoch since the copy
+        self._passes: list[tuple[int, int]] = []
         self._due = 0.0
         #: batches from which on they take much room, as far as is known
         self._most = 4
@@ -68,9 +74,12 @@ class Watch:
     # -- while it runs -------------------------------------------------------------------------------
     def begin(self, epoch: int, step: int) -> None:
         """An epoch begins, or goes on, at that step."""
-        self._known = False
-        if self.mode != "ignore":
+        if self.mode == "ignore":
+            return
+        if time.perf_counter() >= self._due or len(self._passes) >= _PASSES:
             self._copy(epoch, step)
+        else:
+            self._passes.append((epoch, step))
 
     def after(self, epoch: int, step: int, now: float) -> None:
         """The first ``step`` steps of the epoch are done; ``now`` is the time.
@@ -108,14 +117,17 @@ class Watch:
             self._tell(epoch, step)
         if self._held is not None:
             self._held.clear()
+        self._passes = [(epoch, step)]
+        self.source.orders = {k: order for k, order in self.source.orders.items() if k == epoch}
         if self._may_copy:
             self._copies.take()
-            now = time.perf_counter()
-            self._known, self._epoch, self._step, self._due = True, epoch, step, now + (now - begin) / _SHARE
+            self._known = True
+        now = time.perf_counter()
+        self._due = now + (now - begin) / _SHARE
 
-    def _holds_much(self, held: list[Batch]) -> bool:
+    def _holds_much(self, held: list[Any]) -> bool:
         """Whether the batches that could be needed again take much room: rather one more copy than all of them."""
-        self._most = max(4, _HELD_BYTES // max(1, sum(a.nbytes for a in flatten(held[0])[0] if a is not None)))
+        self._most = max(4, _HELD_BYTES // max(1, sum(a.nbytes for a in flatten(held[0][2])[0] if a is not None)))
         return len(held) >= self._most
 
     # -- when it has happened ------------------------------------------------------------------------
@@ -125,10 +137,10 @@ class Watch:
         spoilt = _Copies(self._copies.variables)
         if self.mode == "warn":
             spoilt.take()
-        found = self._again(step) if self._known else None
+        _, _, batch, rows = collections.deque(self._since(epoch, step), 1)[0]
+        found = self._again(epoch, step) if self._known else None
         if found is not None:
-            at, target = found
-        batch, rows = self._batch_at(at - 1)
+            epoch, at, target, batch, rows = found
         cause = _cause(self.steps, self.steps._train, batch, target)
         if self.mode == "warn":
             spoilt.put_back()
@@ -136,38 +148,40 @@ class Watch:
             what = f'"{target.name}" is not finite after step'
         self._stop(f"{what} {at} of epoch {epoch + 1}", cause, len_of(batch[0]), rows)
 
-    def _again(self, last: int) -> tuple[int, Variable | None] | None:
-        """Run the steps since the copy once more, up to the first that spoils the loss or a variable; the state is then that before it.
+    def _again(self, epoch: int, last: int) -> tuple[int, int, Variable | None, Batch, Rows] | None:
+        """Run the steps since the copy once more, up to the first that spoils the loss or a weight; the state is then that before it.
 
-        Gives the number of the step, from 1, and the variable; None if all is finite this time.
+        Gives epoch and number of the step, from 1, the weight, the batch and its rows; None if all is finite this time.
         """
         self._copies.put_back()
-        for step in range(self._step, last):
+        for here, step, batch, rows in self._since(epoch, last):
             self._copies.take()
-            self.steps.train(*self._batch_at(step)[0])
+            self.steps.train(*batch)
             found: Variable | None = None
             if loss_is_finite(self.steps):
                 found = next((v for v in self._weights if not _is_finite(v)), None)
                 if found is None:
                     continue
             self._copies.put_back()
-            return step + 1, found
+            return here, step + 1, found, batch, rows
         return None
 
-    def _batch_at(self, step: int) -> tuple[Batch, np.ndarray[Any, Any] | None]:
-        """The batch of a step of this epoch, and the numbers of its examples, where they have such."""
+    def _since(self, epoch: int, last: int) -> Iterator[tuple[int, int, Batch, Rows]]:
+        """Epoch, step, batch and numbers of its examples of each step since the copy, up to the first ``last`` of that epoch."""
         data = self.plan.training
         if isinstance(data, Batches):
-            held = self._held or []
-            return held[min(step - self._step if self._known else len(held) - 1, len(held) - 1)], None
-        batch = self.source.batch
-        rows = np.arange(step * batch, min((step + 1) * batch, data.count))
-        if self.source.order is not None:
-            rows = self.source.order[rows]
-        part = data.rows(rows)
-        return (part.x, part.y, part.weight), rows
+            for here, step, batch in list(self._held or []):
+                yield here, step, batch, None
+            return
+        for here, first in self._passes:
+            order = self.source.orders.get(here)
+            for step in range(first, last if here == epoch else self.source.steps or 0):
+                rows = np.arange(step * self.source.batch, min((step + 1) * self.source.batch, data.count))
+                rows = rows if order is None else order[rows]
+                part = data.rows(rows)
+                yield here, step, (part.x, part.y, part.weight), rows
 
-    def _stop(self, what: str, cause: Cause | None, n: int, rows: np.ndarray[Any, Any] | None) -> None:
+    def _stop(self, what: str, cause: Cause | None, n: int, rows: Rows) -> None:
         error = _error(what, cause, n, rows)
         if self.mode == "warn":
             self.mode = "ignore"
@@ -232,7 +246,7 @@ def _cause(steps: Steps, step: Any, batch: tuple[Any, ...], target: Variable | N
     return found
 
 
-def _error(what: str, cause: Cause | None, n: int, rows: np.ndarray[Any, Any] | None) -> NotFiniteError:
+def _error(what: str, cause: Cause | None, n: int, rows: Rows) -> NotFiniteError:
     usual = "make the learning rate smaller, clip the gradients (clipnorm=1.0), and look for numbers that are too large in the data"
     if cause is None:
         received = "numbers that became too large in between: the steps before are no longer known"

@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "insitu"
 
-FOUNDATIONS = {"carets", "config", "dtypes", "errors", "nearest", "version"}
+FOUNDATIONS = {"carets", "config", "dtypes", "errors", "nearest", "provenance", "version"}
 #: room: the rooms it may import while it is loaded (the foundations are everybody's)
 MAY_IMPORT = {
     "codegen": set(),

@@ -166,14 +166,15 @@ def run(first: int, count: int, processes: int = 2, seconds: float = float("inf"
     return sorted(found, key=lambda one: one.seed)
 
 
-def report(outcomes: list[Outcome]) -> str:
-    """How many trained, what refused the others, and the programs that failed."""
+def report(outcomes: list[Outcome], slug: str = "") -> str:
+    """How many trained, what refused the others, and the programs that failed or were refused with a slug."""
     from fuzz_programs import Writer
 
     slugs = collections.Counter(one.text for one in outcomes if one.kind == "refused")
     failed = [one for one in outcomes if one.kind == "failed"]
+    shown = failed + [one for one in outcomes if one.kind == "refused" and one.text == slug]
     trained = sum(one.kind == "trained" for one in outcomes)
-    parts = [f"# {'-' * 100}\n# seed {one.seed}: {one.text}".replace("\n", "\n# ") + "\n" + Writer(one.seed).program() for one in failed]
+    parts = [f"# {'-' * 100}\n# seed {one.seed}: {one.text}".replace("\n", "\n# ") + "\n" + Writer(one.seed).program() for one in shown]
     parts.append(f"{len(outcomes)} programs: {trained} trained, {sum(slugs.values())} refused, {len(failed)} failed")
     parts.append("refused: " + ", ".join(f"{slug} {number}" for slug, number in slugs.most_common()))
     return "\n".join(parts)
@@ -186,6 +187,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no further program after this time")
+    parser.add_argument("--slug", default="", help="print the programs that were refused with this slug, too")
     parser.add_argument("--show", type=int, help="print the program of this seed")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -199,7 +201,7 @@ def main() -> int:
         print(Writer(options.show).program(), end="")
         return 0
     outcomes = run(options.first, options.count, options.processes, options.seconds)
-    print(report(outcomes))
+    print(report(outcomes, options.slug))
     return int(any(one.kind == "failed" for one in outcomes))
 
 

@@ -22,6 +22,7 @@ BAD = [
 ]  # fmt: skip
 #: What the names of arguments are given besides what their constraint lists.
 USUAL = {"activation": ['"relu"', '"softmax"', '"tanh"', '"sigmoid"'], "units": ["1", "2", "3"], "filters": ["1", "2", "3"], "name": ['"mine"'],
+         "dtype": ['"float32"', '"float64"', '"float16"'],
          "kernel_size": ["1", "2", "3", "(2, 1)"], "function": ["lambda x: x * 2", "si.tanh", "si.nn.activations.gelu"],
          "target_shape": ["(-1,)", "(2, -1)", "(1, 2, -1)"], "dims": ["(1,)", "(2, 1)", "(3, 1, 2)"], "input_dim": ["5", "8"],
          "output_dim": ["1", "3"], "learning_rate": ["0.01", "0.1", "1e-3", "si.optim.schedules.ExponentialDecay(0.1, 10, 0.9)"]}  # fmt: skip
@@ -38,6 +39,8 @@ def _public(room: Any, base: type, leave_out: tuple[str, ...] = ()) -> list[str]
 
 def _ranks(name: str) -> range:
     """Numbers of axes of an example that a layer may take, as far as its name tells."""
+    if name.startswith("Random") or name in ("CenterCrop", "Resizing"):
+        return range(3, 4)
     found = re.search(r"(\d)D", name)
     return range(int(found[1]) + 1, int(found[1]) + 2) if found else range(5)
 
@@ -68,6 +71,8 @@ class Writer:
         self.trouble = self.random.choice([0.0, 0.0, 0.0, 0.04, 0.15])
         self.examples = self.random.choice([1, 2, 5, 8])
         self.classes = self.random.choice([1, 2, 3])
+        #: the targets as fit takes them
+        self.outputs = "y"
 
     def chance(self, probability: float) -> bool:
         """True so often."""
@@ -94,7 +99,7 @@ class Writer:
         constraints, parts = constraints_of(cls), list(first)
         for name, parameter in parameters_of(cls).items():
             needed = parameter.default is parameter.empty
-            rare = name in ("name", "trainable", "dtype", "function") and not needed
+            rare = name in ("name", "trainable", "function") and not needed
             if parameter.kind is parameter.VAR_KEYWORD or (rare and not self.chance(0.02)):
                 continue
             if (needed and not self.chance(self.trouble / 4)) or self.chance(often):
@@ -164,6 +169,9 @@ class Writer:
             rank = 1 if ".Flatten" in body[-1] or ".Global" in body[-1] else rank
         end = f"si.nn.Dense({self.classes}" + self.pick(["", ', activation="softmax"', ', activation="sigmoid"']) + ")"
         layers = [*first, *body, *(["si.nn.Flatten()", end] if self.chance(0.85) else [])]
+        if self.chance(0.1):
+            yield from self.two_outputs(shape, layers)
+            return
         if self.chance(0.25) and layers:
             yield f"data = si.nn.Input({shape if not self.wrong() else self.pick(BAD)})"
             yield "y_pred = data"
@@ -183,10 +191,24 @@ class Writer:
             yield f"    {layer},"
         yield "])"
 
+    def two_outputs(self, shape: str, layers: list[str]) -> Iterator[str]:
+        """A functional model with two outputs of one shape; the second target is the first."""
+        yield f"data = si.nn.Input({shape})"
+        yield "y_pred = data"
+        for layer in layers:
+            yield f"y_pred = {layer}(y_pred)"
+        first, second = self.pick([("a", "b"), ("a", "b"), ("a", "a")] if self.wrong() else [("a", "b")])
+        yield f'first, second = si.nn.Activation("linear", name="{first}")(y_pred), si.nn.ReLU(name="{second}")(y_pred)'
+        good, bad = ["[y, y]", '{"a": y, "b": y}', "(y, y)"], ["y", "[y]", '{"a": y}', '{"c": y}']
+        self.outputs = self.pick(bad if self.wrong() else good)
+        outputs = self.pick(["[first, second]", '{"a": first, "b": second}'])
+        yield f"model = si.nn.Model(data, {outputs})"
+
     def options(self) -> Iterator[str]:
         choices = {
             "batch_size": ["1", "2", "3", "8", "100"], "epochs": ["1", "2"], "validation_split": ["0.5", "0.2"], "shuffle": ["False"],
-            "validation_data": ["(x, y)", "(x, y, None)"], "sample_weight": [f"np.ones({self.examples})", f"np.arange({self.examples})"],
+            "validation_data": [f"(x, {self.outputs})", f"(x, {self.outputs}, None)"],
+            "sample_weight": [f"np.ones({self.examples})", f"np.arange({self.examples})"],
             "class_weight": ["{0: 1.0, 1: 2.0}"], "steps_per_epoch": ["1", "2"], "validation_steps": ["1"], "initial_epoch": ["0"],
             "callbacks": ["[si.nn.callbacks.TerminateOnNaN()]", "[si.nn.callbacks.EarlyStopping(monitor='loss')]"],
         }  # fmt: skip
@@ -204,12 +226,17 @@ class Writer:
         optimizer = self.made("si.optim", getattr(si.optim, self.pick(OPTIMIZERS))) if self.chance(0.7) else f'"{self.pick(OPTIMIZERS).lower()}"'
         chosen = [self.objective(METRICS, "metrics")[0] for _ in range(self.pick([0, 0, 1, 2]))] + (['"accuracy"'] if self.chance(0.2) else [])
         lines.append(f"model.compile({optimizer if not self.wrong() else self.pick(BAD)}, loss={loss}, metrics=[{', '.join(chosen)}])")
-        data = "x, y"
-        if self.chance(0.12):
+        y = self.outputs
+        if self.chance(0.05):
+            lines.append("model.trainable = False")
+        data = f"x, {y}"
+        if self.chance(0.12) and y == "y":
             data = self.pick(["si.data.Dataset((x, y)).batch(2)", "[(x, y), (x, y)]", "iter([(x, y)])", "((x, y) for _ in range(2))"])
         lines.append(f"history = model.fit({data}, {', '.join(self.options())})")
+        if self.chance(0.05):
+            lines.append(f"result = model.train_on_batch(x, {y})")
         if self.chance(0.15):
-            lines.append("result = model.evaluate(x, y, verbose=0)")
+            lines.append(f"result = model.evaluate(x, {y}, verbose=0)")
         if self.chance(0.15):
             lines.append("result = model.predict(x)")
         if self.chance(0.05):

@@ -1,0 +1,32 @@
+"""Two convolutions on MNIST: at least 99.2 % of the test digits are read right.
+
+The data come from $INSITU_DATA_DIR/mnist, or are downloaded once. The rate falls as a cosine.
+"""
+
+import insitu as si
+
+(x_train, y_train), (x_test, y_test) = si.data.mnist()
+epochs, batch = 4, 100
+
+si.random.seed(0)
+model = si.nn.Sequential(
+    [
+        si.nn.Input((28, 28), dtype="uint8"),
+        si.nn.Rescaling(1 / 255),
+        si.nn.Reshape((28, 28, 1)),
+        si.nn.Conv2D(32, 5, padding="same", activation="relu"),
+        si.nn.MaxPooling2D(),
+        si.nn.Conv2D(64, 5, padding="same", activation="relu"),
+        si.nn.MaxPooling2D(),
+        si.nn.Flatten(),
+        si.nn.Dense(1024, activation="relu"),
+        si.nn.Dropout(0.5),
+        si.nn.Dense(10, activation="softmax"),
+    ]
+)
+rate = si.optim.schedules.CosineDecay(1e-3, epochs * -(-len(x_train) // batch), alpha=0.01)
+model.compile(si.optim.Adam(rate), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+model.fit(x_train, y_train, batch_size=batch, epochs=epochs)
+
+loss, accuracy = model.evaluate(x_test, y_test, batch_size=1000, verbose=0)
+print(f"{accuracy:.2%} of the test digits are read right")

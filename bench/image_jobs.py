@@ -244,8 +244,8 @@ def _style() -> Job:
     @si.compile
     def step(p: Tree, wanted: list[si.Array]) -> si.Array:
         def loss(tree: Tree) -> si.Array:
-            pairs = zip(_grams(p, tree["x"]), wanted, strict=True)
-            return sum([si.mean((g - t) ** 2) for g, t in pairs][1:], start=si.mean((_grams(p, tree["x"])[0] - wanted[0]) ** 2))
+            first, *others = [si.mean((g - t) ** 2) for g, t in zip(_grams(p, tree["x"]), wanted, strict=True)]
+            return sum(others, start=first)
 
         value, grads = si.value_and_grad(loss)({"x": picture["x"].value})
         optimizer.apply(grads)

@@ -384,13 +384,14 @@ def _cost(c: Contract, v: Variant, target: Target) -> float:
         slivers = _slab(c, row_side.windows, v.rows, v.lines).tiles
     sums = v.rows * v.vectors
     machine = _machine(target)
-    step = max(sums * machine.rate, 4.5, (v.rows + v.vectors) * 0.5) * machine.pace[min(v.vectors, 4) - 1] + (v.rows + v.vectors) * 0.02
-    if v.vectors == 1 and not v.pack_rows and not row_side.along_k:
-        step *= 1.08 / machine.pace[0]  # one address for all rows
-    if not row_side.windows and v.rows * min(k, K_BLOCK) * c.dtype.itemsize > _NEAR_BYTES:
-        step *= 1.04
-    if row_side.windows and v.columns * min(k, K_BLOCK) * c.dtype.itemsize > _NEAR_BYTES:
-        step = max(step, v.columns * c.dtype.itemsize / _FAR_RATE)  # the lane side comes from the second cache again and again
+    if v.windows in ("rows", "slab"):
+        step = _window_step(c, v, machine)
+    else:
+        step = max(sums * machine.rate, 4.5, (v.rows + v.vectors) * 0.5) * machine.pace[min(v.vectors, 4) - 1] + (v.rows + v.vectors) * 0.02
+        if v.vectors == 1 and not v.pack_rows and not row_side.along_k:
+            step *= 1.08 / machine.pace[0]  # one address for all rows
+        if v.rows * min(k, K_BLOCK) * c.dtype.itemsize > _NEAR_BYTES:
+            step *= 1.04
     if v.pack_lanes and v.columns * min(k, K_BLOCK) * c.dtype.itemsize > BLOCK_BYTES // 4:
         step *= 1.5  # a panel is read again from far away
     tile = k * step + -(-k // K_BLOCK) * (25 + 2 * sums)
@@ -409,6 +410,17 @@ def _cost(c: Contract, v: Variant, target: Target) -> float:
     elif row_side.along_k and not row_side.windows and v.rows > 10 and row_side.leading * c.dtype.itemsize % 2048 == 0:
         total += tile * panels * slivers * 0.3
     return total
+
+
+def _window_step(c: Contract, v: Variant, machine: _Machine) -> float:
+    """Cycles of one k of a tile whose rows are windows: two multiply-adds, or two loads, or bytes of a far lane side in a cycle.
+
+    A CPU with half the arithmetic takes twice as long, and never waits for more.
+    """
+    far = v.columns * min(max(1, c.k), K_BLOCK) * c.dtype.itemsize > _NEAR_BYTES
+    fetch = v.columns * c.dtype.itemsize / _FAR_RATE if far else 0
+    step = max(v.rows * v.vectors * 0.5, 4.5, (v.rows + v.vectors) * 0.5, fetch) + (v.rows + v.vectors) * 0.02
+    return step * 2 * machine.rate
 
 
 def _panels_per_block(panels: int, columns: int, c: Contract) -> int:

@@ -105,16 +105,17 @@ def plan(w: Windows, rows: int, lines: int, itemsize: int, dtype_fits: bool, mos
     wide, tall = max(wide, 1), max(tall, 1)
     reach = (w.taps[1] - 1) * dy * wide + (w.taps[2] - 1) * dx + 1
 
-    # pixels from one position to the next, at the end of a row of positions and of a plane more
+    # pixels more than usual to the next position, at the end of a row of positions and of a plane; and how often that can be
     wrap, turn = max(0, sy * wide - ox * sx), max(0, (tall - oy * sy) * wide)
-    row, plane = max(ox, 1), max(1, ox * oy)
+    row, plane, planes = max(ox, 1), max(1, ox * oy), w.items * oz
 
     def pixels(positions: int) -> int:
-        return positions * sx + (positions // row + 2) * wrap + (positions // plane + 2) * turn + reach
+        wraps, turns = (min((positions - 1) // n + 1, most - 1) for n, most in ((row, planes * oy), (plane, planes)))
+        return positions * sx + wraps * wrap + turns * turn + reach
 
     most = most_bytes // itemsize // max(1, w.channels * w.taps[0])
-    fits = int((most - reach - 2 * (wrap + turn)) / (sx + wrap / row + turn / plane)) // rows * rows
-    positions = max(rows, min(fits, -(-w.items * oz * oy * ox // rows) * rows))
+    fits = int((most - reach - wrap - min(turn, (planes - 1) * turn)) / (sx + wrap / row + turn / plane)) // rows * rows
+    positions = max(rows, min(fits, -(-planes * plane // rows) * rows))
     part = pixels(positions) * w.channels
     line = wide * w.channels
     steps = {"step_x": sx * w.channels, "step_y": sy * line, "step_z": tall * line, "step_item": oz * tall * line}

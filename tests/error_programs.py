@@ -110,4 +110,13 @@ def _as_in_a_new_process() -> None:
 def told(error: UserError | InsituWarning, folder: Path) -> str:
     """Class and text of an error or a warning, with ``folder`` as ``TMP``."""
     text = f"{type(error).__name__}: {error}".replace(str(folder), "TMP")
-    return re.sub(r"TMP/tmp\w{8}", "TMP/tmp", text) + "\n"
+    for pattern, put in _VARYING:
+        text = re.sub(pattern, put, text)
+    return text + "\n"
+
+
+#: What differs from run to run, from machine to machine, and from version to version.
+_VARYING = [
+    (r"TMP/tmp\w{8}", "TMP/tmp"), (r"[\d.]+ GiB of memory in all", "... GiB of memory in all"), (r"insitu-sha256:\w+", "insitu-sha256:..."),
+    (r"(?m)\d{3,} bytes$", "... bytes"),
+]  # fmt: skip

@@ -120,7 +120,7 @@ def _misfit(function: Callable[..., Any], bound: bool, args: tuple[Any, ...], kw
         return ArgumentError(
             f"{owner} was given {f'{twice} twice' if twice else 'too many arguments'}.",
             expected=f"in this order: {', '.join(places)}" if places else "arguments by name only" if known else "no arguments",
-            received=f"{len(given)} arguments by position" + (f", and {twice}=" if twice else ""),
+            received=f"{len(given)} argument{'s' * (len(given) != 1)} by position" + (f", and {twice}=" if twice else ""),
             fix="pass arguments by name: " + ", ".join(f"{n}=..." for n in known[:3]) if known else f"{owner}()",
             slug="argument-count",
         )

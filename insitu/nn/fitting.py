@@ -113,7 +113,7 @@ class Fit:
             if ran is None:
                 break
             now = time.perf_counter()
-            self.watch.after(epoch, step + ran[0], now)
+            self.watch.after(epoch, step + ran[0], now, watched)
             step, self.done = step + ran[0], self.done + ran[1]
             model.position = (epoch, step)
             if self.first_step_at is None:
@@ -127,6 +127,7 @@ class Fit:
             if model.stop_training:
                 running.close()  # type: ignore[attr-defined]
                 break
+        self.watch.after(epoch, step, time.perf_counter(), must=True)
         return steps.means(self.done)
 
 

@@ -31,6 +31,8 @@ Rows = np.ndarray[Any, Any] | None
 
 #: A copy of the state is made when the last one took less than this share of the time since then.
 _SHARE = 0.005
+#: Seconds between two looks: which step it was is found afterwards.
+_LOOK_EVERY = 0.001
 #: Bytes of batches that are held to go through again, and the share of the memory that copies may take.
 _HELD_BYTES, _COPY_SHARE = 256 << 20, 1 / 8
 #: Epochs over which a copy is kept at most.
@@ -65,7 +67,7 @@ class Watch:
         self._may_copy = self._copies.nbytes <= system.usable_memory() * _COPY_SHARE
         #: epoch and first step of each part of an epoch since the copy
         self._passes: list[tuple[int, int]] = []
-        self._due = 0.0
+        self._due = self._next_look = 0.0
         #: batches from which on they take much room, as far as is known
         self._most = 4
         self._known = False
@@ -81,16 +83,17 @@ class Watch:
         else:
             self._passes.append((epoch, step))
 
-    def after(self, epoch: int, step: int, now: float) -> None:
-        """The first ``step`` steps of the epoch are done; ``now`` is the time.
+    def after(self, epoch: int, step: int, now: float, must: bool = False) -> None:
+        """The first ``step`` steps of the epoch are done; ``now`` is the time, and a look may wait a little unless it ``must`` be.
 
         Raises
         ------
         NotFiniteError
             If the loss is not finite any more; the model is as it was before the step that spoilt it.
         """
-        if self.mode == "ignore":
+        if self.mode == "ignore" or (now < self._next_look and self._known and not must):
             return
+        self._next_look = now + _LOOK_EVERY
         if not loss_is_finite(self.steps):
             self._tell(epoch, step)
         elif now >= self._due or (self._held and len(self._held) >= self._most and self._holds_much(self._held)):

@@ -42,7 +42,7 @@ CANDIDATES = 8
 #: So often is each number of a vector read by what is computed again where it is read.
 _REPEATED = 64
 #: Views that are always computed where they are read.
-CHEAP_VIEWS = frozenset({"reshape", "permute", "broadcast_to", "slice", "pad", "concat", "constant", "iota", "take", "take_along"})
+CHEAP_VIEWS = frozenset({"reshape", "permute", "broadcast_to", "slice", "pad", "windows", "concat", "constant", "iota", "take", "take_along"})
 _PLAIN = frozenset({"map", "view", "reduce"})
 #: Views whose positions are values.
 GATHERS = frozenset({"take", "take_along"})
@@ -173,10 +173,18 @@ class _Grouping:
                 return False
             seen, user = user, self.users[user][0]
         if seen is n and user.prim.kind == "map":
-            return False
+            return self._ends_in_columns(user, size)
         if user.prim.kind == "map":
             return user.aval.size <= size
         return (user.prim.kind == "reduce" and not _is_row(user)) or (user.prim.kind == "scan" and seen is n)
+
+    def _ends_in_columns(self, n: Node, size: int) -> bool:
+        """Whether a chain of element-wise nodes with one user each ends in a reduction that keeps inner axes: it computes them all."""
+        for _ in range(CANDIDATES):
+            if n.prim.kind != "map" or n.aval.size != size or len(self.users[n]) != 1 or n in self.outputs or n in self.operands:
+                break
+            n = self.users[n][0]
+        return n.prim.kind == "reduce" and not _is_row(n) and n.inputs[0].aval.size == size
 
     # -- placing -----------------------------------------------------------------------------
     def _place(self, n: Node, waits: bool = True) -> None:

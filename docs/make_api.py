@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import insitu as si
+from insitu.arguments import constraints_of
 
 HERE = Path(__file__).resolve().parent
 
@@ -47,12 +48,18 @@ def public(module: ModuleType) -> list[str]:
 def entry(name: str, thing: Any, depth: int = 2) -> list[str]:
     """Name, signature and docstring; of a class also its public methods."""
     doc = inspect.getdoc(thing) or ""
-    lines = [f"{'#' * depth} {name}", "", f"```python\n{name}{_signature(thing)}\n```", "", *_sections(doc), ""]
+    lines = [f"{'#' * depth} {name}", "", f"```python\n{name}{_signature(thing)}\n```", "", *_sections(doc), *_allowed(thing), ""]
     if inspect.isclass(thing):
         for key, member in vars(thing).items():
             if not key.startswith("_") and inspect.isfunction(member) and member.__doc__:
                 lines += entry(f"{name}.{key}", member, depth + 1)
     return lines
+
+
+def _allowed(thing: Any) -> list[str]:
+    """What arguments may be, where that is declared and more than the docstring's types say."""
+    told = [f"- `{name}`: {constraint}" for name, constraint in constraints_of(thing).items() if not constraint.inside]
+    return ["", "**Allowed values**", "", *told] if told else []
 
 
 def _signature(thing: Any) -> str:

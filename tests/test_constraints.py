@@ -21,7 +21,7 @@ from insitu.pages import slugs
 
 MODULES = [
     si, si.data, si.io, si.nn, si.nn.activations, si.nn.callbacks, si.nn.constraints, si.nn.initializers, si.nn.losses, si.nn.metrics,
-    si.nn.pictures, si.nn.regularizers, si.optim, si.optim.schedules,
+    si.nn.pictures, si.nn.regularizers, si.optim, si.optim.schedules, si.vision, si.vision.models, si.debug,
 ]  # fmt: skip
 RANDOM = [
     "bernoulli", "choice", "default_rng", "exponential", "gumbel", "integers", "lognormal", "normal", "permutation", "random", "seed", "shuffle",
@@ -117,6 +117,7 @@ FITTING: dict[str, dict[str, Any]] = {
     "si.optim.serialize": {"optimizer": si.optim.SGD()},
     "si.optim.schedules.serialize": {"schedule": si.optim.schedules.InverseTimeDecay(0.1, 2, 0.5)},
     "si.optim.schedules.get": {"identifier": si.optim.schedules.InverseTimeDecay(0.1, 2, 0.5)},
+    "si.vision.preprocess_input": {"x": [[0.0, 1.0, 2.0]]},
     "si.conv": {"x": GRID, "kernel": KERNEL},
     "si.conv_transpose": {"x": GRID, "kernel": KERNEL},
     "si.depthwise_conv": {"x": GRID, "kernel": KERNEL},
@@ -215,6 +216,8 @@ def test_wrong_values_are_refused_with_the_page_of_their_constraint(name: str) -
                 refused = constraint.take(value) is REFUSED
             except UserError as error:
                 refused, own = True, own | {error.slug}
+            if not refused and name.startswith("si.vision.models."):
+                continue  # a whole network would be made
             try:
                 called(target, parameters, others | {argument: value})
             except UserError as error:

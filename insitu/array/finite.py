@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from insitu.arguments import FUNCTION, checked
 from insitu.array.array import Array
 from insitu.array.compile import CompiledFunction
 from insitu.array.creation import asarray
@@ -219,6 +220,7 @@ def _range(values: Values) -> str:
 
 
 # -- any function --------------------------------------------------------------------------------------
+@checked(function=FUNCTION)
 def check_finite(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function that raises an error as soon as a result, or a variable that it changes, is NaN or infinite.
 

@@ -35,11 +35,11 @@ class Driver:
         self.whole_rows = b.offset(scratch, words["rows_at"], dtype)
         self.shown: Slab | None = None
         if self.v.windows:
-            table, runs, slab = [b.offset(scratch, words[name], dtype) for name in ("table_at", "runs_at", "slab_at")]
+            table, slab = (b.offset(scratch, words[name], dtype) for name in ("table_at", "slab_at"))
             if self.v.windows == "lanes":
                 self.gather = Gather(b, words, self.lane_side.dtype, dtype, self.v.lanes, table)
             else:
-                self.shown = Slab(b, words, self.v.windows == "slab", self.row_side.dtype, dtype, self.v.lanes, runs, slab)
+                self.shown = Slab(b, words, self.v.windows == "slab", self.row_side.dtype, dtype, self.v.lanes, table, slab)
         self.masks: tuple[Value, ...] | None = None
         if self.v.narrow:
             counts = [b.sub(words["columns"], self._c(k * self.v.lanes)) for k in range(self.v.vectors)]

@@ -19,8 +19,8 @@ STREAM_PITCH = STREAM_COLUMNS + 80
 #: Runtime words before those of the epilogue.
 WORDS = ("slivers", "blocks", "panels", "panels_per_block", "rows", "columns", "k", "k_blocks", "run", "row_leading", "row_batch",
          "lane_leading", "lane_batch", "panel_step", "tile_step", "sums_pitch", "sums_at", "rows_at")  # fmt: skip
-#: Further ones where a side shows windows: from one position's packed elements to the next; where the table of positions is.
-WINDOW_WORDS = ("lane_pitch", "table_at", "runs_at", "slab_at", *windows.WORDS)
+#: Further ones where a side shows windows: from one position's packed elements to the next; where the table of runs and the slab are.
+WINDOW_WORDS = ("lane_pitch", "table_at", "slab_at", *windows.WORDS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,11 +87,10 @@ def runtime_words(s: Schedule, itemsize: int) -> tuple[dict[str, int], int]:
     shown = s.row_side.windows or s.lane_side.windows
     if shown is None:
         return words, end * itemsize
-    table_at = _rounded(end, 64)
-    wide = 8 // itemsize
-    runs_at = table_at + (K_BLOCK * windows.ENTRY * wide if v.windows == "lanes" else 0)
-    slab_at = runs_at + (_rounded(2 * (depth + 1) * wide, 64) if s.slab else 0)
-    words |= {"lane_pitch": lane_pitch, "table_at": table_at, "runs_at": runs_at, "slab_at": slab_at, **windows.runtime_words(shown, s.slab)}
+    table_at, wide = _rounded(end, 64), 8 // itemsize
+    entries = windows.ENTRY * (s.panels_per_block * v.columns + 1) if v.windows == "lanes" else 2 * (depth + 1)
+    slab_at = table_at + _rounded(entries * wide, 64)
+    words |= {"lane_pitch": lane_pitch, "table_at": table_at, "slab_at": slab_at, **windows.runtime_words(shown, s.slab)}
     return words, (slab_at + (s.slab.size + v.lanes if s.slab else 0)) * itemsize
 
 

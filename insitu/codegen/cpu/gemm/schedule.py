@@ -384,7 +384,7 @@ def _cost(c: Contract, v: Variant, target: Target) -> float:
         slivers = _slab(c, row_side.windows, v.rows, v.lines).tiles
     sums = v.rows * v.vectors
     machine = _machine(target)
-    if v.windows in ("rows", "slab"):
+    if v.windows:
         step = _window_step(c, v, machine)
     else:
         step = max(sums * machine.rate, 4.5, (v.rows + v.vectors) * 0.5) * machine.pace[min(v.vectors, 4) - 1] + (v.rows + v.vectors) * 0.02
@@ -413,7 +413,7 @@ def _cost(c: Contract, v: Variant, target: Target) -> float:
 
 
 def _window_step(c: Contract, v: Variant, machine: _Machine) -> float:
-    """Cycles of one k of a tile whose rows are windows: two multiply-adds, or two loads, or bytes of a far lane side in a cycle.
+    """Cycles of one k of a tile where a side shows windows: two multiply-adds, or two loads, or bytes of a far lane side in a cycle.
 
     A CPU with half the arithmetic takes twice as long, and never waits for more.
     """

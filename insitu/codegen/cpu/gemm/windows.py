@@ -19,7 +19,7 @@ from insitu import dtypes as dt
 from insitu.codegen.cpu.access import below
 from insitu.codegen.cpu.emitter import Emitter, Value
 from insitu.codegen.cpu.gemm import pack
-from insitu.codegen.cpu.gemm.control import loop
+from insitu.codegen.cpu.gemm.control import either, loop
 from insitu.codegen.nest import Windows
 
 DType = dt.DType
@@ -32,8 +32,8 @@ WORDS = (
     "pixel", "channels", "span", "length", *[f"{name}_{axis}" for axis in _AXES for name in _NUMBERS],
     "tiles", "lines", "last", "wide", "tall", "part", "side", "step_x", "step_y", "step_z", "step_item", "tap_x", "tap_y", "tap_z",
 )  # fmt: skip
-#: 64-bit numbers that are kept for a position: where its window starts, and that place on each axis.
-ENTRY = 4
+#: 64-bit numbers that are kept for a run that is copied: where it starts in a window, from and to which element, its taps.
+ENTRY = 6
 #: Bytes of a slab, which should stay in the level-2 cache.
 SLAB_BYTES = 300_000
 
@@ -243,7 +243,7 @@ def zero(b: Emitter, target: Value, length: Value, dtype: DType, lanes: int) -> 
 
 # -- the lane side -----------------------------------------------------------------------------------
 class Gather:
-    """Emits the copy; one instance for one function. ``table`` is scratch for `ENTRY` numbers of each position."""
+    """Emits the copy; one instance for one function. ``table`` is scratch for `ENTRY` numbers of each run."""
 
     def __init__(self, b: Emitter, words: Mapping[str, Value], source: DType, dtype: DType, lanes: int, table: Value) -> None:
         self.b, self.w, self.source, self.dtype, self.lanes, self.table = b, words, source, dtype, lanes, table
@@ -251,60 +251,87 @@ class Gather:
     def _c(self, value: int) -> Value:
         return self.b.const(value, i64)
 
-    def rows(self, start: Value, position: Value, count: Value | int, elements: tuple[Value, Value], target: Value, pitch: Value) -> None:
+    def rows(self, start: Value, position: Value, count: Value, elements: tuple[Value, Value], target: Value, pitch: Value) -> None:
         """Copy elements from ``elements[0]`` to before ``elements[1]`` of ``count`` windows, from ``position`` on, to rows ``pitch`` apart.
 
         ``start`` is where the grid's first pixel lies.
         """
         b, w = self.b, self.w
-        low, high = elements
-        self._locate(position, count)
-        run = w["length"]
-        with loop(b, b.div(low, run), b.add(b.div(b.sub(high, self._c(1)), run), self._c(1))) as part:
+        runs = self._cut(*elements)
+        origin = b.sub(b.mul(b.div(elements[0], w["length"]), w["length"]), elements[0])  # where the first run would begin in a row
+        reach = {axis: b.mul(b.sub(w[f"taps_{axis}"], self._c(1)), w[f"dilation_{axis}"]) for axis in _AXES}
+        reach["x"] = b.add(reach["x"], b.sub(w["span"], self._c(1)))
+        at, rest = {}, position
+        for axis in "xyz":
+            at[axis] = b.rem(rest, w[f"out_{axis}"])
+            rest = b.div(rest, w[f"out_{axis}"])
+        at["item"] = rest
+        with loop(b, 0, count, 1, [*at.values(), target]) as row:
+            *now, line = row.values
+            here = dict(zip(at, now, strict=True))
+            first = {axis: b.sub(b.mul(here[axis], w[f"stride_{axis}"]), w[f"before_{axis}"]) for axis in _AXES}
+            offset, inside = here["item"], self._c(1)
+            for axis in _AXES:
+                offset = b.add(b.mul(offset, w[f"grid_{axis}"]), first[axis])
+                whole = b.and_(b.cmp("le", self._c(0), first[axis]), b.cmp("lt", b.add(first[axis], reach[axis]), w[f"grid_{axis}"]))
+                inside = b.and_(inside, b.cast(whole, i64))
+            offset = b.mul(offset, w["pixel"])
+            with either(b, b.cmp("ne", inside, self._c(0))) as otherwise:
+                with loop(b, 0, runs) as run:
+                    moved, low, high, *_ = self._run(run.index)
+                    source = b.offset(start, b.add(b.add(offset, moved), low), self.source)
+                    pack.copy_row(
+                        b,
+                        source,
+                        b.offset(line, b.add(b.add(origin, b.mul(run.index, w["length"])), low), self.dtype),
+                        b.sub(high, low),
+                        *self._how(),
+                    )
+                otherwise()
+                with loop(b, 0, runs) as run:
+                    self._clipped(
+                        b.offset(start, offset, self.source), self._run(run.index), first, line, b.add(origin, b.mul(run.index, w["length"]))
+                    )
+            row.next = [*_following(b, here, w).values(), b.offset(line, pitch, self.dtype)]
+
+    def _how(self) -> tuple[DType, DType, int]:
+        return self.source, self.dtype, self.lanes
+
+    def _cut(self, low: Value, high: Value) -> Value:
+        """Write the runs to the table: where each starts in a window, from and to which element, its taps; returns their number."""
+        b, w, length = self.b, self.w, self.w["length"]
+        begin, end = b.div(low, length), b.add(b.div(b.sub(high, self._c(1)), length), self._c(1))
+        with loop(b, begin, end) as part:
             taps, rest = {}, part.index
             for axis in "xy":
                 taps[axis] = b.mul(b.rem(rest, w[f"taps_{axis}"]), w[f"dilation_{axis}"])
                 rest = b.div(rest, w[f"taps_{axis}"])
             taps["z"] = b.mul(rest, w["dilation_z"])
             moved = b.mul(b.add(b.mul(b.add(b.mul(taps["z"], w["grid_y"]), taps["y"]), w["grid_x"]), taps["x"]), w["pixel"])
-            base = b.mul(part.index, run)
-            first, stop = b.max(b.sub(low, base), self._c(0)), b.min(b.sub(high, base), run)
-            line = b.offset(target, b.sub(base, low), self.dtype)
-            with loop(b, 0, count) as row:
-                self._copy(start, row.index, taps, moved, (first, stop), b.offset(line, b.mul(row.index, pitch), self.dtype))
-
-    def _locate(self, position: Value, count: Value | int) -> None:
-        """Write where each position's window starts to the table."""
-        b, w = self.b, self.w
-        at, rest = {}, position
-        for axis in "xyz":
-            at[axis] = b.rem(rest, w[f"out_{axis}"])
-            rest = b.div(rest, w[f"out_{axis}"])
-        with loop(b, 0, count, 1, [at["x"], at["y"], at["z"], rest]) as row:
-            x, y, z, item = row.values
-            places = [b.sub(b.mul(v, w[f"stride_{axis}"]), w[f"before_{axis}"]) for axis, v in zip("zyx", (z, y, x), strict=True)]
-            offset = item
-            for axis, place in zip("zyx", places, strict=True):
-                offset = b.add(b.mul(offset, w[f"grid_{axis}"]), place)
-            entry = b.offset(self.table, b.mul(row.index, self._c(ENTRY)), i64)
-            for k, value in enumerate((b.mul(offset, w["pixel"]), *places)):
+            base = b.mul(part.index, length)
+            numbers = moved, b.max(b.sub(low, base), self._c(0)), b.min(b.sub(high, base), length), *[taps[axis] for axis in _AXES]
+            entry = b.offset(self.table, b.mul(b.sub(part.index, begin), self._c(ENTRY)), i64)
+            for k, value in enumerate(numbers):
                 b.store(value, b.offset(entry, k, i64))
-            row.next = list(_following(b, {"x": x, "y": y, "z": z, "item": item}, w).values())
+        return b.sub(end, begin)
 
-    def _copy(self, start: Value, row: Value, taps: Mapping[str, Value], moved: Value, part: tuple[Value, Value], target: Value) -> None:
-        """One run, or a part of it, of one window: zeros before the grid, what lies in it, zeros after it."""
+    def _run(self, number: Value) -> list[Value]:
+        entry = self.b.offset(self.table, self.b.mul(number, self._c(ENTRY)), i64)
+        return [self.b.load(self.b.offset(entry, k, i64), i64) for k in range(ENTRY)]
+
+    def _clipped(self, start: Value, run: list[Value], first: Mapping[str, Value], line: Value, place: Value) -> None:
+        """One run, or a part of it, of a window that reaches over the grid: zeros before it, what lies in it, zeros after it."""
         b, w = self.b, self.w
-        first, stop = part
-        entry = b.offset(self.table, b.mul(row, self._c(ENTRY)), i64)
-        offset, *places = [b.load(b.offset(entry, k, i64), i64) for k in range(ENTRY)]
-        z, y, x = [b.add(place, taps[axis]) for axis, place in zip("zyx", places, strict=True)]
+        moved, begin, stop, *taps = run
+        z, y, x = (b.add(first[axis], tap) for axis, tap in zip(_AXES, taps, strict=True))
         inside, channels = b.and_(_within(b, z, w["grid_z"]), _within(b, y, w["grid_y"])), w["channels"]
         low = b.mul(b.min(b.max(b.sub(self._c(0), x), self._c(0)), w["span"]), channels)
         high = b.mul(b.max(b.min(b.sub(w["grid_x"], x), w["span"]), self._c(0)), channels)
-        low = b.min(b.max(first, low), stop)
+        low = b.min(b.max(begin, low), stop)
         high = b.max(b.min(stop, b.select(inside, high, self._c(0))), low)
-        zero(b, b.offset(target, first, self.dtype), b.sub(low, first), self.dtype, self.lanes)
+        target = b.offset(line, place, self.dtype)
+        zero(b, b.offset(target, begin, self.dtype), b.sub(low, begin), self.dtype, self.lanes)
         with b.when(b.cmp("lt", low, high)):
-            line = b.offset(start, b.add(b.add(offset, moved), low), self.source)
-            pack.copy_row(b, line, b.offset(target, low, self.dtype), b.sub(high, low), self.source, self.dtype, self.lanes)
+            source = b.offset(start, b.add(moved, low), self.source)
+            pack.copy_row(b, source, b.offset(target, low, self.dtype), b.sub(high, low), *self._how())
         zero(b, b.offset(target, high, self.dtype), b.sub(stop, high), self.dtype, self.lanes)

@@ -12,6 +12,7 @@ from insitu_jobs import SGD, Adam, Tree, machine, softmax_cross_entropy
 from workloads import Floats, Job, Labels
 
 import insitu as si
+from insitu.nn.activations import relu
 
 __all__ = ["build", "machine"]
 
@@ -113,10 +114,6 @@ def _conv(x: si.Array, w: si.Array, stride: int = 1) -> si.Array:
     return si.conv(x, w, strides=stride, padding=w.shape[0] // 2)
 
 
-def _relu(x: si.Array) -> si.Array:
-    return si.maximum(x, 0)
-
-
 class _Norm:
     """Batch normalisation in training, with moving statistics; of ones and zeros for inference."""
 
@@ -138,21 +135,21 @@ class _Norm:
 
 
 def _mnist_net(p: Tree, x: si.Array, y: si.Array, random: si.random.Generator) -> si.Array:
-    h = si.max_pool(_relu(_conv(x, p["c1.w"]) + p["c1.b"]))
-    h = si.max_pool(_relu(_conv(h, p["c2.w"]) + p["c2.b"]))
-    h = _relu(si.reshape(h, (h.shape[0], -1)) @ p["h.w"] + p["h.b"])
+    h = si.max_pool(relu(_conv(x, p["c1.w"]) + p["c1.b"]))
+    h = si.max_pool(relu(_conv(h, p["c2.w"]) + p["c2.b"]))
+    h = relu(si.reshape(h, (h.shape[0], -1)) @ p["h.w"] + p["h.b"])
     h = si.where(random.random(h.shape, dtype=si.float32) < 0.5, h * 2, 0)
     return softmax_cross_entropy(h @ p["o.w"] + p["o.b"], y)
 
 
 def _resnet18(p: Tree, x: si.Array, y: si.Array, norm: _Norm) -> si.Array:
-    h = _relu(norm(_conv(x, p["stem.w"]), p, "stem.n"))
+    h = relu(norm(_conv(x, p["stem.w"]), p, "stem.n"))
     for k, (_, _, stride) in enumerate(RESNET18):
-        z = _relu(norm(_conv(h, p[f"{k}.c1.w"], stride), p, f"{k}.n1"))
+        z = relu(norm(_conv(h, p[f"{k}.c1.w"], stride), p, f"{k}.n1"))
         z = norm(_conv(z, p[f"{k}.c2.w"]), p, f"{k}.n2")
         if stride != 1:
             h = norm(_conv(h, p[f"{k}.sc.w"], stride), p, f"{k}.ns")
-        h = _relu(z + h)
+        h = relu(z + h)
     return softmax_cross_entropy(si.mean(h, axis=(1, 2)) @ p["o.w"] + p["o.b"], y)
 
 
@@ -162,7 +159,7 @@ def _grams(p: Tree, x: si.Array) -> list[si.Array]:
         if layer == "M":
             x = si.max_pool(x)
             continue
-        x = _relu(_conv(x, p[f"c{k}.w"]) + p[f"c{k}.b"])
+        x = relu(_conv(x, p[f"c{k}.w"]) + p[f"c{k}.b"])
         if k in STYLE:
             f = si.reshape(x, (-1, x.shape[-1]))
             grams.append(f.T @ f / f.shape[0])
@@ -172,15 +169,15 @@ def _grams(p: Tree, x: si.Array) -> list[si.Array]:
 
 def _resnet50(p: Tree, x: si.Array) -> si.Array:
     norm = _Norm(None)
-    h = si.max_pool(_relu(norm(_conv(x, p["stem.w"], 2), p, "stem.n")), 3, strides=2, padding=1)
+    h = si.max_pool(relu(norm(_conv(x, p["stem.w"], 2), p, "stem.n")), 3, strides=2, padding=1)
     for stage, block in RESNET50:
         name, stride = f"{stage}.{block}", 2 if block == 0 and stage > 0 else 1
-        z = _relu(norm(_conv(h, p[name + ".c1.w"]), p, name + ".n1"))
-        z = _relu(norm(_conv(z, p[name + ".c2.w"], stride), p, name + ".n2"))
+        z = relu(norm(_conv(h, p[name + ".c1.w"]), p, name + ".n1"))
+        z = relu(norm(_conv(z, p[name + ".c2.w"], stride), p, name + ".n2"))
         z = norm(_conv(z, p[name + ".c3.w"]), p, name + ".n3")
         if block == 0:
             h = norm(_conv(h, p[name + ".sc.w"], stride), p, name + ".ns")
-        h = _relu(z + h)
+        h = relu(z + h)
     return si.mean(h, axis=(1, 2)) @ p["o.w"] + p["o.b"]
 
 

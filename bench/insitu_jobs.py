@@ -8,6 +8,7 @@ import workloads
 from workloads import Job
 
 import insitu as si
+from insitu.nn.activations import relu
 
 
 def build(workload: str, mode: str, threads: int) -> list[Job]:
@@ -101,8 +102,8 @@ def _loss(net: str) -> Callable[[Tree, si.Array, si.Array], si.Array]:
         return _sigmoid_cross_entropy(h @ p["o.w"] + p["o.b"], y)
 
     def net_d(p: Tree, x: si.Array, y: si.Array) -> si.Array:
-        h = si.maximum(x @ p["h1.w"] + p["h1.b"], 0)
-        h = si.maximum(h @ p["h2.w"] + p["h2.b"], 0)
+        h = relu(x @ p["h1.w"] + p["h1.b"])
+        h = relu(h @ p["h2.w"] + p["h2.b"])
         return softmax_cross_entropy(h @ p["o.w"] + p["o.b"], y)
 
     return {"a": net_a, "b": net_b, "d": net_d}[net]

@@ -15,8 +15,8 @@ from insitu import registry
 PACKAGE = Path(si.__file__).parent
 
 MODULES = [
-    "array", "checks", "contraction", "convert", "convolution", "creation", "distributions", "einsum", "elementwise", "indexing", "info", "joining", "methods",
-    "random", "reductions", "scalars", "shaping", "sorting", "taking", "transforms", "tree", "update", "values",
+    "array", "checks", "contraction", "convert", "convolution", "creation", "distributions", "einsum", "elementwise", "indexing", "info", "joining",
+    "methods", "random", "reductions", "scalars", "shaping", "sorting", "taking", "transforms", "tree", "update", "values",
 ]  # fmt: skip
 
 

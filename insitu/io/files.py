@@ -16,7 +16,8 @@ from insitu.io.container import Content, PathLike, Tensors, read, write
 
 
 @checked(
-    path=PathOf(slug="save-path", fix="the path comes first; swap the arguments: si.save(path, value)"), value=Checked("a model, arrays, or a tree of them", ([1.0],))
+    path=PathOf(slug="save-path", fix="the path comes first; swap the arguments: si.save(path, value)"),
+    value=Checked("a model, arrays, or a tree of them", ([1.0],)),
 )
 def save(path: PathLike, value: Any) -> None:
     """Write a model, an array, or a tree of arrays to one file, whole or not at all.

@@ -197,7 +197,7 @@ def _lower(groups: Sequence[Group]) -> list[Lowered]:
 
 #: Kernels by what their group computes, and which of the group's values are their buffers: blocks of a network repeat.
 _kernels: dict[Any, list[tuple[Kernel, list[int]]]] = {}
-_KERNELS_LIMIT = 4096
+_KERNELS_LIMIT = 1024
 
 
 def _lowered(g: Group, stored: set[Node]) -> list[Lowered]:

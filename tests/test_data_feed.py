@@ -450,4 +450,5 @@ def test_tensor_that_cannot_be_read_is_told():
 
 def test_no_targets_names_the_function():
     assert no_targets("fit").slug == no_targets("train_on_batch").slug == "fit-no-targets"
-    assert "validation y=None" in no_targets("fit", ("validation x", "validation y")).received
+    assert no_targets("evaluate").slug == "evaluate-no-targets"
+    assert no_targets("fit", batches=True).received == "batches of inputs alone"

@@ -33,9 +33,9 @@ def run(rounds: int = 15, seconds: float = 0.3, threads: int = 2, only: tuple[st
     return _report(data, threads, rounds)
 
 
-def agree(losses: list[list[float]], tolerance: float = TOLERANCE) -> bool:
-    """Whether the first and the fifth loss are those of the first system."""
-    return all(math.isclose(x, y, rel_tol=tolerance) for row in losses for x, y in zip(row, losses[0], strict=True))
+def agree(losses: list[list[float]]) -> bool:
+    """Whether the losses of all systems are those of the first one."""
+    return all(math.isclose(x, y, rel_tol=TOLERANCE) for row in losses for x, y in zip(row, losses[0], strict=True))
 
 
 def _report(data: dict[str, Any], threads: int, rounds: int) -> Report:

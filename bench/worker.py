@@ -14,6 +14,7 @@ import resource
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 #: About this long between two looks at the clock, seconds.
@@ -38,11 +39,28 @@ def per_step(job: Any, seconds: float) -> float:
     return statistics.median(chunks)
 
 
-def first_step(job: Any) -> float:
-    """Seconds of the first step, and of what had to be made ready for it; weights and imports are not counted."""
+def first_step(job: Any) -> list[float]:
+    """Seconds of the first step and of what had to be made ready for it (weights and imports are not counted), and its loss."""
     begin = time.perf_counter()
-    job.wait(job.step())
-    return time.perf_counter() - begin + getattr(job, "setup_s", 0.0)
+    handle = job.step()
+    job.wait(handle)
+    seconds = time.perf_counter() - begin + getattr(job, "setup_s", 0.0)
+    return [seconds, *([float(job.value(handle))] if job.value is not None else [])]
+
+
+class Jobs:
+    """The jobs that a module builds, made when they are asked for: those of a generator share their variables, so that only the last is whole."""
+
+    def __init__(self, build: Callable[[], Any]) -> None:
+        built = build()
+        self.made: list[Any] = list(built) if isinstance(built, (list, tuple)) else [] if hasattr(built, "__next__") else [built]
+        self.names = [job.name for job in self.made] or [job.name for job in built]
+        self._more = iter(()) if self.made else build()
+
+    def __getitem__(self, number: int) -> Any:
+        while number >= len(self.made):
+            self.made.append(next(self._more))
+        return self.made[number]
 
 
 def warm_up(job: Any, seconds: float) -> list[float]:
@@ -59,7 +77,7 @@ def warm_up(job: Any, seconds: float) -> list[float]:
     return losses
 
 
-def answer(command: dict[str, Any], jobs: list[Any], module: Any) -> Any:
+def answer(command: dict[str, Any], jobs: Jobs, module: Any) -> Any:
     if command["do"] == "first":
         return first_step(jobs[command["job"]])
     if command["do"] == "memory":
@@ -80,9 +98,8 @@ def main() -> None:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # nobody can use a second core unseen
     try:
         module = importlib.import_module(name)
-        built = module.build(workload, mode, int(threads))
-        jobs = list(built) if isinstance(built, (list, tuple)) or hasattr(built, "__next__") else [built]
-        print(json.dumps({"jobs": [job.name or workload for job in jobs]}), file=replies, flush=True)
+        jobs = Jobs(lambda: module.build(workload, mode, int(threads)))
+        print(json.dumps({"jobs": [name or workload for name in jobs.names]}), file=replies, flush=True)
         for line in sys.stdin:
             print(json.dumps({"value": answer(json.loads(line), jobs, module)}), file=replies, flush=True)
     except Exception as error:

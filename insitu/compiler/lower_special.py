@@ -12,6 +12,7 @@ from insitu.compiler.fuse import Group
 from insitu.compiler.lower import Index, Lowered, Lowerer, accumulate, ravel, unravel
 from insitu.errors import InternalError
 from insitu.graph.node import Node, Shape
+from insitu.ops.convolution import sees_itself
 
 
 # -- contractions --------------------------------------------------------------------------------
@@ -114,6 +115,8 @@ def _conv(product: Node, low: Lowerer) -> tuple[nest.Contract, Index]:
     """
     x, w = product.inputs
     strides, padding, dilation, groups = product.attrs
+    if sees_itself(product):
+        return _pointwise(product, low, math.prod(product.shape[:-1]), x.shape[-1] // groups, groups)
     a = _windows(x, product.shape[1:-1], w.shape[:-2], (strides, dilation, tuple([before for before, _ in padding])), groups, True, low)
     m, k, outputs = math.prod(product.shape[:-1]), math.prod(w.shape[:-1]), w.shape[-1]
     n = outputs // groups
@@ -126,11 +129,30 @@ def _conv_weight(product: Node, low: Lowerer) -> tuple[nest.Contract, Index]:
     """Rows are elements of the window, k runs over positions, batches are groups."""
     x, ct = product.inputs
     kernel, strides, padding, dilation, groups = product.attrs
+    if sees_itself(product):
+        return _pointwise(product, low, x.shape[-1] // groups, math.prod(ct.shape[:-1]), groups)
     a = _windows(x, ct.shape[1:-1], kernel, (strides, dilation, tuple([before for before, _ in padding])), groups, False, low)
     m, k, outputs = math.prod(product.shape[:-1]), math.prod(ct.shape[:-1]), ct.shape[-1]
     n = outputs // groups
     b = nest.Operand(low.buffer(_source(ct, low.stored)), ct.dtype, n if groups > 1 else 0, max(outputs, 1), 1)
     index = (*unravel(nest.axis("m", m), product.shape[:-1]), _of_group(groups, n))
+    return nest.Contract("acc", groups, m, n, k, a, b, product.dtype.compute, ()), index
+
+
+def _pointwise(product: Node, low: Lowerer, m: int, k: int, groups: int) -> tuple[nest.Contract, Index]:
+    """Windows of one position: rows of the grid, or for the gradient by the kernel its columns, times a matrix."""
+    x, other = product.inputs
+    n, turned = product.shape[-1] // groups, product.prim.name == "conv_weight"
+    a = nest.Operand(
+        low.buffer(_source(x, low.stored)),
+        x.dtype,
+        x.shape[-1] // groups if groups > 1 else 0,
+        *((1, max(x.shape[-1], 1)) if turned else (max(x.shape[-1], 1), 1)),
+    )
+    found = strided(other, low.stored) if groups == 1 and not turned else None
+    b = nest.Operand("", other.dtype, n if groups > 1 else 0, max(other.shape[-1], 1), 1) if found is None else found
+    index = (*unravel(nest.axis("m", m), product.shape[:-1]), _of_group(groups, n))
+    b = dataclasses.replace(b, buffer=low.buffer(_source(other, low.stored)))
     return nest.Contract("acc", groups, m, n, k, a, b, product.dtype.compute, ()), index
 
 

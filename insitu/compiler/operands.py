@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from insitu import ops
 from insitu.compiler.lower_special import strided
 from insitu.graph.node import Node, topological
+from insitu.ops.convolution import sees_itself
 
 #: Views that a contraction can read through.
 _STRIDED = frozenset({"reshape", "permute", "broadcast_to", "slice"})
@@ -37,8 +38,9 @@ def store_operands(outputs: Sequence[Node]) -> list[Node]:
             continue
         inputs = [made[i] for i in n.inputs]
         if n.prim.kind == "contract":
-            readable = _readable if n.prim.name == "matmul" else _whole
-            inputs = [i if readable(i) else (_below_views(i, copy) if readable is _readable else None) or copy(i) for i in inputs]
+            inputs = [
+                i if test(i) else (_below_views(i, copy) if test is _readable else None) or copy(i) for i, test in zip(inputs, _tests(n), strict=True)
+            ]
         elif n.prim.kind == "sort":
             inputs = [i if i.prim.kind != "view" or i.memory is not None else copy(i) for i in inputs]
         same = all(a is b for a, b in zip(inputs, n.inputs, strict=True))
@@ -66,6 +68,14 @@ def _below_views(n: Node, copy: Callable[[Node], Node]) -> Node | None:
 
 def _copy(n: Node) -> Node:
     return ops.identity(n)
+
+
+def _tests(n: Node) -> Sequence[Callable[[Node], bool]]:
+    """What each operand of a contraction has to be."""
+    if n.prim.name == "matmul":
+        return _readable, _readable
+    plain = n.prim.name == "conv" and n.attrs[3] == 1 and sees_itself(n)
+    return _whole, _readable if plain else _whole
 
 
 def _whole(node: Node) -> bool:

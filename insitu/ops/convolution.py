@@ -241,11 +241,15 @@ def _depthwise(kernel: Shape, groups: int) -> bool:
     return groups > 1 and kernel[-2] == 1
 
 
+def sees_itself(node: Node) -> bool:
+    """Whether each position of a convolution, or of its gradient by the kernel, sees itself alone: a product of matrices."""
+    kernel = node.inputs[1].shape[:-2] if node.prim is _CONV else node.attrs[0]
+    strides, padding = node.attrs[-4], node.attrs[-3]
+    return math.prod(kernel) == 1 and all(s == 1 for s in strides) and not any(a or b for a, b in padding)
+
+
 def conv(x: Node, w: Node, strides: Sequence[int], padding: Sequence[tuple[int, int]], dilation: Sequence[int], groups: int = 1) -> Node:
-    """The convolution of a grid with a kernel; negative padding cuts off. Windows of one position are rows of a matrix product."""
-    if groups == 1 and math.prod(w.shape[:-2]) == 1 and all(s == 1 for s in strides) and not any(a or b for a, b in padding):
-        rows = ops.reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
-        return ops.reshape(ops.matmul(rows, ops.reshape(w, w.shape[-2:])), (*x.shape[:-1], w.shape[-1]))
+    """The convolution of a grid with a kernel; negative padding cuts off."""
     if any(a < 0 for pair in padding for a in pair):
         starts = [0, *[max(0, -a) for a, _ in padding], 0]
         stops = [x.shape[0], *[n - max(0, -b) for n, (_, b) in zip(x.shape[1:-1], padding, strict=True)], x.shape[-1]]

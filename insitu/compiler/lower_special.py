@@ -73,7 +73,7 @@ def lower_contract(group: Group, stored: set[Node]) -> Lowered:
     """
     product = group.nodes[0]
     low = Lowerer(stored, group.nodes)
-    c, index = {"conv": _conv, "conv_weight": _conv_weight}.get(product.prim.name, _matmul)(product, low)
+    c, index = (_matmul if product.prim.name == "matmul" else _conv)(product, low)
     low.refs[product] = nest.cast(nest.ref("acc", c.dtype), product.dtype)
     contract = dataclasses.replace(c, epilogue=tuple([low.store(s, index) for s in group.stored]))
     buffers, nodes = low.buffers()
@@ -103,7 +103,8 @@ def _matmul(product: Node, low: Lowerer) -> tuple[nest.Contract, Index]:
 
 
 def _conv(product: Node, low: Lowerer) -> tuple[nest.Contract, Index]:
-    """Rows are positions, k runs over the window, batches are groups.
+    """Rows are positions, k runs over the window, batches are groups; of a gradient by the kernel it is the other way round: rows are
+    elements of the window, and k runs over positions.
 
     ::
 
@@ -112,47 +113,27 @@ def _conv(product: Node, low: Lowerer) -> tuple[nest.Contract, Index]:
           b = x1: float32 strides 0, 8, 1
           epilogue:
             y0[m*8 + n] = acc
+
+    Where each position sees itself alone, ``a`` is a plain matrix.
     """
-    x, w = product.inputs
-    strides, padding, dilation, groups = product.attrs
-    if sees_itself(product):
-        return _pointwise(product, low, math.prod(product.shape[:-1]), x.shape[-1] // groups, groups)
-    a = _windows(x, product.shape[1:-1], w.shape[:-2], (strides, dilation, tuple([before for before, _ in padding])), groups, True, low)
-    m, k, outputs = math.prod(product.shape[:-1]), math.prod(w.shape[:-1]), w.shape[-1]
-    n = outputs // groups
-    b = nest.Operand(low.buffer(_source(w, low.stored)), w.dtype, n if groups > 1 else 0, max(outputs, 1), 1)
-    index = (*unravel(nest.axis("m", m), product.shape[:-1]), _of_group(groups, n))
-    return nest.Contract("acc", groups, m, n, k, a, b, product.dtype.compute, ()), index
-
-
-def _conv_weight(product: Node, low: Lowerer) -> tuple[nest.Contract, Index]:
-    """Rows are elements of the window, k runs over positions, batches are groups."""
-    x, ct = product.inputs
-    kernel, strides, padding, dilation, groups = product.attrs
-    if sees_itself(product):
-        return _pointwise(product, low, x.shape[-1] // groups, math.prod(ct.shape[:-1]), groups)
-    a = _windows(x, ct.shape[1:-1], kernel, (strides, dilation, tuple([before for before, _ in padding])), groups, False, low)
-    m, k, outputs = math.prod(product.shape[:-1]), math.prod(ct.shape[:-1]), ct.shape[-1]
-    n = outputs // groups
-    b = nest.Operand(low.buffer(_source(ct, low.stored)), ct.dtype, n if groups > 1 else 0, max(outputs, 1), 1)
-    index = (*unravel(nest.axis("m", m), product.shape[:-1]), _of_group(groups, n))
-    return nest.Contract("acc", groups, m, n, k, a, b, product.dtype.compute, ()), index
-
-
-def _pointwise(product: Node, low: Lowerer, m: int, k: int, groups: int) -> tuple[nest.Contract, Index]:
-    """Windows of one position: rows of the grid, or for the gradient by the kernel its columns, times a matrix."""
     x, other = product.inputs
-    n, turned = product.shape[-1] // groups, product.prim.name == "conv_weight"
-    a = nest.Operand(
-        low.buffer(_source(x, low.stored)),
-        x.dtype,
-        x.shape[-1] // groups if groups > 1 else 0,
-        *((1, max(x.shape[-1], 1)) if turned else (max(x.shape[-1], 1), 1)),
-    )
-    found = strided(other, low.stored) if groups == 1 and not turned else None
-    b = nest.Operand("", other.dtype, n if groups > 1 else 0, max(other.shape[-1], 1), 1) if found is None else found
-    index = (*unravel(nest.axis("m", m), product.shape[:-1]), _of_group(groups, n))
+    *_, strides, padding, dilation, groups = product.attrs
+    forward = product.prim.name == "conv"
+    grid, window = (product.shape, other.shape) if forward else (other.shape, product.shape)
+    positions, elements, outputs = math.prod(grid[:-1]), math.prod(window[:-1]), product.shape[-1]
+    m, k = (positions, elements) if forward else (elements, positions)
+    n = outputs // groups
+    source, pixel = low.buffer(_source(x, low.stored)), max(x.shape[-1], 1)
+    b = nest.Operand("", other.dtype, n if groups > 1 else 0, max(outputs, 1), 1)
+    a: nest.Operand | nest.Windows
+    if sees_itself(product):
+        a = nest.Operand(source, x.dtype, elements if groups > 1 else 0, *((pixel, 1) if forward else (1, pixel)))
+        b = (strided(other, low.stored) if forward and groups == 1 else None) or b
+    else:
+        moves = strides, dilation, tuple([before for before, _ in padding])
+        a = _windows(x, source, grid[1:-1], window[:-2], moves, groups, forward)
     b = dataclasses.replace(b, buffer=low.buffer(_source(other, low.stored)))
+    index = (*unravel(nest.axis("m", m), product.shape[:-1]), _of_group(groups, n))
     return nest.Contract("acc", groups, m, n, k, a, b, product.dtype.compute, ()), index
 
 
@@ -162,7 +143,7 @@ def _of_group(groups: int, n: int) -> nest.Expr:
     return nest.op("add", nest.op("mul", nest.axis("batch", groups), nest.index(n)), column) if groups > 1 else column
 
 
-def _windows(x: Node, out: Shape, taps: Shape, moves: tuple[Shape, Shape, Shape], groups: int, positions_first: bool, low: Lowerer) -> nest.Windows:
+def _windows(x: Node, buffer: str, out: Shape, taps: Shape, moves: tuple[Shape, Shape, Shape], groups: int, positions_first: bool) -> nest.Windows:
     """The windows of a stored grid; axes of extent 1 make up three axes of positions."""
 
     def three(extents: Shape, fill: int) -> tuple[int, int, int]:
@@ -173,7 +154,7 @@ def _windows(x: Node, out: Shape, taps: Shape, moves: tuple[Shape, Shape, Shape]
         raise InternalError(f"windows over {len(out)} axes")
     strides, dilation, before = moves
     return nest.Windows(
-        low.buffer(_source(x, low.stored)), x.dtype, x.shape[0], three(x.shape[1:-1], 1), x.shape[-1], three(out, 1), three(taps, 1),
+        buffer, x.dtype, x.shape[0], three(x.shape[1:-1], 1), x.shape[-1], three(out, 1), three(taps, 1),
         x.shape[-1] // groups, three(strides, 1), three(dilation, 1), three(before, 0), positions_first,
     )  # fmt: skip
 

@@ -232,8 +232,8 @@ def _seen(x: Values, kernel: Sequence[int], strides: Sequence[int], padding: Pai
     return _WINDOWS.reference((tuple(kernel), strides, dilation), padded)
 
 
-def _padded(x: Node, padding: Pairs) -> Node:
-    return ops.pad(x, [(0, 0), *padding, (0, 0)])
+def _padded(x: Node, padding: Pairs, value: float = 0) -> Node:
+    return ops.pad(x, [(0, 0), *padding, (0, 0)], value)
 
 
 def _depthwise(kernel: Shape, groups: int) -> bool:
@@ -414,7 +414,7 @@ class MaxPool(Primitive):
         kernel, strides, padding = node.attrs
         x = node.inputs[0]
         least = float("-inf") if x.dtype.kind == "f" else x.dtype.min
-        return windows(ops.pad(x, [(0, 0), *padding, (0, 0)], least), kernel, strides)
+        return windows(_padded(x, padding, least), kernel, strides)
 
     def vjp(self, node: Node, ct: Node) -> Sequence[Node | None]:
         kernel, strides, padding = node.attrs

@@ -140,13 +140,6 @@ class Slab:
     def _c(self, value: int) -> Value:
         return self.b.const(value, i64)
 
-    def _decoded(self, position: Value) -> dict[str, Value]:
-        b, found = self.b, {}
-        for axis in "xyz":
-            found[axis] = b.rem(position, self.w[f"out_{axis}"])
-            position = b.div(position, self.w[f"out_{axis}"])
-        return found | {"item": position}
-
     def _moved(self, at: Mapping[str, Value]) -> Value:
         """Where the window of a position starts, from the start of the grid or its copy."""
         total = self._c(0)
@@ -160,9 +153,9 @@ class Slab:
         if not self.copies:
             return start
         channels = w["channels"]
-        low = self._moved(self._decoded(first))
+        low = self._moved(_decoded(b, first, w))
         reach = b.add(b.mul(b.sub(w["taps_y"], self._c(1)), w["tap_y"]), b.mul(b.sub(b.mul(w["taps_x"], w["span"]), self._c(1)), w["tap_x"]))
-        high = b.add(b.add(self._moved(self._decoded(last)), reach), channels)
+        high = b.add(b.add(self._moved(_decoded(b, last, w)), reach), channels)
         self.base = low
         from_pixel, to_pixel = b.div(low, channels), b.div(high, channels)
         from_row, to_row = b.div(from_pixel, w["wide"]), b.add(b.div(b.sub(to_pixel, self._c(1)), w["wide"]), self._c(1))
@@ -193,12 +186,8 @@ class Slab:
         first, stop = b.div(k_first, run), b.add(b.div(b.sub(b.add(k_first, length), self._c(1)), run), self._c(1))
         stop = b.select(b.cmp("gt", length, self._c(0)), stop, first)
         with loop(b, first, stop) as part:
-            taps, rest = {}, part.index
-            for axis in "xy":
-                taps[axis] = b.rem(rest, w[f"taps_{axis}"])
-                rest = b.div(rest, w[f"taps_{axis}"])
-            start = b.mul(rest, w["tap_z"])
-            for axis, tap in taps.items():
+            start = self._c(0)
+            for axis, tap in _taps(b, part.index, w).items():
                 start = b.add(start, b.mul(tap, w[f"tap_{axis}"]))
             begin = b.mul(part.index, run)
             low, high = b.max(b.sub(k_first, begin), self._c(0)), b.min(b.sub(b.add(k_first, length), begin), run)
@@ -209,7 +198,25 @@ class Slab:
 
     def at(self, start: Value, position: Value) -> Value:
         """Where the window of a position starts."""
-        return self.b.offset(start, self.b.sub(self._moved(self._decoded(position)), self.base), self.dtype)
+        return self.b.offset(start, self.b.sub(self._moved(_decoded(self.b, position, self.w)), self.base), self.dtype)
+
+
+def _decoded(b: Emitter, position: Value, w: Mapping[str, Value]) -> dict[str, Value]:
+    """A position's place on each axis, and its item."""
+    found = {}
+    for axis in "xyz":
+        found[axis] = b.rem(position, w[f"out_{axis}"])
+        position = b.div(position, w[f"out_{axis}"])
+    return found | {"item": position}
+
+
+def _taps(b: Emitter, run: Value, w: Mapping[str, Value]) -> dict[str, Value]:
+    """The taps with which a run begins."""
+    found = {}
+    for axis in "xy":
+        found[axis] = b.rem(run, w[f"taps_{axis}"])
+        run = b.div(run, w[f"taps_{axis}"])
+    return found | {"z": run}
 
 
 def _following(b: Emitter, at: Mapping[str, Value], w: Mapping[str, Value]) -> dict[str, Value]:
@@ -261,11 +268,7 @@ class Gather:
         origin = b.sub(b.mul(b.div(elements[0], w["length"]), w["length"]), elements[0])  # where the first run would begin in a row
         reach = {axis: b.mul(b.sub(w[f"taps_{axis}"], self._c(1)), w[f"dilation_{axis}"]) for axis in _AXES}
         reach["x"] = b.add(reach["x"], b.sub(w["span"], self._c(1)))
-        at, rest = {}, position
-        for axis in "xyz":
-            at[axis] = b.rem(rest, w[f"out_{axis}"])
-            rest = b.div(rest, w[f"out_{axis}"])
-        at["item"] = rest
+        at = _decoded(b, position, w)
         with loop(b, 0, count, 1, [*at.values(), target]) as row:
             *now, line = row.values
             here = dict(zip(at, now, strict=True))
@@ -302,11 +305,7 @@ class Gather:
         b, w, length = self.b, self.w, self.w["length"]
         begin, end = b.div(low, length), b.add(b.div(b.sub(high, self._c(1)), length), self._c(1))
         with loop(b, begin, end) as part:
-            taps, rest = {}, part.index
-            for axis in "xy":
-                taps[axis] = b.mul(b.rem(rest, w[f"taps_{axis}"]), w[f"dilation_{axis}"])
-                rest = b.div(rest, w[f"taps_{axis}"])
-            taps["z"] = b.mul(rest, w["dilation_z"])
+            taps = {axis: b.mul(tap, w[f"dilation_{axis}"]) for axis, tap in _taps(b, part.index, w).items()}
             moved = b.mul(b.add(b.mul(b.add(b.mul(taps["z"], w["grid_y"]), taps["y"]), w["grid_x"]), taps["x"]), w["pixel"])
             base = b.mul(part.index, length)
             numbers = moved, b.max(b.sub(low, base), self._c(0)), b.min(b.sub(high, base), length), *[taps[axis] for axis in _AXES]

@@ -11,7 +11,7 @@ import tempfile
 from typing import Any
 
 from report import Report, number
-from systems import HERE, ROOT, peers
+from systems import HERE, ROOT, clean_environment, peers
 
 _IMPORT = "import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
 
@@ -30,7 +30,7 @@ print(json.dumps([t1 - t0, t2 - t1, peak / (2**20 if sys.platform == "darwin" el
 
 
 def _child(python: str, code: str, *arguments: str, **variables: str) -> str:
-    environment = dict(os.environ, **variables)
+    environment = clean_environment() | variables
     done = subprocess.run([python, "-c", code, *arguments], env=environment, capture_output=True, text=True, check=True, timeout=300)
     return done.stdout.strip().splitlines()[-1]
 

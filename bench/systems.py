@@ -38,6 +38,15 @@ def peers_home() -> Path:
     return Path(os.environ.get("PEERS_HOME", Path.home() / ".cache" / "insitu-peers"))
 
 
+def clean_environment() -> dict[str, str]:
+    """The variables of this process without those of a shell that would slow a system down.
+
+    The first two keep NumPy from its best kernels, the third has every start compile Python files again.
+    """
+    slowing = {"OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONDONTWRITEBYTECODE"}
+    return {name: value for name, value in os.environ.items() if name not in slowing}
+
+
 @dataclasses.dataclass(frozen=True)
 class System:
     """How to start a system: ``module`` is imported by ``python`` with ``folder`` on its path."""
@@ -53,9 +62,9 @@ class System:
     def environment(self, scratch: str) -> dict[str, str]:
         """Variables of the process; ``scratch`` is a folder for what it leaves behind."""
         count = str(self.threads)
-        found = dict(os.environ, TMPDIR=scratch, OMP_NUM_THREADS=count, OPENBLAS_NUM_THREADS=count, MKL_NUM_THREADS=count, INSITU_THREADS=count)
-        for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):  # they would keep NumPy from its best kernels
-            found.pop(name, None)
+        found = clean_environment()
+        found |= {name: count for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "INSITU_THREADS")}
+        found["TMPDIR"] = scratch
         found["PYTHONPATH"] = os.pathsep.join([str(self.folder), *self.path])
         found["TF_CPP_MIN_LOG_LEVEL"] = "3"
         found["INSITU_CACHE_DIR"] = os.path.join(scratch, "kernels")

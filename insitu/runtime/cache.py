@@ -1,4 +1,4 @@
-"""The kernel cache on disk: object code by key, checked before it is used.
+"""The kernel cache on disk: object code (and how programs use it) by key, checked before it is used.
 
 A file is a header (magic, format, lengths, SHA-256 over everything else) with the key and the
 object code behind it. Whatever does not check out is a miss and is deleted, never run. Files
@@ -23,30 +23,33 @@ from pathlib import Path
 from insitu.codegen.generated import CODE_VERSION
 from insitu.errors import CacheWarning, UserError, warn
 from insitu.runtime import system
+from insitu.version import __version__
 
 _MAGIC = b"INSITUK\x00"
 _FORMAT = 1
 _HEAD = struct.Struct("<8sIIQ32s")  # magic, format, key bytes, object bytes, checksum
 _SUFFIX = ".kernel"
 _DAY = 86400.0
+#: Folders whose code decides what is made of a graph.
+_ROOMS = ("graph", "ops", "compiler", "codegen", "runtime")
 _temporary = itertools.count()
 
 
 @functools.cache
 def version_key() -> str:
-    """What machine code depends on beside the kernel itself: our code generator and LLVM.
+    """What machine code and programs depend on beside kernels and graphs: our compiler and LLVM.
 
-    The generator's part is a hash over its sources, so that an edit is enough to make the old
-    kernels unreachable. (Reading them costs about a millisecond, once per process.)
+    The compiler's part is a hash over its sources, so that an edit is enough to make the old
+    kernels unreachable. (Reading them costs about two milliseconds, once per process.)
     """
     import llvmlite
     from llvmlite.binding import llvm_version_info
 
-    folder = Path(__file__).resolve().parent.parent / "codegen"
-    digest = hashlib.sha256(f"{CODE_VERSION} {llvmlite.__version__} {llvm_version_info}".encode())
-    for name in sorted(folder.rglob("*.py")):
+    package = Path(__file__).resolve().parent.parent
+    digest = hashlib.sha256(f"{CODE_VERSION} {__version__} {llvmlite.__version__} {llvm_version_info}".encode())
+    for name in sorted(name for room in _ROOMS for name in (package / room).rglob("*.py")):
         source = name.read_bytes()
-        digest.update(f"\n{name.relative_to(folder).as_posix()} {len(source)}\n".encode())
+        digest.update(f"\n{name.relative_to(package).as_posix()} {len(source)}\n".encode())
         digest.update(source)
     return digest.hexdigest()[:24]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from insitu.config import config
 from insitu.errors import ArgumentError, InternalError
 from insitu.runtime import system
-from insitu.runtime.cache import KernelCache
+from insitu.runtime.cache import KernelCache, version_key
 
 if TYPE_CHECKING:
     from insitu.codegen.generated import Code
@@ -67,14 +67,22 @@ class Loader:
         self._cache.limit = limit
         return self._cache
 
+    def kept(self, key: str) -> bytes | None:
+        """What this version of insitu has left on disk under that key, or None."""
+        return self.cache.get(f"{key}-{version_key()}")
+
+    def keep(self, key: str, content: bytes) -> None:
+        """Leave something on disk for processes to come."""
+        self.cache.put(f"{key}-{version_key()}", content)
+
     def object_code(self, codes: Sequence[Code]) -> list[bytes]:
         """The kernels' object files, from the disk cache or from LLVM (which then fills the cache), as many at a time as there are threads."""
-        images = {code.key: self.cache.get(code.key) for code in codes}
+        images = {code.key: self.kept(code.key) for code in codes}
         missing = [code for code in codes if images[code.key] is None]
         self.from_disk += len(codes) - len(missing)
         for code, made in zip(missing, _assembled(missing), strict=True):
             self.compiled += 1
-            self.cache.put(code.key, made)
+            self.keep(code.key, made)
             images[code.key] = made
         return [image for code in codes if (image := images[code.key]) is not None]
 

@@ -19,7 +19,6 @@ from insitu.codegen.generated import Code
 from insitu.codegen.target import Target
 from insitu.config import config
 from insitu.runtime import system
-from insitu.runtime.cache import version_key
 from insitu.runtime.memory import PAGE, Memory, allocate, pool
 from insitu.runtime.program import Launch, Program, Slot
 
@@ -165,7 +164,7 @@ def _code(name: str, target: Target, body: Callable[[Emitter], None]) -> Code:
             body(b)
         return b.module()
 
-    return Code(f"measure-{name}-{version_key()}-{target.isa}", symbol, ir, target)
+    return Code(f"measure-{name}-{target.isa}", symbol, ir, target)
 
 
 def _chains(target: Target) -> int:

@@ -112,7 +112,7 @@ def test_small_slabs_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
             pieces = compile_graph([node], nodes, target.named("native"))
         for known in (windows.plan, pipeline._generated):
             known.cache_clear()
-        assert pieces.generated[0].scratch_bytes < whole.generated[0].scratch_bytes
+        assert pieces.stages.generated[0].scratch_bytes < whole.stages.generated[0].scratch_bytes
         results = [made.run([from_numpy(a) for a in given])[0].view(node.shape, np.float32).tobytes() for made in (whole, pieces)]
         assert results[0] == results[1]
 

@@ -11,8 +11,7 @@ from test_compiler_random import NATIVE, arrays, run
 from insitu import dtypes as dt
 from insitu import ops
 from insitu.codegen.target import named
-from insitu.compiler import compile_graph
-from insitu.compiler.pipeline import Compiled
+from insitu.compiler import Compiled, compile_graph
 from insitu.dtypes import DType
 from insitu.graph.node import Node, aval, placeholder
 from insitu.graph.reference import evaluate
@@ -167,7 +166,7 @@ def test_wide_graphs() -> None:
     check([ops.add(scalars[k % 30], ops.mul(scalars[(k * 7 + 1) % 30], number(k))) for k in range(600)], scalars)
     many = [leaf(70 + k % 10) for k in range(500)]
     compiled = compile_graph([ops.reduce_sum(ops.exp(x), (0,)) for x in many], many, NATIVE)
-    assert len(compiled.plan.order) == 500
+    assert len(compiled.stages.plan.order) == 500
 
 
 def test_row_kernels_overwrite_what_they_read_in_their_last_pass_or_before() -> None:
@@ -203,9 +202,9 @@ def test_all_updates_of_a_step_are_one_launch() -> None:
     apart, joined = (compile_graph(outputs, inputs, NATIVE, wishes, join) for join in (False, True))
     values = feeds(*inputs)
     expected = run(outputs, values)
-    last = apart.launches[-1].group
-    assert sum(launch.group == last for launch in apart.launches) >= 3
-    assert sum(launch.group == joined.launches[-1].group for launch in joined.launches) == 1
+    last = apart.recipe.launches[-1].group
+    assert sum(launch.group == last for launch in apart.recipe.launches) >= 3
+    assert sum(launch.group == joined.recipe.launches[-1].group for launch in joined.recipe.launches) == 1
     assert len(joined.donated) == 6 and "nests: map" in joined.inspect("kernels")
     for compiled in (apart, joined):
         given = [from_numpy(np.array(a)) for a in values.values()]
@@ -216,10 +215,10 @@ def test_all_updates_of_a_step_are_one_launch() -> None:
 def test_nests_of_one_text_share_their_code_and_extents_are_not_part_of_it() -> None:
     xs = [leaf(n) for n in (100, 1000, 10_000)]
     compiled = compile_graph([ops.exp(x) for x in xs], xs, NATIVE, join=True)
-    (launch,) = compiled.launches
+    (launch,) = compiled.recipe.launches
     assert launch.code.ir().count("define private") == 1
     ys = [leaf(n) for n in (5, 6, 7)]
-    (other,) = compile_graph([ops.exp(y) for y in ys], ys, NATIVE, join=True).launches
+    (other,) = compile_graph([ops.exp(y) for y in ys], ys, NATIVE, join=True).recipe.launches
     assert other.code.key == launch.code.key and other.units < launch.units
 
 
@@ -229,7 +228,7 @@ def test_a_small_kernel_waits_for_others_but_not_past_what_overwrites_its_input(
     product = ops.matmul(x, w)
     late = ops.reduce_sum(product, (0,))
     joined = compile_graph([sums, product, late], [x, w], NATIVE, join=True)
-    assert [(when, len(parts)) for when, parts in joined.launched] == [(0, 1), (1, 2)]
+    assert [(when, len(parts)) for when, parts in joined.stages.launched] == [(0, 1), (1, 2)]
     new = ops.add(ops.reduce_sum(ops.matmul(x, w), (1,)), old)
     read = ops.mul(old, old)
     outputs, inputs = [new, read, ops.reduce_sum(ops.matmul(ops.reshape(new, (1, 40)), x), (0,))], [x, w, old]
@@ -283,7 +282,7 @@ def test_a_slope_that_follows_from_a_stored_value_is_not_stored() -> None:
     out = ops.matmul(h, v)
     grads = backward([out], [ops.ones_like(out)], [w])
     compiled = check([out, *[g for g in grads if g is not None]], [x, w, v], 1e-4)
-    assert [n.prim.name for n in compiled.groups[0].stored] == ["sigmoid"]
+    assert [n.prim.name for n in compiled.stages.groups[0].stored] == ["sigmoid"]
 
 
 def _cross_entropy(z: Node, y: Node) -> Node:
@@ -300,7 +299,7 @@ def test_the_gradient_of_a_picked_element_is_part_of_the_row_kernel(labels: DTyp
     (grad,) = backward([loss], [number(1)], [w])
     assert grad is not None
     compiled = check([loss, grad], [x, w, y], 1e-4)
-    assert sorted(g.kind for g in compiled.groups) == ["contract", "contract", "rows", "rows"]
+    assert sorted(g.kind for g in compiled.stages.groups) == ["contract", "contract", "rows", "rows"]
 
 
 # -- transposed reading ----------------------------------------------------------------------------
@@ -333,4 +332,4 @@ def test_transposed_reading(number_: int, dtype: DType) -> None:
 def test_a_transposed_copy_goes_by_tiles() -> None:
     x = leaf(256, 192)
     compiled = compile_graph([ops.permute(x, (1, 0))], [x], NATIVE)
-    assert [b.role for b in compiled.plan.order[0].kernel.buffers] == ["in", "out", "scratch"]
+    assert [b.role for b in compiled.stages.plan.order[0].kernel.buffers] == ["in", "out", "scratch"]

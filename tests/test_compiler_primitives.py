@@ -79,7 +79,7 @@ def softmax(x: Node) -> Node:
 def test_softmax_is_one_row_kernel() -> None:
     x = placeholder(aval((7, 33), as_dtype("float32")))
     compiled = compile_graph([softmax(x)], [x], target.named("native"))
-    assert [g.kind for g in compiled.groups] == ["rows"]
+    assert [g.kind for g in compiled.stages.groups] == ["rows"]
     a = np.random.default_rng(0).standard_normal((7, 33)).astype(np.float32)
     e = np.exp(a.astype(np.float64) - a.max(1, keepdims=True))
     np.testing.assert_allclose(run([softmax(x)], [x], [a])[0], e / e.sum(1, keepdims=True), rtol=3e-7)
@@ -91,7 +91,7 @@ def test_layer_norm_is_one_row_kernel() -> None:
     var = ops.mul(ops.reshape(ops.reduce_sum(ops.mul(d, d), (1,)), (7, 1)), ops.constant(1 / 33, x.dtype))
     y = ops.mul(d, ops.rsqrt(ops.add(var, ops.constant(1e-5, x.dtype))))
     compiled = compile_graph([y], [x], target.named("native"))
-    assert [g.kind for g in compiled.groups] == ["rows"]
+    assert [g.kind for g in compiled.stages.groups] == ["rows"]
     a = np.random.default_rng(0).standard_normal((7, 33)).astype(np.float32)
     e = a - a.mean(1, keepdims=True, dtype=np.float64)
     np.testing.assert_allclose(run([y], [x], [a])[0], e / np.sqrt((e * e).mean(1, keepdims=True) + 1e-5), rtol=1e-4, atol=1e-6)
@@ -109,7 +109,7 @@ def test_bias_and_activation_are_the_epilogue_of_the_product() -> None:
     x, w, b = (placeholder(aval(s, as_dtype("float32"))) for s in ((5, 8), (8, 6), (6,)))
     y = ops.tanh(ops.add(ops.matmul(x, w), b))
     compiled = compile_graph([y], [x, w, b], target.named("native"))
-    assert [str(g) for g in compiled.groups] == ["group 0 contract [5, 6]: matmul, add, tanh"]
+    assert [str(g) for g in compiled.stages.groups] == ["group 0 contract [5, 6]: matmul, add, tanh"]
 
 
 def test_transposed_operands_are_read_where_they_are() -> None:
@@ -118,7 +118,7 @@ def test_transposed_operands_are_read_where_they_are() -> None:
     x, w = leaves([a, b])
     y = ops.matmul(ops.permute(x, (1, 0)), ops.permute(w, (1, 0)))
     compiled = compile_graph([y], [x, w], target.named("native"))
-    assert len(compiled.plan.order) == 1
+    assert len(compiled.stages.plan.order) == 1
     np.testing.assert_allclose(run([y], [x, w], [a, b])[0], a.T @ b.T, rtol=1e-5, atol=1e-5)
 
 
@@ -135,6 +135,6 @@ def test_variable_is_updated_in_place_after_its_last_reader() -> None:
     y = ops.matmul(x, w)
     compiled = compile_graph([new, y], [w, g, x], target.named("native"), {0: 0})
     assert compiled.donated == {0: 0}
-    assert [low.group.kind for low in compiled.plan.order] == ["contract", "map"]
+    assert [low.group.kind for low in compiled.stages.plan.order] == ["contract", "map"]
     read_transposed = ops.add(w, ops.permute(w, (1, 0)))
     assert compile_graph([read_transposed], [w], target.named("native"), {0: 0}).donated == {}

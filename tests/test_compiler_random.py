@@ -10,8 +10,7 @@ import pytest
 from random_graphs import Graph
 
 from insitu.codegen import target
-from insitu.compiler import compile_graph
-from insitu.compiler.pipeline import Compiled
+from insitu.compiler import Compiled, compile_graph
 from insitu.config import config
 from insitu.graph.node import Node, placeholder, topological
 from insitu.runtime.memory import Memory, from_numpy
@@ -102,8 +101,8 @@ def _scale(n: Node, expected: np.ndarray, inputs: Sequence[np.ndarray]) -> tuple
 # -- whole graphs --------------------------------------------------------------------------------
 def split(compiled: Compiled, grain: int) -> None:
     """Let even the smallest kernels be shared by threads."""
-    launches = [dataclasses.replace(launch, grain=grain) for launch in compiled.launches]
-    compiled._program = Program(launches, compiled._n_inputs, len(compiled.simplified), compiled.plan.arena)
+    launches = [dataclasses.replace(launch, grain=grain) for launch in compiled.recipe.launches]
+    compiled._program = Program(launches, len(compiled._inputs), len(compiled.graph), compiled.recipe.arena)
 
 
 def wishes(graph: Graph) -> dict[int, int]:

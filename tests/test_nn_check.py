@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import insitu as si
-from insitu.compiler import pipeline
+from insitu.compiler import compiled, pipeline
 from insitu.errors import DataWarning, UserError
 from insitu.nn import callbacks, looks
 from insitu.runtime import system
@@ -58,7 +58,7 @@ def test_a_check_compiles_nothing_and_leaves_a_training_as_it_was(monkeypatch):
         made.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
         if check:
             with monkeypatch.context() as patched:
-                patched.setattr(pipeline, "compile_graph", lambda *a, **k: pytest.fail("something was compiled"))
+                patched.setattr(compiled, "compile_graph", lambda *a, **k: pytest.fail("something was compiled"))
                 patched.setattr("insitu.compiler.compile_graph", lambda *a, **k: pytest.fail("something was compiled"))
                 made.check(X, Y, validation_data=(X, Y), verbose=0)
         history = made.fit(X, Y, epochs=2, verbose=0, validation_data=(X, Y))

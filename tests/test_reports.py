@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import insitu as si
-from insitu.compiler import pipeline, trouble
+from insitu.compiler import compiled, pipeline, trouble
 from insitu.config import config
 from insitu.errors import InternalError
 
@@ -22,11 +22,11 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
-def broken(monkeypatch, name, error):
+def broken(monkeypatch, name, error, module=pipeline):
     def fail(*args, **kwargs):
         raise error
 
-    monkeypatch.setattr(pipeline, name, fail)
+    monkeypatch.setattr(module, name, fail)
 
 
 def run():
@@ -41,7 +41,7 @@ def test_whatever_fails_in_the_compiler_names_a_file_with_all_that_is_needed(mon
     if stage == "simplify":
         monkeypatch.setattr(pipeline, "PASSES", (lambda graph: (_ for _ in ()).throw(error),))
     else:
-        broken(monkeypatch, stage, error)
+        broken(monkeypatch, stage, error, compiled if stage == "Program" else pipeline)
     with pytest.raises(InternalError) as caught:
         run()
     assert caught.value.__cause__ is error
@@ -50,7 +50,7 @@ def test_whatever_fails_in_the_compiler_names_a_file_with_all_that_is_needed(mon
     text = path.read_text()
     for heading in ("error", "traceback", "versions", "cpu", "graph", "simplified", "nests"):
         assert f"== {heading} ==" in text
-    assert "KeyError in the compiler: 'axis'" in text and "compiler/pipeline.py:" in text
+    assert "KeyError in the compiler: 'axis'" in text and f"compiler/{'compiled' if stage == 'Program' else 'pipeline'}.py:" in text
     assert "mul(" in text and "float32[3, 5]" in text and si.__version__ in text and config.target.cpu in text
     assert "123.456" not in text and "42.42" not in text and "test_reports" not in text
     made = "not made" not in text.split("== nests ==")[1]

@@ -1,5 +1,5 @@
 """The compiler room: graph -> simplify -> group -> loop nests -> buffer plan -> program."""
 
-from insitu.compiler.pipeline import Compiled, compile_graph
+from insitu.compiler.compiled import Compiled, compile_graph
 
 __all__ = ["Compiled", "compile_graph"]

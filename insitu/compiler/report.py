@@ -10,7 +10,7 @@ from insitu.errors import ArgumentError
 from insitu.graph import node as graph
 
 if TYPE_CHECKING:
-    from insitu.compiler.pipeline import Compiled
+    from insitu.compiler.compiled import Compiled
 
 STAGES = ("graph", "simplified", "kernels", "nests", "llvm", "assembly")
 
@@ -35,14 +35,14 @@ def _stage(compiled: Compiled, stage: str) -> str:
     if stage == "graph":
         return graph.show(compiled.graph)
     if stage == "simplified":
-        return graph.show(compiled.simplified)
+        return graph.show(compiled.stages.simplified)
     if stage == "kernels":
         return _kernels(compiled)
     if stage == "nests":
-        return "\n\n".join(str(low.kernel) for low in compiled.plan.order)
+        return "\n\n".join(str(low.kernel) for low in compiled.stages.plan.order)
     from insitu.codegen.cpu import assemble
 
-    codes = {g.code.key: g.code for g in compiled.generated}.values()
+    codes = {g.code.key: g.code for g in compiled.stages.generated}.values()
     texts = [c.ir() for c in codes]
     if stage == "assembly":
         texts = [assemble.assembly(t, compiled.target) for t in texts]
@@ -51,13 +51,13 @@ def _stage(compiled: Compiled, stage: str) -> str:
 
 def _kernels(compiled: Compiled) -> str:
     rows = ["  #  round  units      FLOPs      bytes  nodes"]
-    for k, ((when, parts), made) in enumerate(zip(compiled.launched, compiled.generated, strict=True)):
+    for k, ((when, parts), made) in enumerate(zip(compiled.stages.launched, compiled.stages.generated, strict=True)):
         work = f"{sum(map(flops, parts)):>9}  {sum(map(traffic, parts)):>9}"
         names = [f"{low.group.kind}: {', '.join(n.prim.name for n in low.group.nodes)}" for low in parts]
         if len(parts) > 1:
             names = [f"{len(parts)} nests: {' | '.join(names)}"]
         rows.append(f"{k:>3}  {when:>5}  {made.units:>5}  {work}  {names[0]}")
-    rows.append(f"arena {compiled.plan.arena} bytes; written in place: {len(compiled.donated)} of {len(compiled.simplified)} results")
+    rows.append(f"arena {compiled.stages.plan.arena} bytes; written in place: {len(compiled.donated)} of {len(compiled.stages.simplified)} results")
     return "\n".join(rows)
 
 
@@ -88,4 +88,4 @@ def traffic(low: Lowered) -> int:
 
 def program_flops(compiled: Compiled) -> int:
     """Floating-point operations of one run."""
-    return sum(flops(low) for low in compiled.plan.order)
+    return sum(flops(low) for low in compiled.stages.plan.order)

@@ -7,7 +7,6 @@ import hashlib
 import os
 import platform
 import re
-import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -56,6 +55,8 @@ def reported(graph: Sequence[Node], target: Target, stages: Callable[[], Iterabl
 
 def save(text: str) -> str:
     """Write a report, whole or not at all, and give its path; empty if no folder takes it."""
+    import secrets  # late: nearly no program needs it
+
     name = f"report-{hashlib.sha256(text.encode()).hexdigest()[:12]}.txt"
     for folder in (Path(config.cache_dir) / "reports", Path(_temporary()) / "insitu-reports"):
         part = folder / f"{secrets.token_hex(8)}.part"

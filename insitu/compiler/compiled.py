@@ -1,0 +1,163 @@
+"""A program made from a graph, and from its recipe alone where an earlier process has left one."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from operator import attrgetter, itemgetter
+from typing import TYPE_CHECKING, Any
+
+from insitu.codegen.target import Target
+from insitu.compiler.recipe import Recipe, parsed, recipe_key
+from insitu.compiler.trouble import Stage, reported
+from insitu.config import config
+from insitu.graph.node import Node, topological
+from insitu.runtime.loader import loader
+from insitu.runtime.memory import Memory, allocate
+from insitu.runtime.program import Program
+
+if TYPE_CHECKING:
+    from insitu.compiler.pipeline import Stages
+
+#: Recipes of smaller graphs are not kept, except those of compiled functions: they are made as fast,
+#: and a loop that evaluates ever new ones would fill the disk.
+KEPT_NODES = 8
+
+_pointer = attrgetter("ptr")
+
+
+class Compiled:
+    """A program made from a graph.
+
+    Attributes
+    ----------
+    graph : list of Node
+        The results, before any pass.
+    recipe : Recipe
+    donated : dict of int to int
+        Results (by number) that are written over an input (by number) if the caller gives it away.
+    """
+
+    def __init__(self, outputs: Sequence[Node], inputs: Sequence[Node], target: Target, wishes: dict[int, int], join: bool) -> None:
+        self.target = target
+        self.graph = list(outputs)
+        self._inputs, self._wishes, self._join = list(inputs), wishes, join
+        self.recipe = self._recipe()
+        self._results = self.recipe.results
+        self.donated = {k: source for k, (_, source) in enumerate(self._results) if source >= 0}
+        # where results lie if every donated input is overwritten: in an input, or in the next of the fresh blocks
+        self._fresh = [size for size, source in self._results if source < 0]
+        self._overwritten = [None] * (len(self._results) - len(self._fresh))
+        places, following = [], len(inputs)
+        for _, source in self._results:
+            places.append(source if source >= 0 else following)
+            following += source < 0
+        #: whether the results that are written over inputs come before all others
+        self.steady = places == sorted(places, key=lambda place: place >= len(inputs))
+        self._outs, self._slots = _picker(places), _picker([*range(len(inputs)), *places])
+        self._program: Program | None = None
+
+    @functools.cached_property
+    def stages(self) -> Stages:
+        """What the compiler's passes make of the graph; they run when this is first asked for."""
+        from insitu.compiler.pipeline import Stages  # late: a program with a recipe does without
+
+        return Stages(self.graph, self._inputs, self.target, self._wishes, self._join)
+
+    def _recipe(self) -> Recipe:
+        """The recipe, from the disk if it is there; when passes are to be verified, they run."""
+        order = topological(self.graph, lambda n: n.memory is not None)
+        if config.verify or not (self._join or len(order) >= KEPT_NODES):
+            return self.stages.recipe
+        key = recipe_key(order, self.graph, self._inputs, self.target, self._wishes, self._join)
+        kept = loader.kept(key)
+        if kept is not None:
+            return parsed(kept, self.target, lambda k: self.stages.recipe.launches[k].code.ir())
+        loader.keep(key, self.stages.recipe.text())
+        return self.stages.recipe
+
+    @property
+    def program(self) -> Program:
+        """The runnable program; machine code is made or loaded when it is first asked for."""
+        return self.make() if self._program is None else self._program
+
+    def make(self) -> Program:
+        """Make or load the machine code, if that has not been done."""
+        if self._program is None:
+            with reported(self.graph, self.target, lambda: [(name, functools.partial(self.inspect, name)) for name in ("simplified", "nests")]):
+                self._program = Program(self.recipe.launches, len(self._inputs), len(self._results), self.recipe.arena)
+        return self._program
+
+    def run(self, memories: Sequence[Memory], free: set[int] | frozenset[int] = frozenset()) -> list[Memory]:
+        """Run on input memories; returns the results' memories.
+
+        ``free`` are the numbers of inputs that nobody else holds: a donated one is overwritten and returned.
+        """
+        outs = [memories[source] if source in free else allocate(size) for size, source in self._results]
+        self.program.run([m.ptr for m in memories] + [m.ptr for m in outs])
+        return outs
+
+    def run_in_place(self, memories: Sequence[Memory], strides: Sequence[int] = (), turns: int = 1) -> Sequence[Memory]:
+        """Run with every donated input given away; returns the results' memories.
+
+        With more than one turn it runs as often in one native call: the first inputs move on by ``strides`` bytes
+        from turn to turn, and a result that is not written over an input is that of the last turn.
+        """
+        memories = [*memories, *[allocate(size) for size in self._fresh]]
+        pointers = self._slots(list(map(_pointer, memories)))
+        if turns == 1:
+            self.program.run(pointers)
+        else:
+            self.program.run_many(pointers, [*strides, *[0] * (len(pointers) - len(strides))], turns)
+        return self._outs(memories)
+
+    def run_again(self, first: Sequence[int]) -> Sequence[Memory] | None:
+        """Run with other first inputs (their addresses) and fresh memory for results, all else as in the run before; only if `steady`.
+
+        Returns the results' memories, None for those written over inputs; or None, and nothing has run, if settings have changed since.
+        """
+        fresh = [allocate(size) for size in self._fresh]
+        if not self.program.run_again(first, [m.ptr for m in fresh]):
+            return None
+        return [*self._overwritten, *fresh]  # type: ignore[list-item]
+
+    def inspect(self, stage: str = "") -> str:
+        """The stages as text: graph, simplified, kernels, nests, llvm, assembly."""
+        from insitu.compiler.report import report
+
+        return report(self, stage)
+
+
+def _picker(places: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """A function that takes the elements at these places out of a sequence."""
+    if len(places) < 2:
+        return lambda values: [values[k] for k in places]
+    return itemgetter(*places)
+
+
+def compile_graph(
+    outputs: Sequence[Node], inputs: Sequence[Node], target: Target, wishes: dict[int, int] | None = None, join: bool = False
+) -> Compiled:
+    """Compile a graph whose leaves are ``inputs`` (placeholders).
+
+    Parameters
+    ----------
+    outputs : sequence of Node
+        Results, in order.
+    inputs : sequence of Node
+        Placeholders, in the order in which `Compiled.run` takes their memories.
+    target : Target
+        The CPU to make code for.
+    wishes : dict of int to int, optional
+        Results that would like to overwrite an input.
+    join : bool
+        Whether small kernels become one launch, with machine code of its own: for programs that run often.
+    """
+    with reported(outputs, target, lambda: _described(outputs)):
+        return Compiled(outputs, inputs, target, wishes or {}, join)
+
+
+def _described(outputs: Sequence[Node]) -> list[Stage]:
+    from insitu.compiler.pipeline import described
+
+    return described(outputs)

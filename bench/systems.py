@@ -63,7 +63,7 @@ class System:
         """Variables of the process; ``scratch`` is a folder for what it leaves behind."""
         count = str(self.threads)
         found = clean_environment()
-        found |= {name: count for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "INSITU_THREADS")}
+        found |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "INSITU_THREADS"), count)
         found["TMPDIR"] = scratch
         found["PYTHONPATH"] = os.pathsep.join([str(self.folder), *self.path])
         found["TF_CPP_MIN_LOG_LEVEL"] = "3"

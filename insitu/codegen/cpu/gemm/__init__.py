@@ -24,7 +24,7 @@ from insitu.errors import InternalError
 __all__ = ["choose", "generate"]
 
 #: Changes whenever the generated code does.
-VERSION = 15
+VERSION = 16
 
 
 def generate(kernel: Kernel, target: Target, schedule: Schedule | None = None) -> Generated:

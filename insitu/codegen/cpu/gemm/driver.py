@@ -11,7 +11,7 @@ from insitu.codegen.cpu.gemm.control import loop
 from insitu.codegen.cpu.gemm.epilogue import EpilogueWriter, Span
 from insitu.codegen.cpu.gemm.layout import layout
 from insitu.codegen.cpu.gemm.schedule import Schedule, Side
-from insitu.codegen.cpu.gemm.windows import Gather, Slab
+from insitu.codegen.cpu.gemm.windows import Slab
 from insitu.codegen.nest import K_BLOCK
 
 DType = dt.DType
@@ -36,10 +36,7 @@ class Driver:
         self.shown: Slab | None = None
         if self.v.windows:
             table, slab = (b.offset(scratch, words[name], dtype) for name in ("table_at", "slab_at"))
-            if self.v.windows == "lanes":
-                self.gather = Gather(b, words, self.lane_side.dtype, dtype, self.v.lanes, table)
-            else:
-                self.shown = Slab(b, words, self.v.windows == "slab", self.row_side.dtype, dtype, self.v.lanes, table, slab)
+            self.shown = Slab(b, words, self.v.windows, self.v.slab, self.row_side.dtype, dtype, self.v.lanes, table, slab)
         self.masks: tuple[Value, ...] | None = None
         if self.v.narrow:
             counts = [b.sub(words["columns"], self._c(k * self.v.lanes)) for k in range(self.v.vectors)]
@@ -89,20 +86,23 @@ class Driver:
         """All blocks of k for some slivers of one block of panels."""
         b, w = self.b, self.w
         last_block = b.sub(w["k_blocks"], self._c(1))
-        if self.shown:
+        grid, row_at = row_start, row_start
+        if self.shown and self.v.windows == "positions":
             end = b.add(self._row(b.sub(slivers[1], self._c(1))), self._c(self.v.rows - 1))
-            row_start = self.shown.fill(row_start, self._row(slivers[0]), end)
+            row_at = self.shown.fill(grid, self._row(slivers[0]), end)
         with loop(b, 0, w["k_blocks"]) as k_loop:
             k_first = self._at(k_loop.index, K_BLOCK)
             length = b.min(b.sub(w["k"], k_first), self._c(K_BLOCK))
             first, last = b.cmp("eq", k_loop.index, self._c(0)), b.cmp("eq", k_loop.index, last_block)
             lane_at = self._from_k(lane_start, self.lane_side, k_first, w["lane_leading"])
-            if self.v.windows == "lanes":
-                self._pack_windows(lane_start, panels, k_first, length)
-            elif self.v.pack_lanes:
+            if self.v.pack_lanes:
                 self._pack_lanes(lane_at, panels, length)
-            row_at = row_start if self.shown else self._from_k(row_start, self.row_side, k_first, w["row_leading"])
-            self.runs = self.shown.cut(k_first, length) if self.shown else length
+            if self.shown:
+                if self.v.windows == "elements":
+                    row_at = self.shown.fill(grid, k_first, b.sub(b.add(k_first, length), self._c(1)))
+                self.runs = self.shown.cut(k_first, length)
+            else:
+                row_at = self._from_k(row_start, self.row_side, k_first, w["row_leading"])
             with loop(b, *slivers, self.places.group) as group:
                 some = (group.index, b.min(b.add(group.index, self._c(self.places.group)), slivers[1]))
                 if self.v.pack_rows:
@@ -181,9 +181,10 @@ class Driver:
 
     def _rows(self, row_at: Value, sliver: Value, local: Value) -> micro.Rows | micro.Runs:
         """Where the micro-kernel finds a sliver; ``local`` is its number in the packed group."""
-        if self.shown:
+        if self.shown and not self.v.pack_rows:
             start = self.shown.at(row_at, self._row(sliver))
-            return micro.Runs(start, self.w["step_x"], self.w["step_y"], self.v.lines, self.shown.runs, self.runs)
+            row, k = (self.w["step_x"], 1) if self.v.windows == "positions" else (1, self.w["step_x"])
+            return micro.Runs(start, row, k, self.w["step_line"], self.v.lines, self.shown.runs, self.runs)
         along_k = self.row_side.along_k
         if self.v.pack_rows:
             start = self.b.offset(self.scratch, self._at(local, self.places.sliver_step), self.dtype)
@@ -193,6 +194,9 @@ class Driver:
     def _pack_rows(self, row_at: Value, slivers: tuple[Value, Value], length: Value) -> None:
         """Copy a group of slivers: row by row where neighbours differ in k, else k by k."""
         b, side, leading, pitch = self.b, self.row_side, self.w["row_leading"], self.places.row_pitch
+        if self.shown:
+            self._pack_elements(self.shown, row_at, slivers)
+            return
         if side.along_k:
             source = self._sliver_at(row_at, slivers[0])
             with loop(b, 0, self.v.rows) as row:
@@ -209,21 +213,33 @@ class Driver:
                     self._copy_fixed(line, b.offset(target, turn * pitch, self.dtype))
                     line = b.offset(line, leading, side.dtype)
 
+    def _pack_elements(self, shown: Slab, row_at: Value, slivers: tuple[Value, Value]) -> None:
+        """Copy a group of slivers of elements, position by position."""
+        b, pitch = self.b, self.places.row_pitch
+        with loop(b, *slivers) as sliver:
+            start = shown.at(row_at, self._row(sliver.index))
+            target = b.offset(self.scratch, self._at(b.sub(sliver.index, slivers[0]), self.places.sliver_step), self.dtype)
+            with loop(b, 0, self.runs, 1, [target]) as run:
+                entry = b.offset(shown.runs, b.shl(run.index, 1), i64)
+                line, length = b.offset(start, b.load(entry, i64), self.dtype), b.load(b.offset(entry, 1, i64), i64)
+                with loop(b, 0, length, 1, [line, run.values[0]]) as turn:
+                    self._copy_fixed(*turn.values)
+                    turn.next = [b.offset(turn.values[0], self.w["step_x"], self.dtype), b.offset(turn.values[1], pitch, self.dtype)]
+                run.next = turn.results[1:]
+
     def _copy_fixed(self, line: Value, target: Value) -> None:
         """Copy one element of each row; the last vector reads only what exists, and what it writes too far is overwritten."""
-        b, lanes, side = self.b, self.v.lanes, self.row_side
+        b, lanes = self.b, self.v.lanes
+        dtype = self.dtype if self.shown else self.row_side.dtype
         for first in range(0, self.v.rows, lanes):
             left = self.v.rows - first
             mask = None if left >= lanes else Value("<" + ", ".join(f"i1 {int(k < left)}" for k in range(lanes)) + ">", dt.bool_, lanes)
-            value = pack.read(b, b.offset(line, first, side.dtype), side.dtype, self.dtype, lanes, mask)
+            value = pack.read(b, b.offset(line, first, dtype), dtype, self.dtype, lanes, mask)
             b.store(value, b.offset(target, first, self.dtype))
 
     # -- the lane side -------------------------------------------------------------------------
     def _lanes(self, lane_at: Value, panel: Value, local: Value) -> micro.Lanes:
         b = self.b
-        if self.v.windows == "lanes":
-            before = b.sub(self._column(panel), self._column(b.sub(panel, local)))
-            return micro.Lanes(b.offset(self.packed_lanes, before, self.dtype), self.w["lane_pitch"], None)
         if self.v.pack_lanes:
             return micro.Lanes(b.offset(self.packed_lanes, b.mul(local, self.w["panel_step"]), self.dtype), self.v.columns, None)
         return micro.Lanes(b.offset(lane_at, self._column(panel), self.lane_side.dtype), self.w["lane_leading"], self.masks)
@@ -231,13 +247,6 @@ class Driver:
     def _pack_lanes(self, lane_at: Value, panels: tuple[Value, Value], length: Value) -> None:
         """Copy a block of panels, each ``length`` rows of ``columns`` elements."""
         (self._turn_lanes if self.lane_side.along_k else self._copy_lanes)(lane_at, panels, length)
-
-    def _pack_windows(self, lane_start: Value, panels: tuple[Value, Value], k_first: Value, length: Value) -> None:
-        """Copy, for each k, the elements of its window that a block of panels needs."""
-        b = self.b
-        last = self._column(b.sub(panels[1], self._c(1)))
-        stop = self.w["columns"] if self.v.narrow else b.add(last, self._c(self.v.columns))
-        self.gather.rows(lane_start, k_first, length, (self._column(panels[0]), stop), self.packed_lanes, self.w["lane_pitch"])
 
     def _copy_lanes(self, lane_at: Value, panels: tuple[Value, Value], length: Value) -> None:
         """Copy along the rows in memory, some rows at a time; only the last panel may have been moved back."""

@@ -19,8 +19,8 @@ STREAM_PITCH = STREAM_COLUMNS + 80
 #: Runtime words before those of the epilogue.
 WORDS = ("slivers", "blocks", "panels", "panels_per_block", "rows", "columns", "k", "k_blocks", "run", "row_leading", "row_batch",
          "lane_leading", "lane_batch", "panel_step", "tile_step", "sums_pitch", "sums_at", "rows_at")  # fmt: skip
-#: Further ones where a side shows windows: from one position's packed elements to the next; where the table of runs and the slab are.
-WINDOW_WORDS = ("lane_pitch", "table_at", "slab_at", *windows.WORDS)
+#: Further ones where the row side shows windows: where the table of runs and the slab are, and its own.
+WINDOW_WORDS = ("table_at", "slab_at", *windows.WORDS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,8 +68,7 @@ def runtime_words(s: Schedule, itemsize: int) -> tuple[dict[str, int], int]:
     v = s.variant
     depth = min(max(s.k, 1), K_BLOCK)
     panel_step = _rounded(depth * v.columns, 64) + 32 if v.pack_lanes else 0
-    lane_pitch = _odd_lines(s.panels_per_block * v.columns, itemsize) if v.windows == "lanes" else 0
-    sums_at = layout(s).lanes_at + max(panel_step * s.panels_per_block, _rounded(depth * lane_pitch, 64))
+    sums_at = layout(s).lanes_at + panel_step * s.panels_per_block
     k_blocks = max(1, -(-s.k // K_BLOCK))
     pitch = v.columns if v.swap else _odd_lines(s.panels_per_block * v.columns, itemsize)
     tile = v.rows * pitch  # of a sliver, where its rows lie as a whole
@@ -84,14 +83,12 @@ def runtime_words(s: Schedule, itemsize: int) -> tuple[dict[str, int], int]:
     }  # fmt: skip
     whole = s.panels_per_block * v.columns * s.m if v.whole else 0
     end = rows_at + whole + v.lanes
-    shown = s.row_side.windows or s.lane_side.windows
-    if shown is None:
+    if s.row_side.windows is None or s.slab is None:
         return words, end * itemsize
-    table_at, wide = _rounded(end, 64), 8 // itemsize
-    entries = windows.ENTRY * (s.panels_per_block * v.columns + 1) if v.windows == "lanes" else 2 * (depth + 1)
-    slab_at = table_at + _rounded(entries * wide, 64)
-    words |= {"lane_pitch": lane_pitch, "table_at": table_at, "slab_at": slab_at, **windows.runtime_words(shown, s.slab)}
-    return words, (slab_at + (s.slab.size + v.lanes if s.slab else 0)) * itemsize
+    table_at = _rounded(end, 64)
+    slab_at = table_at + _rounded(2 * (depth + 1) * 8 // itemsize, 64)
+    words |= {"table_at": table_at, "slab_at": slab_at, **windows.runtime_words(s.row_side.windows, s.slab)}
+    return words, (slab_at + s.slab.size + v.lanes) * itemsize
 
 
 def _odd_lines(elements: int, itemsize: int) -> int:

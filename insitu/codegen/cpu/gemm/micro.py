@@ -54,14 +54,15 @@ def tile(b: Emitter, variant: Variant, dtype: DType, rows: Rows, lanes: Lanes, l
 
 @dataclasses.dataclass(frozen=True)
 class Runs:
-    """A row side in runs of neighbours, its rows evenly apart: ``lines`` times as many.
+    """A row side whose k comes in runs, its rows evenly apart: ``lines`` times as many.
 
-    Element k of a run of row r of line l is at ``start + l*line + r*step + run + k``; ``runs`` points to a pair of 64-bit
-    numbers for each run: where it starts, and its length.
+    Element k of a run of row r of line l is at ``start + l*line + r*row_step + run + k*k_step``; one of the two steps is 1.
+    ``runs`` points to a pair of 64-bit numbers for each run: where it starts, and its length.
     """
 
     start: Value
-    step: Value
+    row_step: Value | int
+    k_step: Value | int
     line: Value
     lines: int
     runs: Value
@@ -71,9 +72,10 @@ class Runs:
 def tile_of_runs(b: Emitter, variant: Variant, dtype: DType, rows: Runs, lanes: Lanes) -> list[Value]:
     """As `tile`, over the elements of all runs, one run after the other."""
     zero = Value("zeroinitializer", dtype, variant.lanes) if variant.lanes > 1 else b.const(0, dtype)
-    each = variant.rows // rows.lines
-    size = b.const(dtype.itemsize, dt.int64)
-    odd = [b.mul(b.mul(rows.step, b.const(n, dt.int64)), size) for n in range(1, each, 2)]
+    odd = []
+    if isinstance(rows.row_step, Value):
+        size = b.const(dtype.itemsize, dt.int64)
+        odd = [b.mul(b.mul(rows.row_step, b.const(n, dt.int64)), size) for n in range(1, variant.rows // rows.lines, 2)]
     held = len(odd)
     with loop(b, b.const(0, dt.int64), rows.count, 1, [*odd, lanes.start] + [zero] * (variant.rows * variant.vectors)) as run:
         entry = b.offset(rows.runs, b.shl(run.index, 1), dt.int64)
@@ -84,22 +86,23 @@ def tile_of_runs(b: Emitter, variant: Variant, dtype: DType, rows: Runs, lanes: 
         values = [*pointers, *run.values]
         for begin, end, turns in ((b.const(0, dt.int64), whole, UNROLL), (whole, length, 1)):
             with loop(b, begin, end, turns, values) as turn:
-                turn.next = _turns_of_runs(b, variant, dtype, (rows.lines, held), lanes, turn.values, turns)
+                turn.next = _turns_of_runs(b, variant, dtype, rows, held, lanes, turn.values, turns)
             values = turn.results
         run.next = values[rows.lines :]
     return run.results[held + 1 :]
 
 
-def _turns_of_runs(b: Emitter, variant: Variant, dtype: DType, counts: tuple[int, int], lanes: Lanes, values: list[Value], turns: int) -> list[Value]:
-    """Rows lie at odd multiples of their distance, times 1, 2, 4 or 8: an address of x86 then needs few registers."""
-    lines, held = counts
-    each = variant.rows // lines
+def _turns_of_runs(b: Emitter, variant: Variant, dtype: DType, rows: Runs, held: int, lanes: Lanes, values: list[Value], turns: int) -> list[Value]:
+    """Rows that are no neighbours lie at odd multiples of their distance, times 1, 2, 4 or 8: an address of x86 then needs few registers."""
+    lines, each = rows.lines, variant.rows // rows.lines
     pointers = [opaque(b, v) for v in values[:lines]]
     odd = [opaque(b, v) for v in values[lines : lines + held]]
     lane_at, sums = opaque(b, values[lines + held]), list(values[lines + held + 1 :])
 
-    def row(r: int, turn: int) -> Value:
-        here, r = b.offset(pointers[r // each], turn, dtype), r % each
+    def row(line: int, r: int, turn: int) -> Value:
+        here = advance(b, pointers[line], rows.k_step, turn, dtype)
+        if not odd:
+            return b.offset(here, r, dtype)
         if not r:
             return here
         twos = (r & -r).bit_length() - 1
@@ -108,8 +111,8 @@ def _turns_of_runs(b: Emitter, variant: Variant, dtype: DType, counts: tuple[int
     for turn in range(turns):
         _separate(b, turn)
         lane_here = advance(b, lane_at, lanes.step, turn, dtype)
-        _multiply(b, variant, dtype, lambda r, turn=turn: row(r, turn), lane_here, lanes.masks, sums)  # type: ignore[misc]
-    return [*[b.offset(p, turns, dtype) for p in pointers], *odd, advance(b, lane_at, lanes.step, turns, dtype), *sums]
+        _multiply(b, variant, dtype, lambda r, turn=turn: row(r // each, r % each, turn), lane_here, lanes.masks, sums)  # type: ignore[misc]
+    return [*[advance(b, p, rows.k_step, turns, dtype) for p in pointers], *odd, advance(b, lane_at, lanes.step, turns, dtype), *sums]
 
 
 def _turns(b: Emitter, variant: Variant, dtype: DType, rows: Rows, lanes: Lanes, values: list[Value], turns: int) -> list[Value]:

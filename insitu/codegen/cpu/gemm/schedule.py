@@ -37,10 +37,6 @@ RUN_ROWS = 1100
 STREAM_UNIT = 256
 #: Longest row of the result that a unit has as a whole where lanes run along m.
 WHOLE_COLUMNS = 64
-#: The same where lanes are elements of windows, of which many are copied at a time.
-WIDEST_WHOLE = 1024
-#: Bytes of whole rows of the result that a unit collects there.
-_WHOLE_BYTES = 200_000
 #: Work worth a second thread, in multiply-adds, where a vector has 16 lanes.
 GRAIN_OPS = 500_000
 #: Multiply-adds in the time of one instruction of an epilogue, most of which wait for the one before.
@@ -53,7 +49,7 @@ GRAIN_ROWS = 128
 
 @dataclasses.dataclass(frozen=True)
 class Side:
-    """One operand as the generated code sees it: element (outer, k). That of ``windows`` is packed, its strides are those of one window."""
+    """One operand as the generated code sees it: element (outer, k); where it shows ``windows`` their strides say it."""
 
     buffer: str
     dtype: DType
@@ -95,9 +91,11 @@ class Variant:
     whole : bool
         With ``swap``: a unit has all slivers of its panels, so that the epilogue runs over whole rows of the result.
     windows : str
-        The side that shows windows of a grid: ``"rows"``, read in place, ``"slab"``, rows of a copy with padding, or ``"lanes"``.
+        What rows that show windows of a grid are: ``"positions"`` or ``"elements"``.
+    slab : bool
+        Whether their grid is copied with its padding.
     lines : int
-        Whole rows of positions in a tile whose rows are windows.
+        Whole rows of positions, or whole runs of elements, in a tile of such rows.
     """
 
     swap: bool
@@ -111,6 +109,7 @@ class Variant:
     turn: bool = False
     whole: bool = False
     windows: str = ""
+    slab: bool = False
     lines: int = 1
 
     @property
@@ -200,22 +199,20 @@ def arrange(c: Contract, variant: Variant, *, panels_per_block: int = 0, run: in
     panels, slivers = max(1, -(-n // variant.columns)), max(1, -(-m // variant.rows))
     if variant.stream:
         panels_per_block = STREAM_UNIT // variant.columns
-    elif variant.whole and variant.windows:
-        most = max(1, min(8, _WHOLE_BYTES // (variant.columns * max(1, m) * c.dtype.itemsize)))
-        blocks = -(-panels // most)
-        panels_per_block = panels_per_block or -(-panels // (blocks + blocks % 2))
     elif variant.whole:
         panels_per_block = panels_per_block or min(panels, 4 if variant.pack_rows else 1)
     elif slivers == 1 and not variant.pack_rows:
         panels_per_block = panels_per_block or 1  # nothing is used twice, so small units cost nothing
-    per_block = panels_per_block or _panels_per_block(panels, variant.columns, c)
-    runs = -(-slivers * variant.rows // RUN_ROWS) if c.k > K_BLOCK and not variant.whole else 1
+    larger = 2 if variant.windows == "elements" and variant.pack_rows else 1  # a slab and packed rows are worth sharing
+    per_block = panels_per_block or _panels_per_block(panels, variant.columns, larger * BLOCK_BYTES, c)
+    runs = -(-slivers * variant.rows // (larger * RUN_ROWS)) if c.k > K_BLOCK and not variant.whole else 1
     run = slivers if variant.whole else run or -(-slivers // runs)
     slab = None
     if row_side.windows is not None:
         slab = _slab(c, row_side.windows, variant.rows, variant.lines)
         slivers = max(1, slab.tiles)
-        run = max(1, min(run, slab.positions // variant.rows))
+        if row_side.windows.positions_first:
+            run = max(1, min(run, slab.positions // variant.rows))
     return Schedule(variant, row_side, lane_side, c.batch, m, n, c.k, slivers, panels, per_block, -(-panels // per_block), run, slab)
 
 
@@ -229,7 +226,7 @@ def sides(c: Contract, swap: bool) -> tuple[Side, Side]:
 
     def side(o: Operand | Windows, extent: int, outer: int, k: int) -> Side:
         if isinstance(o, Windows):
-            return Side(o.buffer, o.dtype, o.channels, *((max(o.pixel, 2), 1) if o.positions_first else (1, o.pixel)), o)
+            return Side(o.buffer, o.dtype, o.channels, *((2, 1) if o.positions_first else (1, 2)), o)
         if extent == 1 and k == 1:
             outer = max(outer, c.k, 2)  # a vector: neighbours differ in k, whatever its other stride says
         return Side(o.buffer, o.dtype, o.batch_stride, outer, k)
@@ -280,8 +277,8 @@ def _candidates(c: Contract, target: Target) -> Iterator[Variant]:
     lanes, machine = target.lanes(max(32, c.dtype.bits)), _machine(target)
     both = [(swap, *((c.n, c.m) if swap else (c.m, c.n))) for swap in (False, True)]
     shown = isinstance(c.a, Windows)
-    if isinstance(c.a, Windows):  # positions go with the rows that are copied one by one
-        both = both[:1] if c.a.positions_first else both[1:]
+    if shown:
+        both = both[:1]
     streams = [side for side in both if not shown and _streams(c, side[0], max(1, side[1]), side[2], lanes)]
     for swap, m, n in streams or both:  # nothing else reads a large operand of few rows once, in order
         available = max(1, -(-n // lanes))
@@ -292,8 +289,8 @@ def _candidates(c: Contract, target: Target) -> Iterator[Variant]:
         if streams:
             yield Variant(swap, few, 1, lanes, False, False, False, _stream_rows(few, n * c.k * c.dtype.itemsize, target))
             continue
-        if isinstance(c.a, Windows) and c.a.positions_first:
-            for rows, vectors, lines in _window_tiles(c.a, available, target):
+        if isinstance(c.a, Windows):
+            for rows, vectors, lines in _window_tiles(c.a, c.a.dtype is c.dtype, available, target):
                 yield _packed(c, target, swap, rows, vectors, lanes, lines)
             continue
         turned = 0 if shown else _turned_vectors(c, swap, few, n, lanes, target)
@@ -304,13 +301,15 @@ def _candidates(c: Contract, target: Target) -> Iterator[Variant]:
             yield _packed(c, target, swap, rows, vectors, lanes)
 
 
-def _window_tiles(w: Windows, available: int, target: Target) -> Iterator[tuple[int, int, int]]:
-    """Rows, vectors and lines of tiles whose rows lie in one row of positions, or are whole rows of it."""
-    _, tall, wide = w.positions
+def _window_tiles(w: Windows, dtype_fits: bool, available: int, target: Target) -> Iterator[tuple[int, int, int]]:
+    """Rows, vectors and lines of tiles whose rows lie in one row of positions (or run of elements), or are whole ones of them."""
+    wide, tall, longest, lines_held = w.positions[2], w.positions[1], 16, 16
+    if not w.positions_first:
+        (wide, tall), longest, lines_held = windows.runs(w, windows.copied(w, dtype_fits)), 32, 5
     for vectors in range(1, min(available, 8) + 1):
         most = (target.registers - 1 - vectors) // vectors
-        for rows in range(1, min(wide, most, 16) + 1):
-            lines = max([n for n in range(1, max(1, most // rows) + 1) if tall % n == 0]) if rows == wide else 1
+        for rows in range(1, min(wide, most, longest) + 1):
+            lines = max([n for n in range(1, max(1, min(most // rows, lines_held)) + 1) if tall % n == 0]) if rows == wide else 1
             yield rows * lines, vectors, lines
 
 
@@ -353,19 +352,21 @@ def _packed(c: Contract, target: Target, swap: bool, rows: int, vectors: int, la
     narrow, panels = n < columns, -(-n // columns)
     lanes_in_place = lane_side.dtype is c.dtype and not lane_side.along_k and not (narrow and not target.masks)
     far = n * min(c.k, K_BLOCK) * size > _IN_PLACE_BYTES or (target.vector_bits < 512 and _crowded(lane_side.leading * size, c.k, columns * size))
-    pack_lanes = not lanes_in_place or (m > 48 and far) or lane_side.windows is not None
+    pack_lanes = not lanes_in_place or (m > 48 and far)
     if row_side.windows and panels > 1 and m > 256 and n * min(c.k, K_BLOCK) * size > _NEAR_BYTES:
         pack_lanes = True  # panels that lie together are fetched ahead
     rows_in_place = row_side.dtype is c.dtype and (not row_side.along_k or rows <= _machine(target).in_place[min(vectors, 4) - 1])
     paged = row_side.leading * size % 2048 == 0 and (rows > 10 if row_side.along_k else c.k > 256)
     paged = paged or (target.vector_bits < 512 and not row_side.along_k and m > 48 and _crowded(row_side.leading * size, c.k, rows * size))
     pack_rows = not rows_in_place or (paged and panels > 1) or (panels > 4 and c.k * m * size > _IN_PLACE_BYTES)
-    pack_rows = pack_rows and row_side.windows is None
-    shown = "lanes" if lane_side.windows else ""
-    if row_side.windows:
-        shown = "slab" if _slab(c, row_side.windows, rows, lines).copies else "rows"
-    whole = swap and m <= (WIDEST_WHOLE if shown == "lanes" else WHOLE_COLUMNS)
-    return Variant(swap, rows, vectors, lanes, pack_rows, pack_lanes, narrow, whole=whole, windows=shown, lines=lines)
+    if row_side.windows:  # elements of many positions far apart, for many panels
+        pack_rows = not row_side.windows.positions_first and lines == 1 and panels > 4
+    whole = swap and m <= WHOLE_COLUMNS
+    made = Variant(swap, rows, vectors, lanes, pack_rows, pack_lanes, narrow, whole=whole, lines=lines)
+    if not row_side.windows:
+        return made
+    copies = windows.copied(row_side.windows, row_side.dtype is c.dtype)
+    return dataclasses.replace(made, windows="positions" if row_side.windows.positions_first else "elements", slab=copies)
 
 
 def _crowded(stride: int, rows: int, width: int) -> bool:
@@ -423,8 +424,8 @@ def _window_step(c: Contract, v: Variant, machine: _Machine) -> float:
     return step * 2 * machine.rate
 
 
-def _panels_per_block(panels: int, columns: int, c: Contract) -> int:
-    """Panels that are packed together, the blocks as even as they can be."""
-    most = max(1, BLOCK_BYTES // (columns * K_BLOCK * c.dtype.itemsize))
+def _panels_per_block(panels: int, columns: int, size: int, c: Contract) -> int:
+    """Panels that are packed together in ``size`` bytes, the blocks as even as they can be."""
+    most = max(1, size // (columns * K_BLOCK * c.dtype.itemsize))
     blocks = -(-panels // most)
     return -(-panels // blocks)

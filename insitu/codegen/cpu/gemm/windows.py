@@ -1,56 +1,71 @@
-"""Operands that show windows of a grid.
+"""Row sides that show windows of a grid.
 
-As the row side (a convolution: rows are positions) they are read where they lie. The elements of a window are cut into
-*runs* that are neighbours in memory: where taps along the last axis lie side by side a run holds all of them, else one.
-`Slab` tells where each row and each run starts. A grid with padding is first copied to scratch, some rows of it at a time,
-with its zeros; as each element is used for many products this costs next to nothing.
-
-As the lane side (a gradient by a kernel: k runs over positions) they are copied by `Gather`, one row of a window's elements
-for each position.
+Of a convolution the rows are positions, and k runs over the elements of their windows; of a gradient by a kernel the rows are
+elements, and k runs over positions. Both are read where they lie. The elements of a window are cut into *runs* that are
+neighbours in memory: where taps along the last axis lie side by side a run holds all of them, else one. `Slab` tells where each
+row and each run of k starts. A grid with padding is first copied to scratch, some rows of it at a time, with its zeros; as
+each element is used for many products this costs next to nothing.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Mapping
 
 from insitu import dtypes as dt
 from insitu.codegen.cpu.access import below
 from insitu.codegen.cpu.emitter import Emitter, Value
 from insitu.codegen.cpu.gemm import pack
-from insitu.codegen.cpu.gemm.control import either, loop
-from insitu.codegen.nest import Windows
+from insitu.codegen.cpu.gemm.control import loop
+from insitu.codegen.nest import K_BLOCK, Windows
 
 DType = dt.DType
 i64 = dt.int64
 
 _AXES = "zyx"
 _NUMBERS = ("grid", "out", "taps", "stride", "dilation", "before")
-#: Runtime words of an operand of windows; those from ``tiles`` on only of a row side.
+#: Runtime words of a row side of windows.
 WORDS = (
-    "pixel", "channels", "span", "length", *[f"{name}_{axis}" for axis in _AXES for name in _NUMBERS],
-    "tiles", "lines", "last", "wide", "tall", "part", "side", "step_x", "step_y", "step_z", "step_item", "tap_x", "tap_y", "tap_z",
+    "pixel", "channels", "span", "length", *[f"{name}_{axis}" for axis in _AXES for name in _NUMBERS], "tiles", "lines", "last", "wide",
+    "tall", "part", "side", "step_x", "step_y", "step_z", "step_item", "step_line", "tap_x", "tap_y", "tap_z",
 )  # fmt: skip
-#: 64-bit numbers that are kept for a run that is copied: where it starts in a window, from and to which element, its taps.
-ENTRY = 6
 #: Bytes of a slab, which should stay in the level-2 cache.
 SLAB_BYTES = 300_000
 
 
-def runtime_words(w: Windows, slab: Plan | None) -> dict[str, int]:
+def runtime_words(w: Windows, slab: Plan) -> dict[str, int]:
     """The values of `WORDS`."""
-    contiguous = w.channels == w.pixel or (slab is not None and slab.copies)
-    span = w.taps[2] if w.dilation[2] == 1 and contiguous else 1
+    span = _span(w, slab.copies)
     found = {"pixel": w.pixel, "channels": w.channels, "span": span, "length": max(1, span * w.channels)}
     taps = (*w.taps[:2], w.taps[2] // max(1, span))
     for axis, *numbers in zip(_AXES, w.grid, w.positions, taps, w.strides, w.dilation, w.before, strict=True):
         found |= dict(zip((f"{name}_{axis}" for name in _NUMBERS), numbers, strict=True))
-    found |= slab.words if slab is not None else {}
+    found |= slab.words
     return {name: found.get(name, 0) for name in WORDS}
 
 
-# -- the row side ------------------------------------------------------------------------------------
+def _span(w: Windows, copies: bool) -> int:
+    """Taps along the last axis in a run."""
+    return w.taps[2] if w.dilation[2] == 1 and (w.channels == w.pixel or copies) else 1
+
+
+def runs(w: Windows, copies: bool) -> tuple[int, int]:
+    """Elements of a run of a window, and how many runs in a row are evenly apart."""
+    span = _span(w, copies)
+    across = w.taps[2] // max(1, span)
+    return max(1, span * w.channels), across if across > 1 else w.taps[1]
+
+
+def copied(w: Windows, dtype_fits: bool) -> bool:
+    """Whether the grid is copied: in place where no padding is needed and the dtype is that of the sums."""
+    return not dtype_fits or not all(
+        b == 0 and (o - 1) * s + d * (k - 1) < n
+        for b, o, s, d, k, n in zip(w.before, w.positions, w.strides, w.dilation, w.taps, w.grid, strict=True)
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """How a row side is read.
@@ -62,7 +77,7 @@ class Plan:
     tiles : int
         Tiles.
     positions : int
-        Most positions that one slab serves.
+        Most positions that one slab serves; where rows are elements those of a block of k.
     size : int
         Elements of the slab, or 0.
     words : dict of str to int
@@ -78,31 +93,36 @@ class Plan:
 
 @functools.lru_cache(maxsize=4096)
 def plan(w: Windows, rows: int, lines: int, itemsize: int, dtype_fits: bool, most_bytes: int) -> Plan:
-    """The plan for tiles of ``rows`` positions; in place where no padding is needed and the dtype is that of the sums, else with a slab
-    of at most ``most_bytes`` (or what one tile needs).
+    """The plan for tiles of ``rows`` rows; a slab has at most ``most_bytes``, or what one tile or one block of k needs.
 
-    The positions of a tile lie in one row of the result, or are ``lines`` whole rows of it.
+    Rows that are positions lie in one row of the result, or are ``lines`` whole rows of it; those that are elements lie in
+    one run, or are ``lines`` whole ones.
 
     The slab holds the padded grid as one long line of pixels: rows ``wide`` pixels long, planes ``tall`` rows high. For
     taps along z, which are planes apart, it has as many parts.
     """
     oz, oy, ox = w.positions
-    each = rows // lines
-    tiles = -(-ox // each)
-    known = {"tiles": tiles, "lines": lines * ox, "last": ox - each}
-    count = tiles * (w.items * oz * oy // lines)
-    wide, tall, _ = ((o - 1) * s + d * (k - 1) + 1 for o, s, d, k in zip((ox, oy, oz), w.strides[::-1], w.dilation[::-1], w.taps[::-1], strict=True))
-    inside = all(
-        b == 0 and (o - 1) * s + d * (k - 1) < n
-        for b, o, s, d, k, n in zip(w.before, w.positions, w.strides, w.dilation, w.taps, w.grid, strict=True)
+    each, copies = rows // lines, copied(w, dtype_fits)
+    length, _ = runs(w, copies)
+    across, rest = (ox, w.items * oz * oy) if w.positions_first else (length, math.prod(w.taps) * w.channels // length)
+    tiles = -(-across // each)
+    known = {"tiles": tiles, "lines": lines * across, "last": across - each}
+    count = tiles * (rest // lines)
+    wide, tall, _ = (
+        max(1, (o - 1) * s + d * (k - 1) + 1) for o, s, d, k in zip((ox, oy, oz), w.strides[::-1], w.dilation[::-1], w.taps[::-1], strict=True)
     )
     (sz, sy, sx), (dz, dy, dx) = w.strides, w.dilation
-    if inside and dtype_fits:
+
+    def distances(pixel: int, line: int, plane: int, item: int, tap_z: int) -> dict[str, int]:
+        """From one position to the next and from one tap to the next, in elements."""
+        taps = {"tap_x": dx * pixel, "tap_y": dy * line, "tap_z": tap_z}
+        lines_apart = sy * line if w.positions_first else taps["tap_x" if length < w.taps[2] * w.channels else "tap_y"]
+        return {"step_x": sx * pixel, "step_y": sy * line, "step_z": sz * plane, "step_item": item, "step_line": lines_apart, **taps}
+
+    if not copies:
         line = w.grid[2] * w.pixel
         plane = w.grid[1] * line
-        steps = {"step_x": sx * w.pixel, "step_y": sy * line, "step_z": sz * plane, "step_item": w.grid[0] * plane}
-        return Plan(False, count, 1 << 40, 0, known | steps | {"tap_x": dx * w.pixel, "tap_y": dy * line, "tap_z": dz * plane})
-    wide, tall = max(wide, 1), max(tall, 1)
+        return Plan(False, count, 1 << 40, 0, known | distances(w.pixel, line, plane, w.grid[0] * plane, dz * plane))
     reach = (w.taps[1] - 1) * dy * wide + (w.taps[2] - 1) * dx + 1
 
     # pixels more than usual to the next position, at the end of a row of positions and of a plane; and how often that can be
@@ -113,15 +133,17 @@ def plan(w: Windows, rows: int, lines: int, itemsize: int, dtype_fits: bool, mos
         wraps, turns = (min((positions - 1) // n + 1, most - 1) for n, most in ((row, planes * oy), (plane, planes)))
         return positions * sx + wraps * wrap + turns * turn + reach
 
-    most = most_bytes // itemsize // max(1, w.channels * w.taps[0])
-    fits = int((most - reach - wrap - min(turn, (planes - 1) * turn)) / (sx + wrap / row + turn / plane)) // rows * rows
-    positions = max(rows, min(fits, -(-planes * plane // rows) * rows))
+    positions = K_BLOCK
+    if w.positions_first:
+        most = most_bytes // itemsize // max(1, w.channels * w.taps[0])
+        fits = int((most - reach - wrap - min(turn, (planes - 1) * turn)) / (sx + wrap / row + turn / plane)) // rows * rows
+        positions = max(rows, min(fits, -(-planes * plane // rows) * rows))
     part = pixels(positions) * w.channels
     line = wide * w.channels
-    steps = {"step_x": sx * w.channels, "step_y": sy * line, "step_z": tall * line, "step_item": oz * tall * line}
-    taps = {"tap_x": dx * w.channels, "tap_y": dy * line, "tap_z": part}
+    # the planes of positions lie one after the other; what taps along z see lies in parts of its own
+    steps = distances(w.channels, line, tall * line, oz * tall * line, part) | {"step_z": tall * line}
     side = wide if w.channels == w.pixel else 1
-    return Plan(True, count, positions, part * w.taps[0], known | steps | taps | {"wide": wide, "tall": tall, "part": part, "side": side})
+    return Plan(True, count, positions, part * w.taps[0], known | steps | {"wide": wide, "tall": tall, "part": part, "side": side})
 
 
 class Slab:
@@ -131,9 +153,10 @@ class Slab:
     """
 
     def __init__(
-        self, b: Emitter, words: Mapping[str, Value], copies: bool, source: DType, dtype: DType, lanes: int, runs: Value, slab: Value
+        self, b: Emitter, words: Mapping[str, Value], kind: str, copies: bool, source: DType, dtype: DType, lanes: int, runs: Value, slab: Value
     ) -> None:
         self.b, self.w, self.copies, self.source, self.dtype, self.lanes = b, words, copies, source, dtype, lanes
+        self.positions_first = kind == "positions"
         self.runs, self.slab = runs, slab
         self.base: Value = self._c(0)
 
@@ -182,23 +205,32 @@ class Slab:
 
     def cut(self, k_first: Value, length: Value) -> Value:
         """Write the runs of a block of k to their table; returns their number."""
-        b, w, run = self.b, self.w, self.w["length"]
+        b, w = self.b, self.w
+        run = w["length"] if self.positions_first else w["out_x"]
         first, stop = b.div(k_first, run), b.add(b.div(b.sub(b.add(k_first, length), self._c(1)), run), self._c(1))
         stop = b.select(b.cmp("gt", length, self._c(0)), stop, first)
         with loop(b, first, stop) as part:
-            start = self._c(0)
-            for axis, tap in _taps(b, part.index, w).items():
-                start = b.add(start, b.mul(tap, w[f"tap_{axis}"]))
             begin = b.mul(part.index, run)
+            start = self._seen(part.index) if self.positions_first else b.sub(self._moved(_decoded(b, begin, w)), self.base)
             low, high = b.max(b.sub(k_first, begin), self._c(0)), b.min(b.sub(b.add(k_first, length), begin), run)
             entry = b.offset(self.runs, b.mul(b.sub(part.index, first), self._c(2)), i64)
-            b.store(b.add(start, low), entry)
+            b.store(b.add(start, low if self.positions_first else b.mul(low, w["step_x"])), entry)
             b.store(b.sub(high, low), b.offset(entry, 1, i64))
         return b.sub(stop, first)
 
-    def at(self, start: Value, position: Value) -> Value:
-        """Where the window of a position starts."""
-        return self.b.offset(start, self.b.sub(self._moved(_decoded(self.b, position, self.w)), self.base), self.dtype)
+    def _seen(self, run: Value) -> Value:
+        """Where a run of a window starts, from the start of the window."""
+        total = self._c(0)
+        for axis, tap in _taps(self.b, run, self.w).items():
+            total = self.b.add(total, self.b.mul(tap, self.w[f"tap_{axis}"]))
+        return total
+
+    def at(self, start: Value, row: Value) -> Value:
+        """Where the window of a position starts, or where an element lies in the window of the first position of all."""
+        b, w = self.b, self.w
+        if self.positions_first:
+            return b.offset(start, b.sub(self._moved(_decoded(b, row, w)), self.base), self.dtype)
+        return b.offset(start, b.add(self._seen(b.div(row, w["length"])), b.rem(row, w["length"])), self.dtype)
 
 
 def _decoded(b: Emitter, position: Value, w: Mapping[str, Value]) -> dict[str, Value]:
@@ -219,17 +251,6 @@ def _taps(b: Emitter, run: Value, w: Mapping[str, Value]) -> dict[str, Value]:
     return found | {"z": run}
 
 
-def _following(b: Emitter, at: Mapping[str, Value], w: Mapping[str, Value]) -> dict[str, Value]:
-    """The next position in row-major order."""
-    carry, found = b.const(1, i64), {}
-    for axis in "xyz":
-        more = b.add(at[axis], carry)
-        full = b.cmp("eq", more, w[f"out_{axis}"])
-        found[axis] = b.select(full, b.const(0, i64), more)
-        carry = b.cast(full, i64)
-    return found | {"item": b.add(at["item"], carry)}
-
-
 def _within(b: Emitter, at: Value, extent: Value) -> Value:
     return b.and_(b.cmp("le", b.const(0, i64), at), b.cmp("lt", at, extent))
 
@@ -246,91 +267,3 @@ def zero(b: Emitter, target: Value, length: Value, dtype: DType, lanes: int) -> 
         else:
             with loop(b, whole, length) as turn:
                 b.store(b.const(0, dtype), b.offset(target, turn.index, dtype))
-
-
-# -- the lane side -----------------------------------------------------------------------------------
-class Gather:
-    """Emits the copy; one instance for one function. ``table`` is scratch for `ENTRY` numbers of each run."""
-
-    def __init__(self, b: Emitter, words: Mapping[str, Value], source: DType, dtype: DType, lanes: int, table: Value) -> None:
-        self.b, self.w, self.source, self.dtype, self.lanes, self.table = b, words, source, dtype, lanes, table
-
-    def _c(self, value: int) -> Value:
-        return self.b.const(value, i64)
-
-    def rows(self, start: Value, position: Value, count: Value, elements: tuple[Value, Value], target: Value, pitch: Value) -> None:
-        """Copy elements from ``elements[0]`` to before ``elements[1]`` of ``count`` windows, from ``position`` on, to rows ``pitch`` apart.
-
-        ``start`` is where the grid's first pixel lies.
-        """
-        b, w = self.b, self.w
-        runs = self._cut(*elements)
-        origin = b.sub(b.mul(b.div(elements[0], w["length"]), w["length"]), elements[0])  # where the first run would begin in a row
-        reach = {axis: b.mul(b.sub(w[f"taps_{axis}"], self._c(1)), w[f"dilation_{axis}"]) for axis in _AXES}
-        reach["x"] = b.add(reach["x"], b.sub(w["span"], self._c(1)))
-        at = _decoded(b, position, w)
-        with loop(b, 0, count, 1, [*at.values(), target]) as row:
-            *now, line = row.values
-            here = dict(zip(at, now, strict=True))
-            first = {axis: b.sub(b.mul(here[axis], w[f"stride_{axis}"]), w[f"before_{axis}"]) for axis in _AXES}
-            offset, inside = here["item"], self._c(1)
-            for axis in _AXES:
-                offset = b.add(b.mul(offset, w[f"grid_{axis}"]), first[axis])
-                whole = b.and_(b.cmp("le", self._c(0), first[axis]), b.cmp("lt", b.add(first[axis], reach[axis]), w[f"grid_{axis}"]))
-                inside = b.and_(inside, b.cast(whole, i64))
-            offset = b.mul(offset, w["pixel"])
-            with either(b, b.cmp("ne", inside, self._c(0))) as otherwise:
-                with loop(b, 0, runs) as run:
-                    moved, low, high, *_ = self._run(run.index)
-                    source = b.offset(start, b.add(b.add(offset, moved), low), self.source)
-                    pack.copy_row(
-                        b,
-                        source,
-                        b.offset(line, b.add(b.add(origin, b.mul(run.index, w["length"])), low), self.dtype),
-                        b.sub(high, low),
-                        *self._how(),
-                    )
-                otherwise()
-                with loop(b, 0, runs) as run:
-                    self._clipped(
-                        b.offset(start, offset, self.source), self._run(run.index), first, line, b.add(origin, b.mul(run.index, w["length"]))
-                    )
-            row.next = [*_following(b, here, w).values(), b.offset(line, pitch, self.dtype)]
-
-    def _how(self) -> tuple[DType, DType, int]:
-        return self.source, self.dtype, self.lanes
-
-    def _cut(self, low: Value, high: Value) -> Value:
-        """Write the runs to the table: where each starts in a window, from and to which element, its taps; returns their number."""
-        b, w, length = self.b, self.w, self.w["length"]
-        begin, end = b.div(low, length), b.add(b.div(b.sub(high, self._c(1)), length), self._c(1))
-        with loop(b, begin, end) as part:
-            taps = {axis: b.mul(tap, w[f"dilation_{axis}"]) for axis, tap in _taps(b, part.index, w).items()}
-            moved = b.mul(b.add(b.mul(b.add(b.mul(taps["z"], w["grid_y"]), taps["y"]), w["grid_x"]), taps["x"]), w["pixel"])
-            base = b.mul(part.index, length)
-            numbers = moved, b.max(b.sub(low, base), self._c(0)), b.min(b.sub(high, base), length), *[taps[axis] for axis in _AXES]
-            entry = b.offset(self.table, b.mul(b.sub(part.index, begin), self._c(ENTRY)), i64)
-            for k, value in enumerate(numbers):
-                b.store(value, b.offset(entry, k, i64))
-        return b.sub(end, begin)
-
-    def _run(self, number: Value) -> list[Value]:
-        entry = self.b.offset(self.table, self.b.mul(number, self._c(ENTRY)), i64)
-        return [self.b.load(self.b.offset(entry, k, i64), i64) for k in range(ENTRY)]
-
-    def _clipped(self, start: Value, run: list[Value], first: Mapping[str, Value], line: Value, place: Value) -> None:
-        """One run, or a part of it, of a window that reaches over the grid: zeros before it, what lies in it, zeros after it."""
-        b, w = self.b, self.w
-        moved, begin, stop, *taps = run
-        z, y, x = (b.add(first[axis], tap) for axis, tap in zip(_AXES, taps, strict=True))
-        inside, channels = b.and_(_within(b, z, w["grid_z"]), _within(b, y, w["grid_y"])), w["channels"]
-        low = b.mul(b.min(b.max(b.sub(self._c(0), x), self._c(0)), w["span"]), channels)
-        high = b.mul(b.max(b.min(b.sub(w["grid_x"], x), w["span"]), self._c(0)), channels)
-        low = b.min(b.max(begin, low), stop)
-        high = b.max(b.min(stop, b.select(inside, high, self._c(0))), low)
-        target = b.offset(line, place, self.dtype)
-        zero(b, b.offset(target, begin, self.dtype), b.sub(low, begin), self.dtype, self.lanes)
-        with b.when(b.cmp("lt", low, high)):
-            source = b.offset(start, b.add(moved, low), self.source)
-            pack.copy_row(b, source, b.offset(target, low, self.dtype), b.sub(high, low), *self._how())
-        zero(b, b.offset(target, high, self.dtype), b.sub(stop, high), self.dtype, self.lanes)

@@ -47,22 +47,23 @@ def checked(slug: str = "", /, **constraints: Constraint) -> Callable[[F], F]:
     """
 
     def decorate(function: F) -> F:
-        parameters = inspect.signature(function).parameters
-        names = list(parameters)
+        code = inspect.unwrap(function).__code__  # `inspect.signature` of all functions would be a tenth of importing insitu
+        placed = code.co_varnames[: code.co_argcount]
         declared = {name: constraint.about(slug) if slug and constraint.is_general else constraint for name, constraint in constraints.items()}
-        placed = [n for n in names if parameters[n].kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)]
         places = [(placed.index(n) if n in placed else sys.maxsize, n, c) for n, c in declared.items() if not c.inside]
-        making = [n for _, n, c in places if c.makes and n in names and parameters[n].default is not parameters[n].empty]
-        defaults = {n: parameters[n].default for n in making}
-        bound = names[:1] in (["self"], ["cls"])
+        defaults = _defaults(function) if any(c.makes for _, _, c in places) else {}
+        defaults = {n: defaults[n] for _, n, c in places if c.makes and n in defaults}
+        bound = placed[:1] in (("self",), ("cls",))
         if not places and not bound:  # nothing to check here: the function remains as it is
             function.__constraints__ = declared  # type: ignore[attr-defined]  # read by constraints_of
             return function
+        # so many arguments by position, and none by name, leave nothing to check
+        unchecked = -1 if defaults else min((at for at, _, _ in places), default=sys.maxsize)
 
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
             values: list[Any] | None = None
-            for at, name, constraint in places:
+            for at, name, constraint in places if kwargs or len(args) > unchecked else ():
                 if name in kwargs:
                     value = kwargs[name]
                     kwargs[name] = found = constraint.take(value)
@@ -93,6 +94,10 @@ def checked(slug: str = "", /, **constraints: Constraint) -> Callable[[F], F]:
         return call  # type: ignore[return-value]  # it has the signature of the function
 
     return decorate
+
+
+def _defaults(function: Callable[..., Any]) -> dict[str, Any]:
+    return {p.name: p.default for p in inspect.signature(function).parameters.values() if p.default is not p.empty}
 
 
 def _owner(function: Callable[..., Any], bound: bool, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:

@@ -7,7 +7,6 @@ booleans become float32.
 from __future__ import annotations
 
 import builtins
-import inspect
 import math
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -77,7 +76,7 @@ def _documented(call: F, name: str, meaning: str, parameters: str, result: str, 
         source, value = example.split(" -> ")
         doc += f"\n    Examples\n    --------\n    >>> import insitu as si\n    >>> {source}\n    {value}\n"
     call.__doc__ = doc
-    return checked(**dict.fromkeys(inspect.signature(call).parameters, ARRAY))(call)
+    return checked(**dict.fromkeys(call.__code__.co_varnames[: call.__code__.co_argcount], ARRAY))(call)
 
 
 # -- functions of one array: floating -------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import sys
 import threading
@@ -13,7 +14,7 @@ import pytest
 from insitu import dtypes as dt
 from insitu.errors import InternalError, UserError
 from insitu.runtime import system
-from insitu.runtime.memory import SMALL, Pool, allocate, from_numpy
+from insitu.runtime.memory import SMALL, Pool, allocate, allocate_all, from_numpy, shared
 
 SIZES = (0, 1, 63, 64, 65, 1000, 1025, 5000, SMALL - 1, SMALL, SMALL + 1, 1 << 20, (2 << 20) - 1, 2 << 20, 5_000_001)
 
@@ -34,6 +35,27 @@ def test_a_dead_block_is_taken_again(nbytes: int) -> None:
     ptr = block.ptr
     del block
     assert allocate(nbytes).ptr == ptr
+
+
+@pytest.mark.parametrize("sizes", [[16] * 10, [0, 1, 64, 65], [1000, 24, 25], [5000, 8, 8], [300] * 20, []])
+def test_values_of_shared_blocks_are_aligned_do_not_overlap_and_keep_their_block(sizes: list[int]) -> None:
+    values = allocate_all(shared(sizes))
+    assert [v.nbytes for v in values] == sizes and all(v.ptr % 64 == 0 for v in values)
+    places = sorted((v.ptr, v.ptr + max(v.nbytes, 1)) for v in values)
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(places))
+    for k, value in enumerate(values):
+        value.view((value.nbytes,), np.uint8, writable=True)[...] = k
+    kept = values[len(values) // 2 :]
+    first = len(values) - len(kept)
+    del values
+    others = [allocate_all(shared(sizes)) for _ in range(20)]
+    for value in itertools.chain(*others):
+        value.view((value.nbytes,), np.uint8, writable=True)[...] = 255
+    assert all((value.view((value.nbytes,), np.uint8) == first + k).all() for k, value in enumerate(kept))
+
+
+def test_large_values_share_no_block() -> None:
+    assert [len(values) for _, values in shared([16, 16, 4096, 1024, 16, 900, 16])] == [2, 1, 1, 2, 1]
 
 
 def test_free_blocks_are_bounded_and_the_oldest_go_first() -> None:

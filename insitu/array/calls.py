@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import sys
-import weakref
 from collections.abc import Sequence
 from itertools import compress
 from operator import attrgetter
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 Source = tuple[str, Any]
 
 _node, _memory = attrgetter("_node"), attrgetter("memory")
-_new, _ref = object.__new__, weakref.ref
+_new = object.__new__
 
 
 def _references(cells: Sequence[Node], memories: Sequence[Memory], mask: Sequence[bool]) -> tuple[list[int], list[int]]:
@@ -159,8 +158,17 @@ class Traced:
         """Put new values into variables that were not updated in place, and make the result."""
         results = []
         for kind, at in self.results:
-            if kind == "output":
-                results.append(_array(self.avals[at], outs[at]))
+            if kind == "output":  # Array(leaf(aval, memory)) in half the time: most of a call that returns many arrays
+                node = _new(Node)
+                node.aval = self.avals[at]
+                node.memory = outs[at]
+                node.prim = INPUT
+                node.inputs = node.attrs = ()
+                node.handle = None
+                node.depth = 0
+                array = _new(Array)
+                array._node = node
+                results.append(array)
             else:
                 results.append(at if kind == "static" else Array(_existing(kind, at, nodes)))
         moves: list[tuple[Variable, Node]] = []
@@ -185,16 +193,6 @@ class Traced:
         strides = [advances[i] for i in self.arguments]
         outs = self.program.run_in_place(memories, strides, turns)
         return (self._finish(nodes, outs, ()),)
-
-
-def _array(av: Aval, memory: Memory) -> Array:
-    """``Array(leaf(av, memory))`` in half the time: most of a call that returns many arrays."""
-    node = _new(Node)
-    node.prim, node.inputs, node.attrs, node.aval, node.memory, node.depth = INPUT, (), (), av, memory, 0
-    array = _new(Array)
-    array._node = node
-    node.handle = _ref(array)
-    return array
 
 
 def _existing(kind: str, at: Any, nodes: Sequence[Node | None]) -> Node:

@@ -13,7 +13,7 @@ from insitu.compiler.trouble import Stage, reported
 from insitu.config import config
 from insitu.graph.node import Node, topological
 from insitu.runtime.loader import loader
-from insitu.runtime.memory import Memory, allocate
+from insitu.runtime.memory import Memory, allocate, allocate_all, shared
 from insitu.runtime.program import Program
 
 if TYPE_CHECKING:
@@ -46,8 +46,9 @@ class Compiled:
         self._results = self.recipe.results
         self.donated = {k: source for k, (_, source) in enumerate(self._results) if source >= 0}
         # where results lie if every donated input is overwritten: in an input, or in the next of the fresh blocks
-        self._fresh = [size for size, source in self._results if source < 0]
-        self._overwritten = [None] * (len(self._results) - len(self._fresh))
+        fresh = [size for size, source in self._results if source < 0]
+        self._fresh = shared(fresh)
+        self._overwritten = [None] * (len(self._results) - len(fresh))
         places, following = [], len(inputs)
         for _, source in self._results:
             places.append(source if source >= 0 else following)
@@ -103,7 +104,7 @@ class Compiled:
         With more than one turn it runs as often in one native call: the first inputs move on by ``strides`` bytes
         from turn to turn, and a result that is not written over an input is that of the last turn.
         """
-        memories = [*memories, *[allocate(size) for size in self._fresh]]
+        memories = [*memories, *allocate_all(self._fresh)]
         pointers = self._slots(list(map(_pointer, memories)))
         if turns == 1:
             self.program.run(pointers)
@@ -116,8 +117,8 @@ class Compiled:
 
         Returns the results' memories, None for those written over inputs; or None, and nothing has run, if settings have changed since.
         """
-        fresh = [allocate(size) for size in self._fresh]
-        if not self.program.run_again(first, [m.ptr for m in fresh]):
+        fresh = allocate_all(self._fresh)
+        if not self.program.run_again(first, list(map(_pointer, fresh))):
             return None
         return [*self._overwritten, *fresh]  # type: ignore[list-item]
 

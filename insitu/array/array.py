@@ -55,8 +55,8 @@ class Array:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        node.handle = _ref(self)
         if node.memory is None:
+            node.handle = _ref(self)
             if node.depth > DEPTH_LIMIT:
                 settle(node)
             if _settings["eager"]:

@@ -69,10 +69,10 @@ class Node:
     depth : int
         Longest chain of nodes to a leaf; bounds how far laziness may go.
     handle : weakref or None
-        The `Array` that shows this node to the user, while there is one.
+        The `Array` that shows this node to the user while it has no value, while there is one.
     """
 
-    __slots__ = ("__weakref__", "attrs", "aval", "depth", "handle", "inputs", "memory", "prim")
+    __slots__ = ("attrs", "aval", "depth", "handle", "inputs", "memory", "prim")
 
     depth: int
 
@@ -182,6 +182,9 @@ def register(cls: type[Primitive]) -> Primitive:
     return made
 
 
+_new = object.__new__
+
+
 class _Recording(threading.local):
     #: told of this thread's new nodes while somebody wants to know where they come from; see `insitu.graph.origins`
     origins: Origins | None = None
@@ -202,13 +205,21 @@ def apply(prim: Primitive, inputs: tuple[Node, ...], attrs: Attrs = ()) -> Node:
     UserError
         As the primitive's shape rule says.
     """
-    key = (prim, attrs, *[n.aval for n in inputs])
+    depth = 0
+    parts: list[Any] = [prim, attrs]
+    for n in inputs:
+        parts.append(n.aval)
+        if n.depth >= depth:
+            depth = n.depth + 1
+    key = tuple(parts)
     found = _inferred.get(key)
     if found is None:
         if len(_inferred) >= _INFERRED_LIMIT:
             _inferred.clear()
         found = _inferred[key] = prim.infer(attrs, *[n.aval for n in inputs])
-    node = Node(prim, inputs, attrs, found)
+    node = _new(Node)  # with the depth at hand, this takes half the time of Node(...)
+    node.prim, node.inputs, node.attrs, node.aval, node.depth = prim, inputs, attrs, found, depth
+    node.memory = node.handle = None
     if recording.origins is not None:
         recording.origins.tell(node)
     return node

@@ -112,9 +112,10 @@ def _stretch(shape: tuple[int, ...], starts: list[int], stops: list[int], steps:
     The slice of a known value then shares its memory, and a loop over ``x[i : i + 100]`` needs no program per position.
     """
     first, stride, whole = 0, 1, True
-    for n, start, stop, step in zip(reversed(shape), reversed(starts), reversed(stops), reversed(steps), strict=True):
-        count = stop - start
-        if step != 1 or count <= 0 or (count > 1 and not whole):
+    for k in range(len(shape) - 1, -1, -1):
+        n, start = shape[k], starts[k]
+        count = stops[k] - start
+        if steps[k] != 1 or count <= 0 or (count > 1 and not whole):
             return None
         whole = whole and count == n
         first += start * stride

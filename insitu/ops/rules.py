@@ -62,7 +62,7 @@ def normal_axes(title: str, axes: int | Sequence[int] | None, av: Aval) -> tuple
         return tuple(range(av.ndim))
     if isinstance(axes, int):
         return (normal_axis(title, axes, av),)
-    out = tuple(sorted(normal_axis(title, a, av) for a in axes))
+    out = tuple(sorted([normal_axis(title, a, av) for a in axes]))
     if len(set(out)) != len(out):
         twice = next(a for a in out if out.count(a) > 1)
         raise ShapeError(
@@ -148,17 +148,17 @@ def checked_shape(title: str, shape: Sequence[int]) -> Shape:
     ShapeError
         If an extent is negative.
     """
-    out = tuple(int(n) for n in shape)
-    for k, n in enumerate(out):
-        if n < 0:
-            raise ShapeError(
-                f"{title}: axis {k} of the shape is {n}, but an array has no negative extents.",
-                expected="extents of 0 or more",
-                received=f"shape {out}",
-                fix="compute the extent before, or pass 0 for an empty axis",
-                slug="shape-negative",
-                argument="shape",
-            )
+    out = tuple(map(int, shape))
+    if out and min(out) < 0:
+        k, n = next((k, n) for k, n in enumerate(out) if n < 0)
+        raise ShapeError(
+            f"{title}: axis {k} of the shape is {n}, but an array has no negative extents.",
+            expected="extents of 0 or more",
+            received=f"shape {out}",
+            fix="compute the extent before, or pass 0 for an empty axis",
+            slug="shape-negative",
+            argument="shape",
+        )
     return out
 
 

@@ -32,9 +32,10 @@ class Reshape(Primitive):
 
     def infer(self, attrs: Attrs, *avals: Aval) -> Aval:
         (x,) = avals
-        if size_of(attrs[0]) != x.size:
-            raise _size_error(x, attrs[0], attrs[0])
-        return aval(attrs[0], x.dtype)
+        shape = checked_shape("reshape", attrs[0])
+        if size_of(shape) != x.size:
+            raise _size_error(x, shape, shape)
+        return aval(shape, x.dtype)
 
     def vjp(self, node: Node, ct: Node) -> Sequence[Node | None]:
         return (ops.reshape(ct, node.inputs[0].shape),)
@@ -92,12 +93,10 @@ def reshape(x: Node, shape: Sequence[int]) -> Node:
     ShapeError
         If the numbers of elements differ.
     """
-    shape = tuple(shape)
-    if shape == x.aval.shape:
-        return x
+    shape = tuple(map(int, shape))
     if -1 in shape:
         shape = _completed(x.aval, shape)
-    return apply(_RESHAPE, (x,), (checked_shape("reshape", shape),)) if shape != x.aval.shape else x
+    return x if shape == x.aval.shape else apply(_RESHAPE, (x,), (shape,))
 
 
 def _completed(x: Aval, shape: Shape) -> Shape:
@@ -174,10 +173,8 @@ def permute(x: Node, axes: Sequence[int]) -> Node:
     ShapeError
         If ``axes`` does not name every axis once.
     """
-    order = tuple(normal_axis("permute_dims", a, x.aval) for a in axes)
-    if len(order) == x.aval.ndim and all(k == a for k, a in enumerate(order)):
-        return x
-    return apply(_PERMUTE, (x,), (order,))
+    order = tuple([normal_axis("permute_dims", a, x.aval) for a in axes])
+    return x if order == tuple(range(x.aval.ndim)) else apply(_PERMUTE, (x,), (order,))
 
 
 @register
@@ -189,7 +186,7 @@ class BroadcastTo(Primitive):
 
     def infer(self, attrs: Attrs, *avals: Aval) -> Aval:
         (x,) = avals
-        shape = attrs[0]
+        shape = checked_shape("broadcast_to", attrs[0])
         if x.ndim > len(shape) or any(n not in (1, m) for n, m in zip(x.shape[::-1], shape[::-1], strict=False)):
             raise ShapeError(
                 f"broadcast_to: shape {x.shape} cannot be stretched to {shape}.",
@@ -238,5 +235,5 @@ def broadcast_to(x: Node, shape: Sequence[int]) -> Node:
     ShapeError
         If the shape does not fit.
     """
-    shape = tuple(shape)
-    return x if shape == x.aval.shape else apply(_BROADCAST_TO, (x,), (checked_shape("broadcast_to", shape),))
+    shape = tuple(map(int, shape))
+    return x if shape == x.aval.shape else apply(_BROADCAST_TO, (x,), (shape,))

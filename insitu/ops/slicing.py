@@ -18,6 +18,8 @@ from insitu.ops.rules import argument_error, describe, elements, literal, litera
 
 def _normal_range(start: int, stop: int, step: int) -> tuple[int, int, int]:
     """Equal ranges written in one way: ``stop`` is one past the last position (one before it, going down)."""
+    if step == 1 and start < stop:
+        return start, stop, 1
     n = len(range(start, stop, step))
     if n == 0:
         return 0, 0, 1
@@ -75,7 +77,7 @@ def slice_(x: Node, starts: Sequence[int], stops: Sequence[int], steps: Sequence
     """The positions ``range(start, stop, step)`` of each axis, as ``slice.indices`` gives them; none may be outside."""
     av = x.aval
     ranges = [_normal_range(*r) for r in zip(starts, stops, steps or (1,) * av.ndim, strict=True)]
-    if all(r == (0, n, 1) for r, n in zip(ranges, av.shape, strict=True)):
+    if ranges == [(0, n, 1) for n in av.shape]:
         return x
     return apply(_SLICE, (x,), tuple(zip(*ranges, strict=True)))
 

@@ -18,6 +18,7 @@ from insitu.config import config
 from insitu.dtypes import DType
 from insitu.errors import ArgumentError, ShapeError, TraceError, UserError
 from insitu.graph.node import INPUT, Node, aval, leaf, topological
+from insitu.runtime.memory import from_numpy
 
 if TYPE_CHECKING:
     from insitu.array.update import At
@@ -407,8 +408,6 @@ def operand(other: Any, beside: DType) -> Node | None:
 
 def owned(array: np.ndarray[Any, Any], dtype: DType) -> Array:
     """An array on the memory of a C-contiguous NumPy array that nobody will change."""
-    from insitu.runtime.memory import from_numpy
-
     return Array(leaf(aval(array.shape, dtype), from_numpy(array)))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from insitu.arguments import FUNCTION, checked
 from insitu.array.array import Array
 from insitu.array.calls import Source, Traced
+from insitu.array.convert import borrowed
 from insitu.array.creation import asarray
 from insitu.array.cutting import Cut
 from insitu.array.evaluate import evaluate_nodes, history_kept, keep_history
@@ -22,11 +23,6 @@ from insitu.array.variable import Trace, Variable, traces
 from insitu.config import config
 from insitu.errors import ArgumentError
 from insitu.graph.node import INPUT, Node, placeholder, topological
-
-
-def _borrow(x: np.ndarray[Any, Any]) -> Node:
-    """A leaf on the array's own memory where its layout allows it: a call is over before the array can change."""
-    return asarray(x, copy=False if x.flags.c_contiguous and x.dtype.isnative and x.flags.aligned else None)._node
 
 
 class CompiledFunction:
@@ -73,7 +69,7 @@ class CompiledFunction:
                 key.append(node.aval)
                 nodes.append(node)
             elif isinstance(x, np.ndarray):
-                node = _borrow(x)
+                node = borrowed(x)  # the call is over before the array can change
                 key.append(node.aval)
                 nodes.append(node)
             else:

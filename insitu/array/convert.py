@@ -16,10 +16,9 @@ from insitu.array.array import Array, owned
 from insitu.dtypes import DType, as_dtype
 from insitu.errors import ArgumentError, DTypeError, ShapeError, UserError
 from insitu.graph.node import Node, aval, leaf
-from insitu.runtime.memory import Memory, allocate
+from insitu.runtime.memory import Memory, allocate, from_numpy
 
 _NUMBERS = (bool, int, float)
-_HOST_DTYPES = {d.name: d for d in dt.ALL}
 
 
 @checked(obj=ARRAY, dtype=DTYPE | None, device=DEVICE, copy=FLAG | None)
@@ -120,16 +119,36 @@ def _from_scalar(value: bool | int | float, dtype: DType | None) -> Array:
     return owned(np.array(number, kind.numpy), kind)
 
 
+def borrowed(array: np.ndarray[Any, Any]) -> Node:
+    """A leaf on the array's own memory where its layout allows it, else on a copy: for those who are done before the array can change."""
+    if _is_plain(array):
+        return leaf(aval(array.shape, _host_dtype(array)), from_numpy(array))
+    return _from_numpy(array, None, None)._node
+
+
+#: NumPy's dtypes that have been met, in any order of bytes: to ask one for its name takes a microsecond.
+_host_dtypes: dict[np.dtype[Any], DType] = {}
+
+
 def _host_dtype(array: np.ndarray[Any, Any]) -> DType:
-    found = _HOST_DTYPES.get(array.dtype.name)
+    found = _host_dtypes.get(array.dtype)
     if found is None:
-        raise _bad_dtype(array)
+        found = dt.BY_NAME.get(array.dtype.name)
+        if found is None:
+            raise _bad_dtype(array)
+        _host_dtypes[array.dtype] = found
     return found
+
+
+def _is_plain(array: np.ndarray[Any, Any]) -> bool:
+    """Whether the elements lie in memory as insitu has them."""
+    flags = array.flags
+    return flags.c_contiguous and flags.aligned and array.dtype.isnative
 
 
 def _from_numpy(array: np.ndarray[Any, Any], dtype: DType | None, copy: bool | None) -> Array:
     have = _host_dtype(array)
-    plain = array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative
+    plain = _is_plain(array)
     if dtype is not None and dtype is not have:
         if copy is False:
             raise _needs_copy(f"{have.name} becomes {dtype.name}")

@@ -176,15 +176,18 @@ class Config:
     >>> config.threads = None
     """
 
-    __slots__ = ("_values", "revision")
+    __slots__ = ("_target", "_values", "revision")
 
     _values: dict[str, Any]
+    #: `target`, and the revision it was found for.
+    _target: tuple[int, Target | None]
     #: Changes with every assignment: who has drawn conclusions from settings compares it.
     revision: int
 
     def __init__(self) -> None:
         object.__setattr__(self, "_values", {})
         object.__setattr__(self, "revision", 0)
+        object.__setattr__(self, "_target", (0, None))
 
     threads = _Setting(
         "INSITU_THREADS", usable_cores, _read_count, f"a whole number from 1 to {MAX_THREADS}",
@@ -216,9 +219,13 @@ class Config:
     @property
     def target(self) -> Target:
         """The CPU that new programs are compiled for."""
-        from insitu.codegen.target import named
+        revision, found = self._target
+        if found is None or revision != self.revision:
+            from insitu.codegen.target import named
 
-        return named(self.cpu, self.vector_bits)
+            revision, found = self.revision, named(self.cpu, self.vector_bits)
+            object.__setattr__(self, "_target", (revision, found))
+        return found
 
     def changed(self) -> None:
         """Make everybody look at the settings again."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from insitu.config import config
+from insitu.dtypes import DType
 from insitu.errors import TraceError, outermost
 from insitu.graph.node import INPUT, REGISTRY, Node, placeholder, topological
 from insitu.ops.rules import literal_value
@@ -143,14 +145,15 @@ def _structure(order: list[Node], wanted: list[Node]) -> tuple[Any, list[Node]]:
     position: dict[Node, int] = {}
     rows: list[Any] = [config.target]
     inputs: list[Node] = []
-    for node in order:
-        position[node] = len(position)
+    for k, node in enumerate(order):
+        position[node] = k
         if node.memory is not None or _hoisted(node):
             rows.append(node.aval)
             inputs.append(node)
+        elif node.prim is _CONSTANT:
+            rows.append((node.prim, *node.attrs, type(node.attrs[0])))  # 0 and 0.0 and False are equal
         else:
-            attrs = (*node.attrs, type(node.attrs[0])) if node.prim.name == "constant" else node.attrs
-            rows.append((node.prim, attrs, *[position[i] for i in node.inputs]))
+            rows.append((node.prim, node.attrs, *[position[i] for i in node.inputs]))
     rows.append(tuple([position[n] for n in wanted]))
     return tuple(rows), inputs
 
@@ -163,9 +166,12 @@ _CONSTANT = REGISTRY.get("constant")
 
 
 def _memory(node: Node) -> Memory:
-    if node.memory is not None:
-        return node.memory  # type: ignore[no-any-return]
-    value, dtype = node.attrs
+    return _number(*node.attrs) if node.memory is None else node.memory
+
+
+@functools.lru_cache(maxsize=4096)
+def _number(value: Any, dtype: DType) -> Memory:
+    """A constant in memory, which programs only read."""
     memory = allocate(dtype.itemsize)
     memory.view((), dtype.numpy, writable=True)[...] = literal_value(value, dtype)
     return memory

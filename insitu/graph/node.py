@@ -253,18 +253,18 @@ def topological(outputs: Iterable[Node], stop: Callable[[Node], bool] | None = N
     """Every node the outputs need, inputs before users; inputs of nodes for which ``stop`` holds are not followed."""
     order: list[Node] = []
     seen: set[Node] = set()
-    stack: list[tuple[Node, bool]] = [(n, False) for n in reversed(list(outputs))]
+    stack: list[Node | None] = [*reversed([*outputs])]
     while stack:
-        node, done = stack.pop()
-        if done:
-            order.append(node)
-            continue
-        if node in seen:
-            continue
-        seen.add(node)
-        stack.append((node, True))
-        if stop is None or not stop(node):
-            stack.extend((n, False) for n in reversed(node.inputs) if n not in seen)
+        node = stack.pop()
+        if node is None:  # everything that the node below needs is in the order
+            order.append(stack.pop())  # type: ignore[arg-type]
+        elif node not in seen:
+            seen.add(node)
+            if not node.inputs or (stop is not None and stop(node)):
+                order.append(node)
+            else:
+                stack += (node, None)
+                stack += [n for n in node.inputs[::-1] if n not in seen]
     return order
 
 

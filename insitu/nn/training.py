@@ -108,11 +108,11 @@ class Steps:
 
     def means(self, count: int) -> Logs:
         """Losses and metrics of the ``count`` examples since `reset`."""
-        found = [total.value / max(count, 1) for total in self.sums]
-        found += [si.asarray(m.result()) for m in self.objectives.all_metrics]
+        losses = [float(total.value) / max(count, 1) for total in self.sums]
+        found = [si.asarray(m.result()) for m in self.objectives.all_metrics]
         si.evaluate(*found)
-        numbers = [np.asarray(f) for f in found]
-        return {name: float(v) if not v.ndim else v for name, v in zip(self.names, numbers, strict=True)}
+        metrics = [float(v) if not v.ndim else v for v in map(np.asarray, found)]
+        return dict(zip(self.names, [*losses, *metrics], strict=True))
 
     @property
     def names(self) -> list[str]:

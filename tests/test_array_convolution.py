@@ -325,19 +325,19 @@ X, W = np.ones((1, 8, 8, 3), np.float32), np.ones((3, 3, 3, 4), np.float32)
     ("call", "slug", "text", "fix"),
     [
         (
-            lambda: si.conv(X[0, 0], W), "conv-rank",
-            "conv needs a grid of shape (batch, steps, channels), but x has 2 axes.",
-            "add the axis of channels: x[..., None]  →  (8, 3, 1)",
+            lambda: si.conv(X[0, 0], W), "conv-input-rank",
+            "conv needs sequences of shape (steps, channels), but each example has shape (3,).",
+            "add a channel axis: x[..., None]  →  (8, 3, 1)",
         ),
         (
-            lambda: si.max_pool(X[0, 0], data_format="channels_first"), "conv-rank",
-            "max_pool needs a grid of shape (batch, channels, steps), but x has 2 axes.",
-            "add it: x[:, None]  →  (8, 1, 3)",
+            lambda: si.max_pool(X[0, 0], data_format="channels_first"), "conv-input-rank",
+            "max_pool needs sequences of shape (channels, steps), but each example has shape (3,).",
+            "add a channel axis: x[:, None]  →  (8, 1, 3)",
         ),
         (
-            lambda: si.resize(X[None, None], 4), "conv-rank",
-            "resize needs a grid of shape (batch, depth, height, width, channels), but x has 6 axes.",
-            "merge or leave out axes with reshape",
+            lambda: si.resize(X[None, None], 4), "conv-input-rank",
+            "resize needs volumes of shape (depth, height, width, channels), but each example has shape (1, 1, 8, 8, 3).",
+            "give each example the shape (depth, height, width, channels), by si.reshape or a Reshape layer",
         ),
         (
             lambda: si.conv(X, W[0]), "conv-kernel-rank",
@@ -365,28 +365,37 @@ X, W = np.ones((1, 8, 8, 3), np.float32), np.ones((3, 3, 3, 4), np.float32)
             "make a kernel of shape (3, 3, 3, 3)",
         ),
         (
-            lambda: si.conv(X, W, dilation=4), "conv-window", "conv: the window covers 9 positions, but axis 1 of x has 8.",
+            lambda: si.conv(X, W, dilation=4), "conv-window", "conv: the window covers 9 positions, but axis 1 of the input has 8.",
             'use a smaller window, larger pictures, or padding="same"',
         ),
         (
             lambda: si.max_pool(X, (2, 9), padding=((0, 0), (0, 0))), "conv-window",
-            "max_pool: the window covers 9 positions, but axis 2 of x has 8.", 'use a smaller window, larger pictures, or padding="same"',
+            "max_pool: the window covers 9 positions, but axis 2 of the input has 8.", 'use a smaller window, larger pictures, or padding="same"',
         ),
         (
-            lambda: si.conv(X, W, padding="full"), "conv-padding", "conv \"padding\" cannot be 'full'.",
+            lambda: si.extract_patches(X, (8, 6), padding=((0, 0), (1, 1)), data_format="channels_first"), "conv-window",
+            "extract_patches: the window covers 6 positions, but axis 3 of the input has 5 with its padding.",
+            'use a smaller window, larger pictures, or padding="same"',
+        ),
+        (
+            lambda: si.conv(X, W, padding="full"), "conv-padding",
+            'conv: padding must be "valid" or "same", or a whole number that is not negative, '
+            "or for each axis a number or a pair (before, after).",
             'padding="same" keeps the extents, padding="valid" adds nothing',
         ),
         (
-            lambda: si.conv(X, W, padding=-1), "conv-padding", 'conv "padding" cannot be -1.',
+            lambda: si.conv(X[0], W[0], padding=-1), "conv-padding",
+            'conv: padding must be "valid", "same" or "causal", or a whole number that is not negative, or a pair (before, after).',
             'padding="same" keeps the extents, padding="valid" adds nothing',
         ),
         (
-            lambda: si.max_pool(X, 2, strides=(1, 2, 3)), "conv-per-axis", 'max_pool "strides" must be a whole number, or 2 of them.',
-            "give one number for each of the 2 axes of positions: strides=(2, 2)",
+            lambda: si.max_pool(X, 2, strides=(1, 2, 3)), "conv-per-axis",
+            "max_pool: strides must be a whole number of at least 1, or a tuple of 2 of them.",
+            "pass strides=2, or one for each axis: strides=(2, 2)",
         ),
         (
             lambda: si.conv_transpose(X, W.swapaxes(2, 3), strides=2, output_padding=2), "conv-output-padding",
-            'conv_transpose "output_padding" must be smaller than the stride 2.', "leave output_padding out",
+            "conv_transpose: output_padding must be smaller than the stride 2.", "leave output_padding out",
         ),
     ],
 )  # fmt: skip

@@ -313,12 +313,12 @@ def test_a_model_of_image_layers_is_trained_saved_and_loaded(tmp_path):
         (
             lambda: si.nn.GlobalAveragePooling3D(name="g"), (2, 7), "conv-input-rank",
             'GlobalAveragePooling3D "g" needs volumes of shape (depth, height, width, channels), but each example has shape (7,).',
-            "give each example the shape (depth, height, width, channels): add Reshape(...) before this layer",
+            "give each example the shape (depth, height, width, channels), by si.reshape or a Reshape layer",
         ),
         (
             lambda: si.nn.SpatialDropout1D(0.5, name="s"), (2, 3, 4, 5), "conv-input-rank",
             'SpatialDropout1D "s" needs sequences of shape (steps, channels), but each example has shape (3, 4, 5).',
-            "use the layer for that many axes, or merge axes with Reshape",
+            "use the layer for images, or give each example the shape (steps, channels), by si.reshape or a Reshape layer",
         ),
         (
             lambda: si.nn.Conv2D(4, 5, dilation_rate=2, name="c"), (2, 8, 9, 1), "conv-window",
@@ -400,7 +400,7 @@ def test_other_channels_than_before_are_named_word_for_word(layer, first, second
         (lambda: si.nn.SpatialDropout2D(1.0), "dropout-rate"),
         (lambda: si.nn.Conv2D(4, 3)(si.nn.Input((8, 8, None))), "build-open-axis"),
         (lambda: si.nn.losses.BinaryFocalCrossentropy(alpha=2.0), "argument-range"),
-        (lambda: si.nn.losses.total_variation(np.ones((3, 3))), "conv-rank"),
+        (lambda: si.nn.losses.total_variation(np.ones((3, 3))), "conv-input-rank"),
     ],
 )
 def test_wrong_arguments_are_refused(make, slug):

@@ -55,6 +55,7 @@ from insitu.arguments.kinds import (
     Whole,
     odd_values,
     told,
+    written,
 )
 
 __all__ = [
@@ -102,4 +103,5 @@ __all__ = [
     "odd_values",
     "parameters_of",
     "told",
+    "written",
 ]  # fmt: skip

@@ -41,6 +41,11 @@ def told(value: Any) -> str:
     return f"{'the function' if inspect.isroutine(value) else 'an object of'} {getattr(value, '__name__', type(value).__name__)}"
 
 
+def written(shape: Sequence[int | None]) -> str:
+    """A shape in an error, whose first axis is ``batch`` if its length is open."""
+    return str(tuple(shape)).replace("None", "batch", 1)
+
+
 class Constraint:
     """What values an argument may have. ``a | b`` allows both kinds, ``a | None`` allows None as well.
 

@@ -10,7 +10,7 @@ from insitu import dtypes as dt
 from insitu import ops
 from insitu.arguments import Whole
 from insitu.arguments.kinds import LARGEST
-from insitu.errors import ArgumentError, UserError
+from insitu.errors import ArgumentError
 from insitu.graph.node import Aval, Node
 from insitu.ops.rules import checked_shape, normal_axes, normal_axis
 
@@ -90,11 +90,3 @@ def shape_argument(function: str, shape: Any) -> tuple[int, ...]:
 def floating(node: Node) -> Node:
     """The node itself if it is floating, else converted to float32."""
     return node if node.aval.dtype.is_float else ops.cast(node, dt.float32)
-
-
-def choice_error(function: str, name: str, value: Any, allowed: Sequence[str]) -> UserError:
-    """The error for a text argument that is none of the allowed ones."""
-    return ArgumentError(
-        f'{function} "{name}" cannot be {value!r}.', expected="one of " + ", ".join(f'"{a}"' for a in allowed), received=repr(value),
-        fix=f'use "{allowed[0]}"', slug="argument-choice", argument=name,
-    )  # fmt: skip

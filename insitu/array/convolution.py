@@ -12,69 +12,27 @@ from typing import Any
 
 from insitu import dtypes as dt
 from insitu import ops
-from insitu.arguments import ARRAY, COUNT, Checked, Choice, checked
+from insitu.arguments import ARRAY, COUNT, checked
+from insitu.arguments.grids import FORMAT, PER_AXIS, Pairs, PerAxis, around, check_output_padding, check_rank, check_window, per_axis, position_axes
 from insitu.array.array import Array
-from insitu.array.checks import choice_error, integer_argument, whole
 from insitu.array.convert import node_of
 from insitu.array.elementwise import operands
-from insitu.errors import ArgumentError, ShapeError
-from insitu.graph.node import Aval, Node
+from insitu.errors import ShapeError
+from insitu.graph.node import Node
 from insitu.ops.rules import check_kind, describe
 
 #: ``"valid"``, ``"same"``, one number for all axes, or for each axis a number or a pair (before, after).
 Padding = str | int | Sequence[int | tuple[int, int]]
-Pairs = tuple[tuple[int, int], ...]
-
-FORMATS = ("channels_last", "channels_first")
-FORMAT = Choice(*FORMATS)
-PER_AXIS = Checked("a whole number, or one for each axis of positions", (1,), (0, -1, (2, 2), (1, 1, 1), (0,), "valid", [[1]]))
-PADDING = Checked(
-    '"valid", "same", a whole number, or one or a pair for each axis of positions', ("valid",), ("full", 0, 1, -1, ((0, 1), (1, 0)), ((1,),))
-)
-_PLACES = {1: "(batch, steps, channels)", 2: "(batch, height, width, channels)", 3: "(batch, depth, height, width, channels)"}
+AROUND = around()
 
 
 # -- arguments ---------------------------------------------------------------------------------------
-def per_axis(function: str, name: str, value: Any, rank: int, low: int = 1) -> tuple[int, ...]:
-    """One whole number for each axis of positions, from one for all or a sequence.
-
-    Raises
-    ------
-    ArgumentError
-        If it is neither, or a number is smaller than ``low``.
-    """
-    if whole(value) is not None:
-        return (integer_argument(function, name, value, low),) * rank
-    if isinstance(value, (tuple, list)) and len(value) == rank:
-        return tuple([integer_argument(function, name, v, low) for v in value])
-    raise ArgumentError(
-        f'{function} "{name}" must be a whole number, or {rank} of them.', expected=f"{name}=2, or {name}={(2,) * rank}", received=repr(value),
-        fix=f"give one number for each of the {rank} axes of positions: {name}={(2,) * rank}" if rank > 1 else f"pass {name}=2",
-        slug="conv-per-axis", argument=name,
-    )  # fmt: skip
-
-
-def checked_format(function: str, data_format: Any) -> str:
-    """``"channels_last"`` (also for None) or ``"channels_first"``.
-
-    Raises
-    ------
-    ArgumentError
-        If it is something else.
-    """
-    if data_format is None:
-        return FORMATS[0]
-    if data_format not in FORMATS:
-        raise choice_error(function, "data_format", data_format, FORMATS)
-    return str(data_format)
-
-
-def channels_last(x: Node, data_format: str) -> Node:
+def channels_last(x: Node, data_format: str | None) -> Node:
     """A grid with its channels moved to the end, if they are second."""
     return ops.permute(x, (0, *range(2, x.ndim), 1)) if data_format == "channels_first" else x
 
 
-def channels_back(x: Node, data_format: str) -> Node:
+def channels_back(x: Node, data_format: str | None) -> Node:
     """What `channels_last` did, undone."""
     return ops.permute(x, (0, x.ndim - 1, *range(1, x.ndim - 1))) if data_format == "channels_first" else x
 
@@ -101,50 +59,15 @@ def resolve_padding(
     ArgumentError
         If it is no padding.
     """
-    rank = len(kernel)
-    named = padding if isinstance(padding, str) else None
-    if named == "valid":
-        return ((0, 0),) * rank
-    if named == "same":
+    found = around(len(kernel)).check(function, "padding", padding)
+    if found == "valid":
+        return ((0, 0),) * len(kernel)
+    if found == "same":
         return tuple([same_padding(*numbers) for numbers in zip(extents, kernel, strides, dilation, strict=True)])
-    if named == "causal" and rank == 1:
+    if found == "causal":
         return ((dilation[0] * (kernel[0] - 1), 0),)
-    number = whole(padding)
-    each = (padding,) * rank if number is not None else tuple(padding) if isinstance(padding, (tuple, list)) else ()
-    pairs = [p if isinstance(p, (tuple, list)) else (p, p) for p in each]
-    good = len(pairs) == rank and all(len(p) == 2 and all(w is not None and 0 <= w < 2**31 for w in map(whole, p)) for p in pairs)
-    if not good:
-        names = '"valid", "same"' + (', "causal"' if rank == 1 else "")
-        raise ArgumentError(
-            f'{function} "padding" cannot be {padding!r}.', expected=f"{names}, a number, or for each axis a number or a pair (before, after)",
-            received=f"padding={padding!r}", fix='padding="same" keeps the extents, padding="valid" adds nothing',
-            slug="conv-padding", argument="padding",
-        )  # fmt: skip
-    return tuple([(int(a), int(b)) for a, b in pairs])
-
-
-def grid_argument(function: str, x: Node, data_format: str, ranks: Sequence[int] = (1, 2, 3)) -> int:
-    """The number of axes of positions of a grid.
-
-    Raises
-    ------
-    ShapeError
-        If the array has too few or too many axes.
-    """
-    if x.ndim - 2 in ranks:
-        return x.ndim - 2
-    rank = min(ranks, key=lambda r: abs(r + 2 - x.ndim))
-    wanted = _PLACES[rank] if data_format == FORMATS[0] else _PLACES[rank].replace(", channels", "").replace("(batch, ", "(batch, channels, ")
-    missing = rank + 2 - x.ndim
-    if missing == 1:
-        last = data_format == FORMATS[0]
-        fix = f"add the axis of channels: x[..., None]  →  {(*x.shape, 1)}" if last else f"add it: x[:, None]  →  {(x.shape[0], 1, *x.shape[1:])}"
-    else:
-        fix = "merge or leave out axes with reshape" if missing < 0 else f"reshape x to {wanted}"
-    raise ShapeError(
-        f"{function} needs a grid of shape {wanted}, but x has {x.ndim} ax{'i' if x.ndim == 1 else 'e'}s.", expected=f"{wanted}, {rank + 2} axes",
-        received=f"x: {describe(x.aval)}", fix=fix, slug="conv-rank", argument="x",
-    )  # fmt: skip
+    pairs: Pairs = found
+    return pairs
 
 
 def _kernel_rank(function: str, kernel: Node, rank: int, axes: str) -> None:
@@ -157,6 +80,23 @@ def _kernel_rank(function: str, kernel: Node, rank: int, axes: str) -> None:
         )  # fmt: skip
 
 
+def _check_channels(function: str, x: Node, w: Node, axes: str, at: int, groups: int = 1) -> None:
+    """Check that axis ``at`` of a kernel has the channels of a group of the grid, which has them last."""
+    channels, each = x.shape[-1], w.shape[at]
+    if channels == each * groups:
+        return
+    fitting = list(w.shape)
+    fitting[at] = max(1, channels // groups)
+    second = groups == 1 and x.shape[1] == each
+    raise ShapeError(
+        f"{function}: x has {channels} channels, but the kernel is for {each * groups}{f' ({groups} groups of {each})' if groups > 1 else ''}.",
+        expected=f"x: (batch, *positions, channels), kernel: (*taps, {axes})",
+        received=f"x: {describe(x.aval)}, kernel: {describe(w.aval)}" + (f", groups={groups}" if groups > 1 else ""),
+        fix='the channels of x seem to stand second: pass data_format="channels_first"' if second else f"make a kernel of shape {tuple(fitting)}",
+        slug="conv-channels", argument="kernel",
+    )  # fmt: skip
+
+
 def _floating(function: str, x: Any, kernel: Any) -> tuple[Node, Node]:
     a, b = operands(x, kernel)
     for name, node in (("x", a), ("kernel", b)):
@@ -164,21 +104,19 @@ def _floating(function: str, x: Any, kernel: Any) -> tuple[Node, Node]:
     return a, b
 
 
-def _positions(function: str, x: Aval, taps: Sequence[int], dilation: Sequence[int], padding: Pairs) -> None:
-    """Refuse windows that do not fit into the padded grid."""
-    for k, (n, t, d, (a, b)) in enumerate(zip(x.shape[1:-1], taps, dilation, padding, strict=True)):
-        reach = d * (t - 1) + 1
-        if n + a + b < reach and n:
-            raise ShapeError(
-                f"{function}: the window covers {reach} positions, but axis {k + 1} of x has {n + a + b}{' with its padding' if a + b else ''}.",
-                expected=f"at least {reach} positions on axis {k + 1}", received=f"x: {describe(x)}, window {tuple(taps)}"
-                + (f", dilation {tuple(dilation)}" if max(dilation) > 1 else ""),
-                fix='use a smaller window, larger pictures, or padding="same"', slug="conv-window", argument="x",
-            )  # fmt: skip
+def _windows(
+    function: str, x: Node, taps: Sequence[int], strides: Any, dilation: Any, padding: Any, data_format: str | None
+) -> tuple[Sequence[int], Sequence[int], Pairs]:
+    """Strides, dilation and padding for each axis of a grid, into which the windows fit."""
+    rank = len(taps)
+    steps, apart = per_axis(rank).check(function, "strides", strides), per_axis(rank).check(function, "dilation", dilation)
+    pairs = resolve_padding(function, padding, [x.shape[k] for k in position_axes(rank, data_format)], taps, steps, apart)
+    check_window(function, x.shape, data_format, taps, apart, pairs)
+    return steps, apart, pairs
 
 
 # -- convolution -------------------------------------------------------------------------------------
-@checked(x=ARRAY, kernel=ARRAY, strides=PER_AXIS, padding=PADDING, dilation=PER_AXIS, groups=COUNT, data_format=FORMAT | None)
+@checked(x=ARRAY, kernel=ARRAY, strides=PER_AXIS, padding=AROUND, dilation=PER_AXIS, groups=COUNT, data_format=FORMAT)
 def conv(
     x: Any, kernel: Any, /, *, strides: int | Sequence[int] = 1, padding: Padding = "valid", dilation: int | Sequence[int] = 1, groups: int = 1,
     data_format: str | None = None,
@@ -222,39 +160,20 @@ def conv(
     (1, 2, 2, 5)
     """
     a, w = _floating("conv", x, kernel)
-    places = checked_format("conv", data_format)
-    rank = grid_argument("conv", a, places)
-    a = channels_last(a, places)
-    _kernel_rank("conv", w, rank, "channels, outputs")
-    steps, apart = per_axis("conv", "strides", strides, rank), per_axis("conv", "dilation", dilation, rank)
-    parts = groups
-    _check_groups("conv", a, w, parts)
-    pairs = resolve_padding("conv", padding, a.shape[1:-1], w.shape[:-2], steps, apart)
-    _positions("conv", a.aval, w.shape[:-2], apart, pairs)
-    return Array(channels_back(ops.conv(a, w, steps, pairs, apart, parts), places))
+    _kernel_rank("conv", w, check_rank("conv", a.shape, data_format), "channels, outputs")
+    grid = channels_last(a, data_format)
+    _check_channels("conv", grid, w, "channels // groups, outputs", -2, groups)
+    if w.shape[-1] % groups:
+        raise ShapeError(
+            f"conv: {w.shape[-1]} outputs cannot be cut into {groups} equal groups.", expected=f"a multiple of {groups} outputs",
+            received=f"kernel: {describe(w.aval)}, groups={groups}", fix=f"use a number of outputs that {groups} divides", slug="conv-channels",
+            argument="kernel",
+        )  # fmt: skip
+    steps, apart, pairs = _windows("conv", a, w.shape[:-2], strides, dilation, padding, data_format)
+    return Array(channels_back(ops.conv(grid, w, steps, pairs, apart, groups), data_format))
 
 
-def _check_groups(function: str, x: Node, w: Node, groups: int) -> None:
-    channels, each, outputs = x.shape[-1], w.shape[-2], w.shape[-1]
-    if channels == each * groups and outputs % groups == 0:
-        return
-    if channels != each * groups:
-        what = f"{function}: x has {channels} channels, but the kernel is for {each * groups}" + (
-            f" ({groups} groups of {each})." if groups > 1 else "."
-        )
-        fix = f"make a kernel of shape {(*w.shape[:-2], max(1, channels // groups), outputs)}"
-        if groups == 1 and x.ndim > 2 and x.shape[1] == each:
-            fix = 'the channels of x seem to stand second: pass data_format="channels_first"'
-    else:
-        what = f"{function}: {outputs} outputs cannot be cut into {groups} equal groups."
-        fix = f"use a number of outputs that {groups} divides"
-    raise ShapeError(
-        what, expected="x: (batch, *positions, channels), kernel: (*taps, channels // groups, outputs)",
-        received=f"x: {describe(x.aval)}, kernel: {describe(w.aval)}, groups={groups}", fix=fix, slug="conv-channels", argument="kernel",
-    )  # fmt: skip
-
-
-@checked(x=ARRAY, kernel=ARRAY, strides=PER_AXIS, padding=PADDING, dilation=PER_AXIS, data_format=FORMAT | None)
+@checked(x=ARRAY, kernel=ARRAY, strides=PER_AXIS, padding=AROUND, dilation=PER_AXIS, data_format=FORMAT)
 def depthwise_conv(
     x: Any, kernel: Any, /, *, strides: int | Sequence[int] = 1, padding: Padding = "valid", dilation: int | Sequence[int] = 1,
     data_format: str | None = None,
@@ -281,23 +200,15 @@ def depthwise_conv(
     >>> si.depthwise_conv(si.ones((1, 4, 4, 3)), si.ones((2, 2, 3, 2))).shape
     (1, 3, 3, 6)
     """
-    w = node_of(kernel)
-    a = node_of(x)
-    places = checked_format("depthwise_conv", data_format)
-    rank = grid_argument("depthwise_conv", a, places)
-    _kernel_rank("depthwise_conv", w, rank, "channels, multiplier")
-    channels = a.shape[-1 if places == FORMATS[0] else 1]
-    if w.shape[-2] != channels:
-        raise ShapeError(
-            f"depthwise_conv: x has {channels} channels, but the kernel is for {w.shape[-2]}.", expected="kernel: (*taps, channels, multiplier)",
-            received=f"x: {describe(a.aval)}, kernel: {describe(w.aval)}", fix=f"make a kernel of shape {(*w.shape[:-2], channels, w.shape[-1])}",
-            slug="conv-channels", argument="kernel",
-        )  # fmt: skip
+    a, w = node_of(x), node_of(kernel)
+    _kernel_rank("depthwise_conv", w, check_rank("depthwise_conv", a.shape, data_format), "channels, multiplier")
+    _check_channels("depthwise_conv", channels_last(a, data_format), w, "channels, multiplier", -2)
+    channels = w.shape[-2]
     flat = Array(ops.reshape(w, (*w.shape[:-2], 1, channels * w.shape[-1])))
-    return conv(x, flat, strides=strides, padding=padding, dilation=dilation, groups=channels, data_format=places)
+    return conv(x, flat, strides=strides, padding=padding, dilation=dilation, groups=channels, data_format=data_format)
 
 
-@checked(x=ARRAY, depthwise_kernel=ARRAY, pointwise_kernel=ARRAY, strides=PER_AXIS, padding=PADDING, dilation=PER_AXIS, data_format=FORMAT | None)
+@checked(x=ARRAY, depthwise_kernel=ARRAY, pointwise_kernel=ARRAY, strides=PER_AXIS, padding=AROUND, dilation=PER_AXIS, data_format=FORMAT)
 def separable_conv(
     x: Any, depthwise_kernel: Any, pointwise_kernel: Any, /, *, strides: int | Sequence[int] = 1, padding: Padding = "valid",
     dilation: int | Sequence[int] = 1, data_format: str | None = None,
@@ -324,7 +235,7 @@ def separable_conv(
     return conv(inner, pointwise_kernel, data_format=data_format)
 
 
-@checked(x=ARRAY, kernel=ARRAY, strides=PER_AXIS, padding=PADDING, output_padding=PER_AXIS | None, dilation=PER_AXIS, data_format=FORMAT | None)
+@checked(x=ARRAY, kernel=ARRAY, strides=PER_AXIS, padding=AROUND, output_padding=PerAxis(0) | None, dilation=PER_AXIS, data_format=FORMAT)
 def conv_transpose(
     x: Any, kernel: Any, /, *, strides: int | Sequence[int] = 1, padding: Padding = "valid", output_padding: int | Sequence[int] | None = None,
     dilation: int | Sequence[int] = 1, data_format: str | None = None,
@@ -358,27 +269,15 @@ def conv_transpose(
     Array([1., 1., 1., 1.], dtype=float32)
     """
     a, w = _floating("conv_transpose", x, kernel)
-    places = checked_format("conv_transpose", data_format)
-    rank = grid_argument("conv_transpose", a, places)
-    a = channels_last(a, places)
+    rank = check_rank("conv_transpose", a.shape, data_format)
+    a = channels_last(a, data_format)
     _kernel_rank("conv_transpose", w, rank, "outputs, channels")
-    steps, apart = per_axis("conv_transpose", "strides", strides, rank), per_axis("conv_transpose", "dilation", dilation, rank)
-    if a.shape[-1] != w.shape[-1]:
-        raise ShapeError(
-            f"conv_transpose: x has {a.shape[-1]} channels, but the kernel is for {w.shape[-1]}.", expected="kernel: (*taps, outputs, channels)",
-            received=f"x: {describe(a.aval)}, kernel: {describe(w.aval)}", fix=f"make a kernel of shape {(*w.shape[:-1], a.shape[-1])}",
-            slug="conv-channels", argument="kernel",
-        )  # fmt: skip
-    more = None if output_padding is None else per_axis("conv_transpose", "output_padding", output_padding, rank, 0)
-    for extra, step in zip(more or (), steps, strict=False):
-        if extra >= step:
-            raise ArgumentError(
-                f'conv_transpose "output_padding" must be smaller than the stride {step}.', expected=f"0 to {step - 1}",
-                received=repr(output_padding), fix="leave output_padding out", slug="conv-output-padding", argument="output_padding",
-            )  # fmt: skip
+    steps, apart = per_axis(rank).check("conv_transpose", "strides", strides), per_axis(rank).check("conv_transpose", "dilation", dilation)
+    _check_channels("conv_transpose", a, w, "outputs, channels", -1)
+    more = check_output_padding("conv_transpose", output_padding, steps)
     extents, pairs = transposed_extents("conv_transpose", padding, a.shape[1:-1], w.shape[:-2], steps, apart, more)
     made = ops.conv_input(a, w, (a.shape[0], *extents, w.shape[-2]), steps, pairs, apart, 1)
-    return Array(channels_back(made, places))
+    return Array(channels_back(made, data_format))
 
 
 def transposed_extents(
@@ -410,20 +309,15 @@ def transposed_extents(
 # -- pooling -----------------------------------------------------------------------------------------
 def _pooling(
     function: str, x: Any, pool_size: Any, strides: Any, padding: Any, data_format: str | None
-) -> tuple[Node, tuple[int, ...], tuple[int, ...], Pairs, str]:
+) -> tuple[Node, Sequence[int], Sequence[int], Pairs]:
     a = node_of(x)
     check_kind(function, "x", a.aval, "iuf")
-    places = checked_format(function, data_format)
-    rank = grid_argument(function, a, places)
-    a = channels_last(a, places)
-    size = per_axis(function, "pool_size", pool_size, rank)
-    steps = size if strides is None else per_axis(function, "strides", strides, rank)
-    pairs = resolve_padding(function, padding, a.shape[1:-1], size, steps, (1,) * rank)
-    _positions(function, a.aval, size, (1,) * rank, pairs)
-    return a, size, steps, pairs, places
+    size = per_axis(check_rank(function, a.shape, data_format)).check(function, "pool_size", pool_size)
+    steps, _, pairs = _windows(function, a, size, size if strides is None else strides, 1, padding, data_format)
+    return channels_last(a, data_format), size, steps, pairs
 
 
-@checked(x=ARRAY, pool_size=PER_AXIS, strides=PER_AXIS | None, padding=PADDING, data_format=FORMAT | None)
+@checked(x=ARRAY, pool_size=PER_AXIS, strides=PER_AXIS | None, padding=AROUND, data_format=FORMAT)
 def max_pool(
     x: Any, pool_size: int | Sequence[int] = 2, /, *, strides: int | Sequence[int] | None = None, padding: Padding = "valid",
     data_format: str | None = None,
@@ -456,11 +350,11 @@ def max_pool(
     Array([[ 5.,  7.],
            [13., 15.]], dtype=float32)
     """
-    a, size, steps, pairs, places = _pooling("max_pool", x, pool_size, strides, padding, data_format)
-    return Array(channels_back(ops.max_pool(a, size, steps, pairs), places))
+    a, size, steps, pairs = _pooling("max_pool", x, pool_size, strides, padding, data_format)
+    return Array(channels_back(ops.max_pool(a, size, steps, pairs), data_format))
 
 
-@checked(x=ARRAY, pool_size=PER_AXIS, strides=PER_AXIS | None, padding=PADDING, data_format=FORMAT | None)
+@checked(x=ARRAY, pool_size=PER_AXIS, strides=PER_AXIS | None, padding=AROUND, data_format=FORMAT)
 def average_pool(
     x: Any, pool_size: int | Sequence[int] = 2, /, *, strides: int | Sequence[int] | None = None, padding: Padding = "valid",
     data_format: str | None = None,
@@ -484,12 +378,12 @@ def average_pool(
     Array([[1.5, 2. ],
            [2.5, 3. ]], dtype=float32)
     """
-    a, size, steps, pairs, places = _pooling("average_pool", x, pool_size, strides, padding, data_format)
+    a, size, steps, pairs = _pooling("average_pool", x, pool_size, strides, padding, data_format)
     a = a if a.dtype.is_float else ops.cast(a, dt.float32)
     seen = ops.windows(ops.pad(a, [(0, 0), *pairs, (0, 0)]), size, steps)
     rank = len(size)
     total = ops.reduce_sum(seen, range(1 + rank, 1 + 2 * rank))
-    return Array(channels_back(ops.div(total, _counts(total, a.shape[1:-1], size, steps, pairs)), places))
+    return Array(channels_back(ops.div(total, _counts(total, a.shape[1:-1], size, steps, pairs)), data_format))
 
 
 def _counts(total: Node, extents: Sequence[int], size: Sequence[int], strides: Sequence[int], padding: Pairs) -> Node:
@@ -505,7 +399,7 @@ def _counts(total: Node, extents: Sequence[int], size: Sequence[int], strides: S
     return counts
 
 
-@checked(x=ARRAY, output_size=PER_AXIS, data_format=FORMAT | None)
+@checked(x=ARRAY, output_size=PER_AXIS, data_format=FORMAT)
 def adaptive_average_pool(x: Any, output_size: int | Sequence[int], /, *, data_format: str | None = None) -> Array:
     """Means over windows that cut each axis into ``output_size`` parts: part i goes from ``floor(i*n/out)`` to ``ceil((i+1)*n/out)``.
 
@@ -526,10 +420,9 @@ def adaptive_average_pool(x: Any, output_size: int | Sequence[int], /, *, data_f
     """
     a = node_of(x)
     check_kind("adaptive_average_pool", "x", a.aval, "iuf")
-    places = checked_format("adaptive_average_pool", data_format)
-    rank = grid_argument("adaptive_average_pool", a, places)
-    a = channels_last(a if a.dtype.is_float else ops.cast(a, dt.float32), places)
-    for axis, out in enumerate(per_axis("adaptive_average_pool", "output_size", output_size, rank), 1):
+    wanted = per_axis(check_rank("adaptive_average_pool", a.shape, data_format)).check("adaptive_average_pool", "output_size", output_size)
+    a = channels_last(a if a.dtype.is_float else ops.cast(a, dt.float32), data_format)
+    for axis, out in enumerate(wanted, 1):
         n = a.shape[axis]
         starts = [k * n // out for k in range(out)]
         counts = [-(-(k + 1) * n // out) - start for k, start in enumerate(starts)]
@@ -542,10 +435,10 @@ def adaptive_average_pool(x: Any, output_size: int | Sequence[int], /, *, data_f
         joined = ops.concat([ops.reshape(p, (*a.shape[:axis], 1, *a.shape[axis + 1 :])) for p in parts], axis)
         each = ops.concat([ops.reshape(ops.constant(float(max(c, 1)), a.dtype), (1,)) for c in counts], 0)
         a = ops.div(joined, ops.reshape(each, (out, *[1] * (a.ndim - axis - 1))))
-    return Array(channels_back(a, places))
+    return Array(channels_back(a, data_format))
 
 
-@checked(x=ARRAY, size=PER_AXIS, strides=PER_AXIS | None, padding=PADDING, dilation=PER_AXIS, data_format=FORMAT | None)
+@checked(x=ARRAY, size=PER_AXIS, strides=PER_AXIS | None, padding=AROUND, dilation=PER_AXIS, data_format=FORMAT)
 def extract_patches(
     x: Any, size: int | Sequence[int], /, *, strides: int | Sequence[int] | None = None, padding: Padding = "valid",
     dilation: int | Sequence[int] = 1, data_format: str | None = None,
@@ -572,15 +465,12 @@ def extract_patches(
            [2., 3., 6., 7.]], dtype=float32)
     """
     a = node_of(x)
-    places = checked_format("extract_patches", data_format)
-    rank = grid_argument("extract_patches", a, places)
-    a = channels_last(a, places)
-    taps, apart = per_axis("extract_patches", "size", size, rank), per_axis("extract_patches", "dilation", dilation, rank)
-    steps = taps if strides is None else per_axis("extract_patches", "strides", strides, rank)
-    pairs = resolve_padding("extract_patches", padding, a.shape[1:-1], taps, steps, apart)
-    _positions("extract_patches", a.aval, taps, apart, pairs)
+    rank = check_rank("extract_patches", a.shape, data_format)
+    taps = per_axis(rank).check("extract_patches", "size", size)
+    steps, apart, pairs = _windows("extract_patches", a, taps, taps if strides is None else strides, dilation, padding, data_format)
+    a = channels_last(a, data_format)
     seen = ops.windows(ops.pad(a, [(0, 0), *pairs, (0, 0)]), taps, steps, apart)
-    return Array(channels_back(ops.reshape(seen, (*seen.shape[: 1 + rank], math.prod(taps) * a.shape[-1])), places))
+    return Array(channels_back(ops.reshape(seen, (*seen.shape[: 1 + rank], math.prod(taps) * a.shape[-1])), data_format))
 
 
 __all__ = ["adaptive_average_pool", "average_pool", "conv", "conv_transpose", "depthwise_conv", "extract_patches", "max_pool", "separable_conv"]

@@ -11,9 +11,10 @@ import numpy as np
 from insitu import dtypes as dt
 from insitu import ops
 from insitu.arguments import ARRAY, Choice, checked
+from insitu.arguments.grids import FORMAT, PER_AXIS, check_rank, per_axis
 from insitu.array.array import Array
 from insitu.array.convert import node_of
-from insitu.array.convolution import FORMAT, PER_AXIS, channels_back, channels_last, checked_format, grid_argument, per_axis
+from insitu.array.convolution import channels_back, channels_last
 from insitu.array.creation import asarray
 from insitu.errors import ShapeError
 from insitu.graph.node import Node
@@ -24,7 +25,7 @@ METHODS = ("nearest", "bilinear")
 Values = np.ndarray[Any, Any]
 
 
-@checked(x=ARRAY, size=PER_AXIS, method=Choice(*METHODS), data_format=FORMAT | None)
+@checked(x=ARRAY, size=PER_AXIS, method=Choice(*METHODS), data_format=FORMAT)
 def resize(x: Any, size: int | Sequence[int], /, *, method: str = "bilinear", data_format: str | None = None) -> Array:
     """A batch of sequences, pictures or volumes in another size.
 
@@ -66,10 +67,9 @@ def resize(x: Any, size: int | Sequence[int], /, *, method: str = "bilinear", da
     """
     a = node_of(x)
     check_kind("resize", "x", a.aval, "iuf")
-    places = checked_format("resize", data_format)
-    rank = grid_argument("resize", a, places)
-    wanted = per_axis("resize", "size", size, rank)
-    a = channels_last(a if a.dtype.is_float or method == "nearest" else ops.cast(a, dt.float32), places)
+    rank = check_rank("resize", a.shape, data_format)
+    wanted = per_axis(rank).check("resize", "size", size)
+    a = channels_last(a if a.dtype.is_float or method == "nearest" else ops.cast(a, dt.float32), data_format)
     if 0 in a.shape[1:-1]:
         raise ShapeError(
             "resize: x has no positions to take from.", expected="at least one position on each axis", received=f"x: {describe(a.aval)}",
@@ -78,7 +78,7 @@ def resize(x: Any, size: int | Sequence[int], /, *, method: str = "bilinear", da
     # the axes that shrink go first: the others have less to do then
     for axis in sorted(range(1, 1 + rank), key=lambda k: wanted[k - 1] / a.shape[k]):
         a = _along(a, axis, wanted[axis - 1], method)
-    return Array(channels_back(a, places))
+    return Array(channels_back(a, data_format))
 
 
 def _along(x: Node, axis: int, m: int, method: str) -> Node:

@@ -12,6 +12,7 @@ import numpy as np
 
 from insitu.arguments import COUNT, FLAG, SEED, Checked, Choice, Number, checked
 from insitu.arguments import Path as PathConstraint
+from insitu.arguments.grids import FORMAT
 from insitu.array.random import default_generator
 from insitu.config import config
 from insitu.data.dataset import Dataset
@@ -78,7 +79,7 @@ class _Reader:
     label_mode=Choice("int", "categorical", "binary") | None, class_names=Checked("a list of names, or None"), color_mode=COLOR_MODE,
     batch_size=COUNT | None, image_size=SIZE, shuffle=FLAG, seed=SEED, validation_split=Number(0, 1, open="lh", slug="image-split") | None,
     subset=Choice("training", "validation", "both") | None, interpolation=INTERPOLATION, follow_links=FLAG, crop_to_aspect_ratio=FLAG,
-    pad_to_aspect_ratio=FLAG, data_format=Choice("channels_last", "channels_first") | None, verbose=FLAG,
+    pad_to_aspect_ratio=FLAG, data_format=FORMAT, verbose=FLAG,
 )  # fmt: skip
 def image_dataset_from_directory(
     directory: str | os.PathLike[str], labels: Any = "inferred", label_mode: str | None = "int", class_names: Sequence[str] | None = None,

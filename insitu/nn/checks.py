@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from insitu.arguments import written
 from insitu.errors import ArgumentError, DataWarning, DTypeError, ShapeError, warn
 from insitu.graph.node import Node
 from insitu.graph.origins import Origins
@@ -14,7 +15,7 @@ from insitu.nn import losses
 from insitu.nn.functional import Symbol
 from insitu.nn.layer import Layer
 from insitu.nn.looks import look
-from insitu.nn.shapes import Shape, shape_leaves, written
+from insitu.nn.shapes import Shape, shape_leaves
 
 Examples = np.ndarray[Any, Any]
 

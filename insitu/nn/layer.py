@@ -11,7 +11,7 @@ import numpy as np
 
 import insitu as si
 from insitu import registry
-from insitu.arguments import DTYPE, FLAG, TEXT, checked
+from insitu.arguments import DTYPE, FLAG, TEXT, checked, written
 from insitu.array.tree import flatten, map_leaves
 from insitu.dtypes import as_dtype
 from insitu.errors import ArgumentError, ShapeError, UserError
@@ -19,7 +19,7 @@ from insitu.graph import origins
 from insitu.nn import constraints, context, functional, initializers, regularizers
 from insitu.nn.declared import REGULARIZER
 from insitu.nn.functional import EXAMPLE
-from insitu.nn.shapes import Shape, batch_shape, infer, map_shapes, written
+from insitu.nn.shapes import Shape, batch_shape, infer, map_shapes
 
 _counts: dict[str, int] = {}
 

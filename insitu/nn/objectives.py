@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import insitu as si
+from insitu.arguments import written
 from insitu.array.tree import flatten
 from insitu.errors import ArgumentError, ShapeError
 from insitu.graph import origins
 from insitu.nn import losses, metrics
 from insitu.nn.metrics import Metric
-from insitu.nn.shapes import Shape, written
+from insitu.nn.shapes import Shape
 
 
 class Objectives:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from insitu.arguments import written
 from insitu.array.array import Array
 from insitu.array.evaluate import keep_history
 from insitu.array.tree import flatten, map_leaves
@@ -26,7 +27,6 @@ from insitu.nn.callbacks.files import check_files
 from insitu.nn.looks import Look, holds_fractions, look
 from insitu.nn.objectives import target_leaves
 from insitu.nn.report import Report, Row, size_text
-from insitu.nn.shapes import written
 from insitu.nn.sources import extent
 from insitu.nn.training import Steps
 from insitu.runtime import system

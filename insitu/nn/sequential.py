@@ -7,14 +7,14 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from insitu.arguments import Listed, checked
+from insitu.arguments import Listed, checked, written
 from insitu.errors import ArgumentError, ShapeError
 from insitu.nn import activations
 from insitu.nn.checks import names_differ
 from insitu.nn.functional import Symbol
 from insitu.nn.layer import Layer, deserialize, serialize, settle
 from insitu.nn.model import Model
-from insitu.nn.shapes import Shape, is_shape, written
+from insitu.nn.shapes import Shape, is_shape
 
 
 class Sequential(Model):

@@ -37,11 +37,6 @@ def is_shape(value: Any) -> bool:
     return isinstance(value, Iterable) and not isinstance(value, dict | str) and all(n is None or hasattr(n, "__index__") for n in value)
 
 
-def written(shape: Any) -> str:
-    """A shape for messages, whose first axis is ``batch`` if its length is open."""
-    return str(tuple(shape)).replace("None", "batch", 1)
-
-
 def checked_axes(owner: str, axis: int | Sequence[int], ndim: int) -> tuple[int, ...]:
     """Axes of an array of ``ndim`` axes, counted from the left.
 

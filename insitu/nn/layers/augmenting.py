@@ -11,7 +11,7 @@ from typing import Any
 import insitu as si
 from insitu.arguments import NUMBER, REFUSED, SEED, Choice, Constraint, Number, checked
 from insitu.array.sampling import FILL_MODES, INTERPOLATIONS, picked, sampled
-from insitu.nn.layers.grids import FORMAT, Grid
+from insitu.nn.layers.grids import Grid
 from insitu.nn.layers.sizing import Sized, filled
 
 Factor = float | Sequence[float]
@@ -68,10 +68,10 @@ FILL, INTERPOLATION = Choice(*FILL_MODES), Choice(*INTERPOLATIONS)
 class _Augmentation(Grid):
     """A layer with a generator of its own that changes pictures in training."""
 
-    @checked(seed=SEED, data_format=FORMAT | None)
+    @checked(seed=SEED)
     def __init__(self, seed: int | None, data_format: str | None, **options: Any) -> None:
-        super().__init__(**options)
-        self.seed, self.data_format = seed, data_format or "channels_last"
+        super().__init__(data_format=data_format, **options)
+        self.seed = seed
         self.generator = self.add_generator(seed)
 
     def call(self, x: si.Array, training: bool = False) -> si.Array:
@@ -94,7 +94,7 @@ class _Augmentation(Grid):
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "seed": self.seed, "data_format": self.data_format}
+        return {**super().get_config(), "seed": self.seed}
 
 
 class RandomFlip(_Augmentation):

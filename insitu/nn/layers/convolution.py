@@ -6,18 +6,16 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import insitu as si
-from insitu.arguments import COUNT, FLAG, Choice, checked
+from insitu.arguments import COUNT, FLAG, checked, written
+from insitu.arguments.grids import CAUSAL, PADDING, PER_AXIS, check_window
 from insitu.errors import ArgumentError, ShapeError
 from insitu.nn import activations, constraints, initializers, regularizers
 from insitu.nn.declared import ACTIVATION, CONSTRAINT, INITIALIZER, REGULARIZER
 from insitu.nn.layer import Layer
 from insitu.nn.layers.activating import closed
 from insitu.nn.layers.core import built
-from insitu.nn.layers.grids import FORMAT, PADDING, PER_AXIS, Grid, check_channels, check_window, per_axis
-from insitu.nn.shapes import Shape, infer, written
-
-#: Conv1D can also pad before the sequence only.
-CAUSAL = Choice("valid", "same", "causal", slug="conv-padding", fix=PADDING.remedy)
+from insitu.nn.layers.grids import Grid, check_channels
+from insitu.nn.shapes import Shape, infer
 
 
 class Convolution(Grid):
@@ -30,11 +28,12 @@ class Convolution(Grid):
         self, kernel_size: Any, strides: Any, padding: str, data_format: str | None, dilation_rate: Any, activation: Any, use_bias: bool,
         bias: tuple[Any, Any, Any], /, **options: Any,
     ) -> None:  # fmt: skip
-        super().__init__(**options)
-        self.kernel_size: tuple[int, ...] = self.each("kernel_size", kernel_size, per_axis(self.rank))
-        self.strides: tuple[int, ...] = self.each("strides", strides, per_axis(self.rank))
-        self.dilation_rate: tuple[int, ...] = self.each("dilation_rate", dilation_rate, per_axis(self.rank))
-        self.padding, self.data_format = padding, data_format or "channels_last"
+        super().__init__(data_format=data_format, **options)
+        self.kernel_size, self.strides = self.per_axis("kernel_size", kernel_size), self.per_axis("strides", strides)
+        self.dilation_rate = self.per_axis("dilation_rate", dilation_rate)
+        if padding == "causal" and self.rank != 1:
+            raise PADDING.refusal(self.owner, "padding", padding)
+        self.padding = padding
         self.activation: activations.Activation = activation
         self.use_bias = use_bias
         self.bias_initializer, self.bias_regularizer, self.bias_constraint = bias
@@ -45,11 +44,11 @@ class Convolution(Grid):
         super().check_input(shape)
         check_channels(self, shape, self._channels)
         if self.padding == "valid":
-            check_window(self, shape, self.kernel_size, self.dilation_rate)
+            check_window(self.owner, shape, self.data_format, self.kernel_size, self.dilation_rate, ((0, 0),) * self.rank)
 
     def channels_of(self, shape: Shape) -> int:
         """The channels of the first input, which those after it must have."""
-        closed(f'{type(self).__name__} "{self.name}"', shape, (self.channel_axis,))
+        closed(self.owner, shape, (self.channel_axis,))
         self._channels = shape[self.channel_axis] or 0
         return self._channels
 
@@ -85,7 +84,6 @@ class Convolution(Grid):
             "kernel_size": list(self.kernel_size),
             "strides": list(self.strides),
             "padding": self.padding,
-            "data_format": self.data_format,
             "dilation_rate": list(self.dilation_rate),
             "activation": activations.serialize(self.activation),
             "use_bias": self.use_bias,
@@ -97,7 +95,7 @@ class Convolution(Grid):
 
 class _Conv(Convolution):
     @checked(
-        filters=COUNT, kernel_size=PER_AXIS, strides=PER_AXIS, padding=CAUSAL, data_format=FORMAT | None, dilation_rate=PER_AXIS, groups=COUNT,
+        filters=COUNT, kernel_size=PER_AXIS, strides=PER_AXIS, padding=CAUSAL, dilation_rate=PER_AXIS, groups=COUNT,
         activation=ACTIVATION, use_bias=FLAG, kernel_initializer=INITIALIZER, bias_initializer=INITIALIZER, kernel_regularizer=REGULARIZER,
         bias_regularizer=REGULARIZER, activity_regularizer=REGULARIZER, kernel_constraint=CONSTRAINT, bias_constraint=CONSTRAINT,
     )  # fmt: skip
@@ -125,14 +123,12 @@ class _Conv(Convolution):
             kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias, (bias_initializer, bias_regularizer, bias_constraint),
             activity_regularizer=activity_regularizer, **options,
         )  # fmt: skip
-        if padding == "causal" and self.rank != 1:
-            raise PADDING.refusal(f'{type(self).__name__} "{self.name}"', "padding", padding)
         self.filters, self.groups = filters, groups
         self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint = kernel_initializer, kernel_regularizer, kernel_constraint
         self.kernel: si.Variable | None = None
         if filters % groups:
             raise ArgumentError(
-                f'{type(self).__name__} "{self.name}": {filters} filters cannot be cut into {groups} equal groups.',
+                f"{self.owner}: {filters} filters cannot be cut into {groups} equal groups.",
                 expected=f"filters that are a multiple of groups={groups}",
                 received=f"filters={filters}",
                 fix=f"filters={-(-filters // groups) * groups}",
@@ -144,7 +140,7 @@ class _Conv(Convolution):
         channels = self.channels_of(input_shape)
         if channels % self.groups:
             raise ShapeError(
-                f'{type(self).__name__} "{self.name}": {channels} channels cannot be cut into {self.groups} equal groups.',
+                f"{self.owner}: {channels} channels cannot be cut into {self.groups} equal groups.",
                 expected=f"a number of channels that is a multiple of {self.groups}",
                 received=written(input_shape),
                 fix="choose groups that divide the channels and the filters",

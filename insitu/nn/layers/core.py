@@ -6,12 +6,12 @@ import math
 from typing import Any
 
 import insitu as si
-from insitu.arguments import FLAG, Whole, checked
+from insitu.arguments import FLAG, Whole, checked, written
 from insitu.errors import InternalError, ShapeError
 from insitu.nn import activations, constraints, initializers, regularizers
 from insitu.nn.declared import ACTIVATION, CONSTRAINT, INITIALIZER, REGULARIZER
 from insitu.nn.layer import Layer
-from insitu.nn.shapes import Shape, written
+from insitu.nn.shapes import Shape
 
 
 def built(weight: si.Variable | None) -> si.Array:

@@ -7,11 +7,11 @@ from typing import Any
 
 import insitu as si
 from insitu.arguments import COUNT, FLAG, checked
+from insitu.arguments.grids import CAUSAL, PADDING, PER_AXIS
 from insitu.nn import constraints, initializers, regularizers
 from insitu.nn.declared import ACTIVATION, CONSTRAINT, INITIALIZER, REGULARIZER
-from insitu.nn.layers.convolution import CAUSAL, Convolution
+from insitu.nn.layers.convolution import Convolution
 from insitu.nn.layers.core import built
-from insitu.nn.layers.grids import FORMAT, PADDING, PER_AXIS
 from insitu.nn.shapes import Shape
 
 
@@ -19,7 +19,7 @@ class _DepthwiseConv(Convolution):
     output_axes = (-2, -1)
 
     @checked(
-        kernel_size=PER_AXIS, strides=PER_AXIS, padding=PADDING, depth_multiplier=COUNT, data_format=FORMAT | None, dilation_rate=PER_AXIS,
+        kernel_size=PER_AXIS, strides=PER_AXIS, padding=PADDING, depth_multiplier=COUNT, dilation_rate=PER_AXIS,
         activation=ACTIVATION, use_bias=FLAG, depthwise_initializer=INITIALIZER, bias_initializer=INITIALIZER, depthwise_regularizer=REGULARIZER,
         bias_regularizer=REGULARIZER, activity_regularizer=REGULARIZER, depthwise_constraint=CONSTRAINT, bias_constraint=CONSTRAINT,
     )  # fmt: skip
@@ -122,7 +122,7 @@ class DepthwiseConv2D(_DepthwiseConv):
 
 class _SeparableConv(Convolution):
     @checked(
-        filters=COUNT, kernel_size=PER_AXIS, strides=PER_AXIS, padding=CAUSAL, data_format=FORMAT | None, dilation_rate=PER_AXIS,
+        filters=COUNT, kernel_size=PER_AXIS, strides=PER_AXIS, padding=CAUSAL, dilation_rate=PER_AXIS,
         depth_multiplier=COUNT, activation=ACTIVATION, use_bias=FLAG, depthwise_initializer=INITIALIZER, pointwise_initializer=INITIALIZER,
         bias_initializer=INITIALIZER, depthwise_regularizer=REGULARIZER, pointwise_regularizer=REGULARIZER, bias_regularizer=REGULARIZER,
         activity_regularizer=REGULARIZER, depthwise_constraint=CONSTRAINT, pointwise_constraint=CONSTRAINT, bias_constraint=CONSTRAINT,
@@ -154,8 +154,6 @@ class _SeparableConv(Convolution):
             kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias, (bias_initializer, bias_regularizer, bias_constraint),
             activity_regularizer=activity_regularizer, **options,
         )  # fmt: skip
-        if padding == "causal" and self.rank != 1:
-            raise PADDING.refusal(f'{type(self).__name__} "{self.name}"', "padding", padding)
         self.filters, self.depth_multiplier = filters, depth_multiplier
         self.depthwise_initializer, self.pointwise_initializer = depthwise_initializer, pointwise_initializer
         self.depthwise_regularizer, self.pointwise_regularizer = depthwise_regularizer, pointwise_regularizer

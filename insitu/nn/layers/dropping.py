@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from insitu.arguments import checked
-from insitu.nn.layers.grids import FORMAT, Grid
+from insitu.nn.layers.grids import Grid
 from insitu.nn.layers.noise import Dropout
 from insitu.nn.shapes import Shape
 
@@ -13,10 +13,9 @@ from insitu.nn.shapes import Shape
 class _SpatialDropout(Dropout, Grid):
     """One draw for each channel of each example."""
 
-    @checked(data_format=FORMAT | None)
+    @checked()
     def __init__(self, rate: float, data_format: str | None = None, seed: int | None = None, **options: Any) -> None:
-        super().__init__(rate, None, seed, **options)
-        self.data_format = data_format or "channels_last"
+        super().__init__(rate, None, seed, data_format=data_format, **options)
         mask: list[int | None] = [None, *[1] * self.rank, 1]
         mask[self.channel_axis] = None
         self.noise_shape = tuple(mask)
@@ -25,7 +24,7 @@ class _SpatialDropout(Dropout, Grid):
         Grid.check_input(self, shape)
 
     def get_config(self) -> dict[str, Any]:
-        config = {**super().get_config(), "data_format": self.data_format}
+        config = super().get_config()
         del config["noise_shape"]
         return config
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import insitu as si
-from insitu.arguments import Choice, checked
+from insitu.arguments import Choice, checked, written
+from insitu.arguments.grids import PER_AXIS, Frame, Pairs, frame
 from insitu.errors import ShapeError
-from insitu.nn.layers.grids import FORMAT, FRAME, PER_AXIS, Grid, frame, per_axis
-from insitu.nn.shapes import Shape, written
-
-Pairs = tuple[tuple[int, int], ...]
+from insitu.nn.layers.grids import Grid
+from insitu.nn.shapes import Shape
 
 
 class _Framing(Grid):
@@ -29,17 +28,16 @@ class _Framing(Grid):
 
 
 class _ZeroPadding(_Framing):
-    @checked(padding=FRAME, data_format=FORMAT | None)
+    @checked(padding=Frame())
     def __init__(self, padding: Any = 1, data_format: str | None = None, **options: Any) -> None:
-        super().__init__(**options)
-        self.padding: Pairs = self.each("padding", padding, frame(self.rank))
-        self.data_format = data_format or "channels_last"
+        super().__init__(data_format=data_format, **options)
+        self.padding: Pairs = frame(self.rank).check(self.owner, "padding", padding)
 
     def call(self, x: si.Array) -> si.Array:
         return si.pad(x, self.framed(self.padding, x.ndim))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "padding": self.listed(self.padding), "data_format": self.data_format}
+        return {**super().get_config(), "padding": self.listed(self.padding)}
 
 
 class ZeroPadding1D(_ZeroPadding):
@@ -107,11 +105,10 @@ class ZeroPadding3D(_ZeroPadding):
 
 
 class _Cropping(_Framing):
-    @checked(cropping=FRAME, data_format=FORMAT | None)
+    @checked(cropping=Frame())
     def __init__(self, cropping: Any = 1, data_format: str | None = None, **options: Any) -> None:
-        super().__init__(**options)
-        self.cropping: Pairs = self.each("cropping", cropping, frame(self.rank))
-        self.data_format = data_format or "channels_last"
+        super().__init__(data_format=data_format, **options)
+        self.cropping: Pairs = frame(self.rank).check(self.owner, "cropping", cropping)
 
     def check_input(self, shape: Shape) -> None:
         super().check_input(shape)
@@ -119,7 +116,7 @@ class _Cropping(_Framing):
             have = shape[axis]
             if have is not None and before + after >= have:
                 raise ShapeError(
-                    f'{type(self).__name__} "{self.name}" takes {before + after} positions off axis {axis}, which has {have}.',
+                    f"{self.owner} takes {before + after} positions off axis {axis}, which has {have}.",
                     expected=f"more than {before + after} positions on axis {axis}",
                     received=written(shape),
                     fix="crop less, or pass larger grids",
@@ -132,7 +129,7 @@ class _Cropping(_Framing):
         return x[tuple([slice(a, n - b) for (a, b), n in zip(pairs, x.shape, strict=True)])]
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "cropping": self.listed(self.cropping), "data_format": self.data_format}
+        return {**super().get_config(), "cropping": self.listed(self.cropping)}
 
 
 class Cropping1D(_Cropping):
@@ -211,18 +208,17 @@ class Cropping3D(_Cropping):
 
 
 class _UpSampling(Grid):
-    @checked(size=PER_AXIS, data_format=FORMAT | None, interpolation=Choice("nearest", "bilinear"))
+    @checked(size=PER_AXIS, interpolation=Choice("nearest", "bilinear"))
     def __init__(self, size: Any = 2, data_format: str | None = None, interpolation: str = "nearest", **options: Any) -> None:
-        super().__init__(**options)
-        self.size: tuple[int, ...] = self.each("size", size, per_axis(self.rank))
-        self.data_format, self.interpolation = data_format or "channels_last", interpolation
+        super().__init__(data_format=data_format, **options)
+        self.size, self.interpolation = self.per_axis("size", size), interpolation
 
     def call(self, x: si.Array) -> si.Array:
         extents = [x.shape[axis] * times for axis, times in zip(self.position_axes, self.size, strict=True)]
         return si.resize(x, extents, method=self.interpolation, data_format=self.data_format)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "size": list(self.size), "data_format": self.data_format, "interpolation": self.interpolation}
+        return {**super().get_config(), "size": list(self.size), "interpolation": self.interpolation}
 
 
 class UpSampling1D(_UpSampling):

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import insitu as si
-from insitu.arguments import ARRAYS, AXES, AXIS, FLAG, checked
+from insitu.arguments import ARRAYS, AXES, AXIS, FLAG, checked, written
 from insitu.errors import ArgumentError, ShapeError
 from insitu.nn.functional import Symbol
 from insitu.nn.layer import Layer
-from insitu.nn.shapes import Shape, checked_axes, is_shape, written
+from insitu.nn.shapes import Shape, checked_axes, is_shape
 from insitu.nn.vectors import unit
 
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import insitu as si
-from insitu.arguments import AXES, AXIS, FLAG, NOT_NEGATIVE, SHARE, Whole, checked
+from insitu.arguments import AXES, AXIS, FLAG, NOT_NEGATIVE, SHARE, Whole, checked, written
 from insitu.errors import ShapeError
 from insitu.nn import constraints, initializers, regularizers
 from insitu.nn.declared import CONSTRAINT, INITIALIZER, REGULARIZER
 from insitu.nn.layer import Layer
 from insitu.nn.layers.activating import closed
 from insitu.nn.layers.core import built
-from insitu.nn.shapes import Shape, checked_axes, written
+from insitu.nn.shapes import Shape, checked_axes
 
 
 class _Normalizing(Layer):

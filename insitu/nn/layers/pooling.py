@@ -7,33 +7,31 @@ from typing import Any
 
 import insitu as si
 from insitu.arguments import FLAG, checked
-from insitu.nn.layers.grids import FORMAT, PADDING, PER_AXIS, Grid, check_window, per_axis
+from insitu.arguments.grids import PADDING, PER_AXIS, check_window
+from insitu.nn.layers.grids import Grid
 from insitu.nn.shapes import Shape
 
 
 class _Pooling(Grid):
     """Windows of ``pool_size`` positions; ``strides`` (default: ``pool_size``) from one to the next."""
 
-    @checked(pool_size=PER_AXIS, strides=PER_AXIS | None, padding=PADDING, data_format=FORMAT | None)
+    @checked(pool_size=PER_AXIS, strides=PER_AXIS | None, padding=PADDING)
     def __init__(
         self, pool_size: int | Sequence[int] = 2, strides: int | Sequence[int] | None = None, padding: str = "valid",
         data_format: str | None = None, **options: Any,
     ) -> None:  # fmt: skip
-        super().__init__(**options)
-        self.pool_size: tuple[int, ...] = self.each("pool_size", pool_size, per_axis(self.rank))
-        self.strides: tuple[int, ...] = self.pool_size if strides is None else self.each("strides", strides, per_axis(self.rank))
-        self.padding, self.data_format = padding, data_format or "channels_last"
+        super().__init__(data_format=data_format, **options)
+        self.pool_size = self.per_axis("pool_size", pool_size)
+        self.strides = self.pool_size if strides is None else self.per_axis("strides", strides)
+        self.padding = padding
 
     def check_input(self, shape: Shape) -> None:
         super().check_input(shape)
         if self.padding == "valid":
-            check_window(self, shape, self.pool_size, (1,) * self.rank)
+            check_window(self.owner, shape, self.data_format, self.pool_size, (1,) * self.rank, ((0, 0),) * self.rank)
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(), "pool_size": list(self.pool_size), "strides": list(self.strides), "padding": self.padding,
-            "data_format": self.data_format,
-        }  # fmt: skip
+        return {**super().get_config(), "pool_size": list(self.pool_size), "strides": list(self.strides), "padding": self.padding}
 
 
 class _MaxPooling(_Pooling):
@@ -159,13 +157,13 @@ class AveragePooling3D(_AveragePooling):
 class _GlobalPooling(Grid):
     """All positions of an example as one window."""
 
-    @checked(data_format=FORMAT | None, keepdims=FLAG)
+    @checked(keepdims=FLAG)
     def __init__(self, data_format: str | None = None, keepdims: bool = False, **options: Any) -> None:
-        super().__init__(**options)
-        self.data_format, self.keepdims = data_format or "channels_last", keepdims
+        super().__init__(data_format=data_format, **options)
+        self.keepdims = keepdims
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "data_format": self.data_format, "keepdims": self.keepdims}
+        return {**super().get_config(), "keepdims": self.keepdims}
 
 
 class _GlobalMaxPooling(_GlobalPooling):
@@ -285,17 +283,16 @@ class GlobalAveragePooling3D(_GlobalAveragePooling):
 class _AdaptiveAveragePooling(Grid):
     """Windows that cut each axis into ``output_size`` parts."""
 
-    @checked(output_size=PER_AXIS, data_format=FORMAT | None)
+    @checked(output_size=PER_AXIS)
     def __init__(self, output_size: int | Sequence[int], data_format: str | None = None, **options: Any) -> None:
-        super().__init__(**options)
-        self.output_size: tuple[int, ...] = self.each("output_size", output_size, per_axis(self.rank))
-        self.data_format = data_format or "channels_last"
+        super().__init__(data_format=data_format, **options)
+        self.output_size = self.per_axis("output_size", output_size)
 
     def call(self, x: si.Array) -> si.Array:
         return si.adaptive_average_pool(x, self.output_size, data_format=self.data_format)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "output_size": list(self.output_size), "data_format": self.data_format}
+        return {**super().get_config(), "output_size": list(self.output_size)}
 
 
 class AdaptiveAveragePooling1D(_AdaptiveAveragePooling):

@@ -8,9 +8,9 @@ from typing import Any
 
 import insitu as si
 from insitu.arguments import Lengths, Whole, checked
+from insitu.arguments.grids import FORMAT
 from insitu.errors import ShapeError
 from insitu.nn.layer import Layer
-from insitu.nn.layers.grids import FORMAT
 from insitu.nn.shapes import Shape
 
 TARGET = Lengths(
@@ -40,7 +40,7 @@ class Flatten(Layer):
     (2, 12)
     """
 
-    @checked(data_format=FORMAT | None)
+    @checked(data_format=FORMAT)
     def __init__(self, data_format: str | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.data_format = data_format or "channels_last"

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 import insitu as si
-from insitu.arguments import AXES, FLAG, Numbers, checked
+from insitu.arguments import AXES, FLAG, Numbers, checked, written
 from insitu.array.tree import flatten
 from insitu.data.examples import is_array
 from insitu.data.feed import Arrays, feed
 from insitu.errors import ArgumentError, ShapeError
 from insitu.nn.layer import Layer
 from insitu.nn.layers.activating import closed
-from insitu.nn.shapes import Shape, checked_axes, written
+from insitu.nn.shapes import Shape, checked_axes
 from insitu.nn.vectors import unit
 
 Values = np.ndarray[Any, Any]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import insitu as si
-from insitu.arguments import COUNT, FLAG, NUMBER, Choice, checked
+from insitu.arguments import COUNT, FLAG, NUMBER, Choice, checked, written
 from insitu.errors import ShapeError
-from insitu.nn.layers.grids import FORMAT, Grid
-from insitu.nn.shapes import Shape, written
+from insitu.nn.layers.grids import Grid
+from insitu.nn.shapes import Shape
 
 INTERPOLATION = Choice("bilinear", "nearest")
 
@@ -16,17 +16,17 @@ INTERPOLATION = Choice("bilinear", "nearest")
 class Sized(Grid):
     """A layer that gives pictures of ``height`` x ``width``. Inside it works on channels that stand last."""
 
-    @checked(height=COUNT, width=COUNT, data_format=FORMAT | None)
+    @checked(height=COUNT, width=COUNT)
     def __init__(self, height: int, width: int, data_format: str | None = None, **options: Any) -> None:
-        super().__init__(**options)
-        self.height, self.width, self.data_format = height, width, data_format or "channels_last"
+        super().__init__(data_format=data_format, **options)
+        self.height, self.width = height, width
 
     def check_input(self, shape: Shape) -> None:
         super().check_input(shape)
         extents = [shape[axis] for axis in self.position_axes]
         if None in extents or 0 in extents:
             raise ShapeError(
-                f'{type(self).__name__} "{self.name}" needs to know the size of the pictures.',
+                f"{self.owner} needs to know the size of the pictures.",
                 expected="a height and a width of at least 1",
                 received=written(shape),
                 fix="give them in Input: si.nn.Input((32, 32, 3))",
@@ -51,7 +51,7 @@ class Sized(Grid):
         return tuple(shape)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "height": self.height, "width": self.width, "data_format": self.data_format}
+        return {**super().get_config(), "height": self.height, "width": self.width}
 
 
 def centre(x: si.Array, height: int, width: int) -> si.Array:

@@ -7,12 +7,12 @@ from typing import Any
 
 import insitu as si
 from insitu.arguments import COUNT, FLAG, checked
-from insitu.errors import ArgumentError
+from insitu.arguments.grids import PADDING, PER_AXIS, PerAxis, check_output_padding
 from insitu.nn import constraints, initializers, regularizers
 from insitu.nn.declared import ACTIVATION, CONSTRAINT, INITIALIZER, REGULARIZER
 from insitu.nn.layers.convolution import Convolution
 from insitu.nn.layers.core import built
-from insitu.nn.layers.grids import FORMAT, PADDING, PER_AXIS, Grid, PerAxis, check_channels, per_axis
+from insitu.nn.layers.grids import Grid, check_channels
 from insitu.nn.shapes import Shape
 
 
@@ -20,7 +20,7 @@ class _ConvTranspose(Convolution):
     output_axes = (-2,)
 
     @checked(
-        filters=COUNT, kernel_size=PER_AXIS, strides=PER_AXIS, padding=PADDING, output_padding=PerAxis(0) | None, data_format=FORMAT | None,
+        filters=COUNT, kernel_size=PER_AXIS, strides=PER_AXIS, padding=PADDING, output_padding=PerAxis(0) | None,
         dilation_rate=PER_AXIS, activation=ACTIVATION, use_bias=FLAG, kernel_initializer=INITIALIZER, bias_initializer=INITIALIZER,
         kernel_regularizer=REGULARIZER, bias_regularizer=REGULARIZER, activity_regularizer=REGULARIZER, kernel_constraint=CONSTRAINT,
         bias_constraint=CONSTRAINT,
@@ -50,19 +50,7 @@ class _ConvTranspose(Convolution):
             activity_regularizer=activity_regularizer, **options,
         )  # fmt: skip
         self.filters = filters
-        self.output_padding: tuple[int, ...] | None = None
-        if output_padding is not None:
-            self.output_padding = self.each("output_padding", output_padding, per_axis(self.rank, 0))
-            for more, step in zip(self.output_padding or (), self.strides, strict=True):
-                if more >= step:
-                    raise ArgumentError(
-                        f'{type(self).__name__} "{self.name}": output_padding must be smaller than the stride {step}.',
-                        expected=f"0 to {step - 1}",
-                        received=f"output_padding={output_padding!r}",
-                        fix="leave output_padding out",
-                        slug="conv-output-padding",
-                        argument="output_padding=",
-                    )
+        self.output_padding = check_output_padding(self.owner, output_padding, self.strides)
         self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint = kernel_initializer, kernel_regularizer, kernel_constraint
         self.kernel: si.Variable | None = None
 

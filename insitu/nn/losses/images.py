@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import insitu as si
-from insitu.arguments import ARRAY, AXES, AXIS, FLAG, NOT_NEGATIVE, NUMBER, SHARE, Choice, Numbers, checked
+from insitu.arguments import ARRAY, AXES, AXIS, FLAG, NOT_NEGATIVE, NUMBER, SHARE, Numbers, checked
+from insitu.arguments.grids import FORMAT, check_rank, position_axes
 from insitu.array.array import Array
-from insitu.array.convolution import FORMATS, grid_argument
 from insitu.nn import activations
 from insitu.nn.losses.base import Loss
 from insitu.nn.losses.crossentropy import BinaryCrossentropy, CategoricalCrossentropy
@@ -323,7 +323,7 @@ def tversky(y_true: Any, y_pred: Any, alpha: float = 0.5, beta: float = 0.5, axi
     return Tversky(alpha, beta, axis=axis).call(si.asarray(y_true), si.asarray(y_pred))
 
 
-@checked(images=ARRAY, data_format=Choice(*FORMATS) | None)
+@checked(images=ARRAY, data_format=FORMAT)
 def total_variation(images: Any, data_format: str | None = None) -> Array:
     """Sum of the distances between neighbours in each image: how rough it is. Small for smooth images, which style transfer asks for.
 
@@ -356,10 +356,9 @@ def total_variation(images: Any, data_format: str | None = None) -> Array:
     """
     x = si.asarray(images)
     x = x if x.dtype.is_float else x.astype(si.float32)
-    rank = grid_argument("total_variation", x._node, data_format or FORMATS[0])
-    first = 2 if data_format == FORMATS[1] else 1
+    rank = check_rank("total_variation", x.shape, data_format)
     total: Any = 0
-    for axis in range(first, first + rank):
+    for axis in position_axes(rank, data_format):
         head = (slice(None),) * axis
         total = total + si.sum(si.abs(x[(*head, slice(1, None))] - x[(*head, slice(None, -1))]), axis=tuple(range(1, x.ndim)))
     return si.asarray(total)

@@ -7,7 +7,7 @@ import pytest
 from test_compiler_primitives import leaves, run
 
 from insitu import ops
-from insitu.codegen import nest, target
+from insitu.codegen import target
 from insitu.codegen.cpu.gemm import windows
 from insitu.compiler import compile_graph, pipeline
 from insitu.graph.node import Node
@@ -116,11 +116,3 @@ def test_small_slabs_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
         assert pieces.stages.generated[0].scratch_bytes < whole.stages.generated[0].scratch_bytes
         results = [made.run([from_numpy(a) for a in given])[0].view(node.shape, np.float32).tobytes() for made in (whole, pieces)]
         assert results[0] == results[1]
-
-
-def test_where_an_element_of_a_window_lies() -> None:
-    shown = nest.Windows("x", nest.dt.float32, 2, (1, 4, 5), 3, (1, 4, 5), (1, 3, 3), 3, (1, 1, 1), (1, 1, 1), (0, 1, 1), True)
-    assert shown.offset(0, 0) is None  # above the first row
-    assert shown.offset(0, 4 * 3) == 0  # the middle tap sees the position itself
-    assert shown.offset(6, 0) == 0
-    assert shown.offset(20, 4 * 3 + 1) == 4 * 5 * 3 + 1  # the second picture

@@ -471,21 +471,6 @@ class Windows:
     before: tuple[int, int, int]
     positions_first: bool
 
-    def offset(self, position: int, element: int, batch: int = 0) -> int | None:
-        """Where an element lies in the buffer; None outside the grid."""
-        tap, channel = divmod(element, self.channels)
-        at: list[int] = []
-        for extent, taps, stride, dilation, before, n in zip(
-            self.positions[::-1], self.taps[::-1], self.strides[::-1], self.dilation[::-1], self.before[::-1], self.grid[::-1], strict=True
-        ):
-            position, o = divmod(position, extent)
-            tap, t = divmod(tap, taps)
-            at.append(o * stride + t * dilation - before)
-            if not 0 <= at[-1] < n:
-                return None
-        x, y, z = at
-        return (((position * self.grid[0] + z) * self.grid[1] + y) * self.grid[2] + x) * self.pixel + batch * self.channels + channel
-
 
 @dataclasses.dataclass(frozen=True)
 class Contract:

@@ -1,4 +1,4 @@
-"""pow of floats and integers, and rsqrt.
+"""pow of floats.
 
 ``x**y = exp(y log x)`` needs the logarithm to more places than the result has, for y may be large.
 float32 computes in float64; float64 carries the logarithm as a sum of two doubles.
@@ -20,7 +20,6 @@ from insitu.codegen.cpu.functions.common import (
     exponent_field,
     fast_two_sum,
     horner,
-    rarely,
     raw,
     round_with_magic,
     scale,
@@ -41,19 +40,10 @@ _LOG_TAIL = (0.4000000000000227, 0.28571428570091123, 0.22222222521512316, 0.181
              0.13256648937994966, 0.13197948672397264)  # fmt: skip
 #: y log x beyond which the result is 0 or infinite.
 _RANGE_64 = (-746.5, 710.5)
-#: Exponent bits that integer powers take without a branch.
-_COMMON_BITS = 6
-
-
-def rsqrt(b: Emitter, x: Value) -> Value:
-    """``1 / sqrt(x)`` by the exact square root and division. At most 2 ULP (1.5 seen)."""
-    return b.div(const(b, 1, x), b.sqrt(x))
 
 
 def power(b: Emitter, x: Value, y: Value) -> Value:
-    """``x**y``: floats with C99's special values, integers modulo ``2**bits``. Floats: at most 2 ULP."""
-    if x.kind != "f":
-        return _integer_power(b, x, y)
+    """``x**y`` with C99's special values, at most 2 ULP."""
     size = b.abs(x)
     if bits_of(x) == 32:
         wide = b.cast(size, dt.float64)
@@ -131,37 +121,3 @@ def _specials(b: Emitter, x: Value, size: Value, y: Value, result: Value) -> Val
     unit = b.and_(b.cmp("eq", size, one), b.cmp("eq", b.abs(y), const(b, INF, x)))
     unit = b.or_(unit, b.or_(b.cmp("eq", x, one), b.cmp("eq", y, zero)))
     return b.select(unit, one, result)
-
-
-def _integer_power(b: Emitter, x: Value, y: Value) -> Value:
-    """Square and multiply. A negative exponent gives 0, or +-1 for the bases 1 and -1."""
-    one = const(b, 1, x)
-    bits = y.dtype.bits  # type: ignore[union-attr]
-    unsigned = dt.from_kind("u", bits)
-    state = [one, x, b.bitcast(y, unsigned)]
-    common = min(bits, _COMMON_BITS)
-    with b.loop(0, common, 1, state) as loop:
-        loop.next = _square_and_multiply(b, loop.values)
-    usual = loop.results
-    result = usual[0]
-    if bits > common:
-
-        def more() -> list[Value]:
-            with b.loop(common, bits, 1, usual) as rest:
-                rest.next = _square_and_multiply(b, rest.values)
-            return [rest.results[0]]
-
-        result = rarely(b, b.cmp("ne", usual[2], b.zero(usual[2])), [result], more)[0]
-    if x.kind != "i":
-        return result
-    odd = b.cmp("ne", b.and_(y, const(b, 1, y)), b.zero(y))
-    minus = b.select(b.cmp("eq", x, const(b, -1, x)), b.select(odd, const(b, -1, x), one), b.zero(x))
-    inverse = b.select(b.cmp("eq", x, one), one, minus)
-    return b.select(b.cmp("lt", y, b.zero(y)), inverse, result)
-
-
-def _square_and_multiply(b: Emitter, state: list[Value]) -> list[Value]:
-    """One bit of the exponent: ``(result, base, exponent)`` to the next."""
-    result, base, exponent = state
-    odd = b.cmp("ne", b.and_(exponent, const(b, 1, exponent)), b.zero(exponent))
-    return [b.select(odd, b.mul(result, base), result), b.mul(base, base), b.shr(exponent, 1)]

@@ -1,7 +1,7 @@
-"""Remainders and floor division, with NumPy's meaning, for floats and integers.
+"""Remainders and floor division, of floats, with NumPy's meaning.
 
 ``rem`` has the dividend's sign (C's fmod and %), ``mod`` the divisor's, and ``floordiv`` rounds
-towards minus infinity. Float remainders are exact, whatever the quotient.
+towards minus infinity. Remainders are exact, whatever the quotient.
 """
 
 from __future__ import annotations
@@ -17,10 +17,7 @@ _LONGEST = {32: 277, 64: 2098}
 
 
 def rem(b: Emitter, x: Value, y: Value) -> Value:
-    """The remainder of the quotient rounded towards zero. Integers: 0 for a zero divisor."""
-    if x.kind != "f":
-        safe, defined = _safe_divisor(b, x, y)
-        return b.select(defined, b.rem(x, safe), b.zero(x))
+    """The remainder of the quotient rounded towards zero."""
     size, divisor = b.abs(x), b.abs(y)
     step = _STEP[bits_of(x), b.target.fma]
     limit = b.mul(divisor, const(b, 2.0**step, x))
@@ -62,23 +59,15 @@ def _long_division(b: Emitter, size: Value, divisor: Value, step: int) -> Value:
 
 
 def mod(b: Emitter, x: Value, y: Value) -> Value:
-    """The remainder with the divisor's sign (Python's %). Integers: 0 for a zero divisor."""
-    left = rem(b, x, y)
-    if x.kind == "u":
-        return left
-    zero = b.zero(x)
-    if x.kind == "f":
-        differ = b.cmp("lt", b.xor(raw(b, left), raw(b, y)), b.zero(raw(b, x)))
-        moved = b.select(differ, b.add(left, y), left)
-        return b.select(b.cmp("eq", left, zero), b.copysign(zero, y), moved)
-    differ = b.and_(b.cmp("lt", b.xor(left, y), zero), b.cmp("ne", left, zero))
-    return b.add(left, b.select(differ, y, zero))
+    """The remainder with the divisor's sign (Python's %)."""
+    left, zero = rem(b, x, y), b.zero(x)
+    differ = b.cmp("lt", b.xor(raw(b, left), raw(b, y)), b.zero(raw(b, x)))
+    moved = b.select(differ, b.add(left, y), left)
+    return b.select(b.cmp("eq", left, zero), b.copysign(zero, y), moved)
 
 
 def floordiv(b: Emitter, x: Value, y: Value) -> Value:
-    """The quotient rounded down, as ``numpy.floor_divide``. Integers: 0 for a zero divisor; the lowest by -1 wraps."""
-    if x.kind != "f":
-        return _integer_floordiv(b, x, y)
+    """The quotient rounded down, as ``numpy.floor_divide``."""
     zero, one = b.zero(x), const(b, 1, x)
     left = rem(b, x, y)
     quotient = b.div(b.sub(x, left), y)
@@ -90,24 +79,3 @@ def floordiv(b: Emitter, x: Value, y: Value) -> Value:
     plain = b.div(x, y)
     down = b.select(b.cmp("eq", quotient, zero), b.copysign(zero, plain), down)
     return b.select(b.cmp("eq", y, zero), plain, down)
-
-
-def _safe_divisor(b: Emitter, x: Value, y: Value) -> tuple[Value, Value]:
-    """A divisor that cannot trap, and where it is the one asked for or gives the same remainder."""
-    bad = b.cmp("eq", y, b.zero(y))
-    defined = b.not_(bad)
-    if x.kind == "i":
-        bad = b.or_(bad, b.cmp("eq", y, const(b, -1, y)))
-    return b.select(bad, const(b, 1, y), y), defined
-
-
-def _integer_floordiv(b: Emitter, x: Value, y: Value) -> Value:
-    zero = b.zero(x)
-    safe, defined = _safe_divisor(b, x, y)
-    quotient = b.div(x, safe)
-    if x.kind == "i":
-        left = b.sub(x, b.mul(quotient, safe))
-        down = b.and_(b.cmp("ne", left, zero), b.cmp("lt", b.xor(left, safe), zero))
-        quotient = b.sub(quotient, b.cast(down, x.dtype))  # type: ignore[arg-type]
-        quotient = b.select(b.cmp("eq", y, const(b, -1, y)), b.neg(x), quotient)
-    return b.select(defined, quotient, zero)

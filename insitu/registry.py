@@ -129,10 +129,11 @@ def find(kind: str, table: Mapping[str, T], identifier: Any, fix: str) -> T:
         found = table.get(identifier, table.get(identifier.lower(), table.get(words(identifier))))
         if found is not None:
             return found
-    near = nearest(identifier, table)
+    public = [name for name in table if not name.startswith("_")]
+    near = nearest(identifier, public)
     raise ArgumentError(
         f"There is no {kind} {identifier!r}.",
-        expected=f"one of {closest(identifier, table)}",
+        expected=f"one of {closest(identifier, public)}",
         received=repr(identifier),
         fix=f'did you mean "{near}"?' if near else fix,
         slug=f"{kind}-unknown",

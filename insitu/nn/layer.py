@@ -14,7 +14,7 @@ from insitu import registry
 from insitu.arguments import DTYPE, FLAG, TEXT, checked, written
 from insitu.array.tree import flatten, map_leaves
 from insitu.dtypes import as_dtype
-from insitu.errors import ArgumentError, ShapeError, UserError
+from insitu.errors import ShapeError, UserError
 from insitu.graph import origins
 from insitu.nn import constraints, context, functional, initializers, regularizers
 from insitu.nn.declared import REGULARIZER
@@ -384,17 +384,7 @@ def deserialize(config: Mapping[str, Any]) -> Layer:
     ArgumentError
         If no layer class of that name is known.
     """
-    name = config.get("class_name")
-    found = Layer.classes.get(name) if isinstance(name, str) else None
-    if found is None:
-        raise ArgumentError(
-            f"There is no layer class {name!r}.",
-            expected="one of " + ", ".join(sorted(n for n in Layer.classes if not n.startswith("_"))),
-            received=repr(name),
-            fix="import the module that defines the class before loading",
-            slug="layer-unknown",
-            argument="config",
-        )
+    found = registry.find("layer", Layer.classes, config.get("class_name"), "import the module that defines the class before loading")
     made: Layer = found.from_config(registry.check_config("layer", config.get("config", {})))
     if not made.built and config.get("build_shape") is not None:
         made.prepare(map_shapes(tuple, config["build_shape"]))

@@ -178,21 +178,43 @@ def parts_of(data: Arrays | Batches) -> tuple[Any, Any, Any]:
     return (data.x, data.y, data.weight) if isinstance(data, Arrays) else data.peek()
 
 
-def run_predict(model: Model, data: Arrays | Batches, batch: int, limit: int | None, callbacks: CallbackList, look: Any) -> Any:
+def evaluate(
+    model: Model, x: Any, y: Any, sample_weight: Any, batch_size: int | None, verbose: Any, limit: int | None, callbacks: Any
+) -> Logs:  # fmt: skip
+    """Loss and metrics of a data set, shown as they come."""
+    model.check_compiled("evaluate")
+    data, batch, shown = feed(x, y, sample_weight, function="evaluate"), batch_size or 32, progress.level(verbose)
+    steps = steps_for(model, data, "evaluate")
+    total, examples = extent(data, batch, limit)
+    listeners = CallbackList(callbacks, model, {"steps": total, "verbose": shown}, displayed=True)
+    with progress.Progress(shown, 0, total, examples) as line:
+        logs = run_test(steps, data, batch, limit, listeners, look=line.look)
+        line.end(logs)
+    return logs
+
+
+def predict(model: Model, x: Any, batch_size: int | None, verbose: Any, limit: int | None, callbacks: Any) -> Any:
     """The model's outputs for all examples, a tree of arrays; batches of arrays have one length, the last overlaps the one before."""
-    callbacks.on_predict_begin()
+    data, batch, shown = feed(x, function="predict"), batch_size or 32, progress.level(verbose)
+    model.prepared(parts_of(data)[0])
+    settle(model.weights)
+    total, examples = extent(data, batch, limit)
+    listeners = CallbackList(callbacks, model, {"steps": total, "verbose": shown}, displayed=True)
     parts: list[list[np.ndarray[Any, Any]]] = []
     structure: Any = None
     done = 0
-    for step, (x, skip) in enumerate(_predict_batches(data, batch, limit)):
-        callbacks.on_predict_batch_begin(step)
-        leaves, structure = flatten(model.forward(x))
-        found = [np.asarray(leaf)[skip:] for leaf in leaves]
-        parts.append(found)
-        done += len(found[0])
-        callbacks.on_predict_batch_end(step, {"outputs": unflatten(structure, found)})
-        look(step + 1, done, {})
-    callbacks.on_predict_end()
+    with progress.Progress(shown, 0, total, examples) as line:
+        listeners.on_predict_begin()
+        for step, (inputs, skip) in enumerate(_predict_batches(data, batch, limit)):
+            listeners.on_predict_batch_begin(step)
+            leaves, structure = flatten(model.forward(inputs))
+            found = [np.asarray(leaf)[skip:] for leaf in leaves]
+            parts.append(found)
+            done += len(found[0])
+            listeners.on_predict_batch_end(step, {"outputs": unflatten(structure, found)})
+            line.look(step + 1, done, {})
+        listeners.on_predict_end()
+        line.end({})
     return unflatten(structure, [np.concatenate(column) if len(column) > 1 else np.array(column[0]) for column in zip(*parts, strict=True)])
 
 
@@ -224,14 +246,35 @@ def prepare_fit(
     return data, held_out
 
 
-def length(batch: tuple[Any, Any, Any]) -> int:
+def train_on_batch(model: Model, x: Any, y: Any, sample_weight: Any, class_weight: Any) -> Logs:
+    """One step on one batch; its loss and metrics before the step."""
+    model.check_compiled("train_on_batch")
+    data = feed(x, y, sample_weight, function="train_on_batch")
+    if class_weight is not None:
+        data = with_class_weight(data, class_weight)
+    steps = steps_for(model, data, "train_on_batch")
+    settle(model.weights)
+    steps.optimizer.build(model.trainable_weights)
+    steps.reset()
+    batch = parts_of(data)
+    steps.train(*batch)
+    return steps.means(_length(batch))
+
+
+def test_on_batch(model: Model, x: Any, y: Any, sample_weight: Any) -> Logs:
+    """Loss and metrics of one batch."""
+    model.check_compiled("test_on_batch")
+    data = feed(x, y, sample_weight, function="test_on_batch")
+    steps = steps_for(model, data, "test_on_batch")
+    steps.reset()
+    batch = parts_of(data)
+    steps.test(*batch, np.asarray(0))
+    return steps.means(_length(batch))
+
+
+def _length(batch: tuple[Any, Any, Any]) -> int:
     """Number of examples in a batch."""
     return len(flatten(batch[0])[0][0])
-
-
-def callback_list(callbacks: Any, model: Model, params: dict[str, Any]) -> CallbackList:
-    """What evaluate and predict call."""
-    return CallbackList(callbacks, model, params, displayed=True)
 
 
 def _split_needs_arrays(fraction: Any) -> ArgumentError:

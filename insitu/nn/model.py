@@ -10,10 +10,10 @@ import numpy as np
 
 import insitu as si
 from insitu import optim, registry
-from insitu.arguments import FLAG, FUNCTION, NOT_NEGATIVE, TEXT, WHOLE, Checked, Choice, Made, Number, Path, checked
+from insitu.arguments import FLAG, FUNCTION, NOT_NEGATIVE, TEXT, WHOLE, Checked, Choice, Constraint, Made, Number, Path, checked
 from insitu.array.tree import flatten, map_leaves
 from insitu.errors import ArgumentError
-from insitu.nn import checks, functional, progress
+from insitu.nn import checks, functional
 from insitu.nn.declared import BATCH_SIZE, CALLBACKS, DATA, EPOCHS, EPOCHS_DONE, STEPS, WEIGHTS
 from insitu.nn.layer import Layer, deserialize, serialize, settle
 from insitu.nn.objectives import Objectives, Settings, target_leaves
@@ -26,6 +26,13 @@ SPLIT = Number(0, 1, open="h", slug="validation-split", fix="pass validation_spl
 OPTIMIZER = Made(optim.get, 'an optimizer, or its name such as "adam"', ("sgd",), "optimizer-unknown")
 #: What a loss that is no finite number does: stop at the first one, say so once, or train on.
 ON_NAN = Choice("raise", "warn", "ignore")
+CLASS_WEIGHT = Checked("a dict of class to factor") | None
+_FITTING: dict[str, Constraint] = {
+    "x": DATA | None, "y": DATA | None, "batch_size": BATCH_SIZE | None, "epochs": EPOCHS, "verbose": VERBOSE, "callbacks": CALLBACKS,
+    "validation_split": SPLIT, "validation_data": DATA | None, "shuffle": FLAG, "class_weight": CLASS_WEIGHT, "sample_weight": WEIGHTS,
+    "initial_epoch": EPOCHS_DONE, "steps_per_epoch": STEPS | None, "validation_steps": STEPS | None, "validation_batch_size": STEPS | None,
+    "validation_freq": STEPS, "nan": ON_NAN,
+}  # fmt: skip
 
 
 class Model(Layer):
@@ -208,12 +215,7 @@ class Model(Layer):
         return found
 
     # -- fit ---------------------------------------------------------------------------------------
-    @checked(
-        x=DATA | None, y=DATA | None, batch_size=BATCH_SIZE | None, epochs=EPOCHS, verbose=VERBOSE, callbacks=CALLBACKS,
-        validation_split=SPLIT, validation_data=DATA | None, shuffle=FLAG,
-        class_weight=Checked("a dict of class to factor") | None, sample_weight=WEIGHTS, initial_epoch=EPOCHS_DONE, steps_per_epoch=STEPS | None,
-        validation_steps=STEPS | None, validation_batch_size=STEPS | None, validation_freq=STEPS, nan=ON_NAN,
-    )  # fmt: skip
+    @checked(**_FITTING)
     def fit(
         self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1, verbose: Any = "auto", callbacks: Any = None,
         validation_split: float = 0.0, validation_data: Any = None, shuffle: bool = True, class_weight: Mapping[int, float] | None = None,
@@ -288,12 +290,7 @@ class Model(Layer):
         }  # fmt: skip
         return fitting.Fit(planning.Plan(self, given, options), started).run()
 
-    @checked(
-        x=DATA | None, y=DATA | None, batch_size=BATCH_SIZE | None, epochs=EPOCHS, verbose=VERBOSE, callbacks=CALLBACKS,
-        validation_split=SPLIT, validation_data=DATA | None, shuffle=FLAG,
-        class_weight=Checked("a dict of class to factor") | None, sample_weight=WEIGHTS, initial_epoch=EPOCHS_DONE, steps_per_epoch=STEPS | None,
-        validation_steps=STEPS | None, validation_batch_size=STEPS | None, validation_freq=STEPS, nan=ON_NAN,
-    )  # fmt: skip
+    @checked(**_FITTING)
     def check(
         self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1, verbose: Any = "auto", callbacks: Any = None,
         validation_split: float = 0.0, validation_data: Any = None, shuffle: bool = True, class_weight: Mapping[int, float] | None = None,
@@ -386,21 +383,9 @@ class Model(Layer):
         UserError
             If model, data and loss do not fit.
         """
-        from insitu.nn import fitting, sources
+        from insitu.nn import fitting
 
-        self.check_compiled("evaluate")
-        batch = 32 if batch_size is None else batch_size
-        limit = steps
-        shown = progress.level(verbose)
-        data = fitting.feed(x, y, sample_weight, function="evaluate")
-        compiled = fitting.steps_for(self, data, "evaluate")
-        total, examples = sources.extent(data, batch, limit)
-        listeners = fitting.callback_list(callbacks, self, {"steps": total, "verbose": shown})
-        with progress.Progress(shown, 0, total, examples) as line:
-            logs = fitting.run_test(compiled, data, batch, limit, listeners, look=line.look)
-            line.end(logs)
-        values = list(logs.values())
-        return logs if return_dict else values if len(values) > 1 else values[0]
+        return _as_result(fitting.evaluate(self, x, y, sample_weight, batch_size, verbose, steps, callbacks), return_dict)
 
     @checked(x=DATA, batch_size=BATCH_SIZE | None, verbose=VERBOSE, steps=STEPS | None, callbacks=CALLBACKS)
     def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0, steps: int | None = None, callbacks: Any = None) -> Any:
@@ -425,21 +410,9 @@ class Model(Layer):
         UserError
             If the examples do not fit the model.
         """
-        from insitu.nn import fitting, sources
+        from insitu.nn import fitting
 
-        batch = 32 if batch_size is None else batch_size
-        limit = steps
-        shown = progress.level(verbose)
-        data = fitting.feed(x, function="predict")
-        self.prepared(fitting.parts_of(data)[0])
-        settle(self.weights)
-        total, examples = sources.extent(data, batch, limit)
-        listeners = fitting.callback_list(callbacks, self, {"steps": total, "verbose": shown})
-        with progress.Progress(shown, 0, total, examples) as line:
-            found = fitting.run_predict(self, data, batch, limit, listeners, line.look)
-            if shown:
-                line.end({})
-        return found
+        return fitting.predict(self, x, batch_size, verbose, steps, callbacks)
 
     def forward(self, x: Any) -> Any:
         """The outputs of one batch, by a compiled program."""
@@ -486,35 +459,19 @@ class Model(Layer):
         return optimized(self, x, tolerance)
 
     # -- single batches ------------------------------------------------------------------------------
-    @checked(x=DATA, y=DATA | None, sample_weight=WEIGHTS, class_weight=Checked("a dict of class to factor") | None, return_dict=FLAG)
+    @checked(x=DATA, y=DATA | None, sample_weight=WEIGHTS, class_weight=CLASS_WEIGHT, return_dict=FLAG)
     def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False) -> Any:
         """One step on one batch; returns loss and metrics of that batch before the step, as `evaluate` does."""
         from insitu.nn import fitting
 
-        self.check_compiled("train_on_batch")
-        data = fitting.feed(x, y, sample_weight, function="train_on_batch")
-        if class_weight is not None:
-            data = fitting.with_class_weight(data, class_weight)
-        steps = fitting.steps_for(self, data, "train_on_batch")
-        settle(self.weights)
-        steps.optimizer.build(self.trainable_weights)
-        steps.reset()
-        batch = fitting.parts_of(data)
-        steps.train(*batch)
-        return _as_result(steps.means(fitting.length(batch)), return_dict)
+        return _as_result(fitting.train_on_batch(self, x, y, sample_weight, class_weight), return_dict)
 
     @checked(x=DATA, y=DATA | None, sample_weight=WEIGHTS, return_dict=FLAG)
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Loss and metrics of one batch."""
         from insitu.nn import fitting
 
-        self.check_compiled("test_on_batch")
-        data = fitting.feed(x, y, sample_weight, function="test_on_batch")
-        steps = fitting.steps_for(self, data, "test_on_batch")
-        steps.reset()
-        batch = fitting.parts_of(data)
-        steps.test(*batch, np.asarray(0))
-        return _as_result(steps.means(fitting.length(batch)), return_dict)
+        return _as_result(fitting.test_on_batch(self, x, y, sample_weight), return_dict)
 
     @checked(x=DATA)
     def predict_on_batch(self, x: Any) -> Any:

@@ -124,7 +124,7 @@ class Progress:
         return _Mark(now, self.steps or 0, self.examples)
 
     def message(self, text: str) -> None:
-        """A line of a callback's own, above the live line."""
+        """Lines of their own, above the live line."""
         self._screen.write(text)
 
     # -- lines -----------------------------------------------------------------------------------------

@@ -196,6 +196,26 @@ def test_an_epilogue_over_whole_rows_gives_the_values_of_one_over_tiles(target: 
             np.testing.assert_array_equal(got, product(a, b, target=target) + np.arange(n, dtype=np.float32))
 
 
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: f"{t.cpu}-{t.vector_bits}")
+def test_what_an_epilogue_reads_may_be_fetched_while_the_sums_are_made(target: Target) -> None:
+    """Large matrices ask for it; several slivers and panels, the last ones moved back, turns of k that are no multiple of 4."""
+    m, k, n = 530, 41, 700
+    a, b, w = sample((1, m, k), 4), sample((1, k, n), 5), sample((1, m, n), 6)
+    f32 = dt.float32
+
+    def updated(acc: nest.Expr, batch: nest.Expr, row: nest.Expr, column: nest.Expr) -> nest.Expr:
+        at = nest.op("add", nest.op("mul", row, nest.index(n)), column)
+        return nest.op("sub", nest.load("w", at, f32), acc)
+
+    contract = nest.Contract(
+        "acc", 1, m, n, k, nest.Operand("a", f32, 0, k, 1), nest.Operand("b", f32, 0, n, 1), f32,
+        (nest.Store("c", nest.index(0), updated(nest.ref("acc", f32), *[nest.axis(x, e) for x, e in (("batch", 1), ("m", m), ("n", n))])),),
+    )  # fmt: skip
+    assert gemm.choose(contract, target).variant.fetch
+    extra = ((nest.Buffer("w", f32, "in"), w),)
+    np.testing.assert_array_equal(product(a, b, target=target, epilogue=updated, extra=extra, cuts=2), w - product(a, b, target=target))
+
+
 @pytest.mark.parametrize("rows", [1, 2, 3, 4])
 @pytest.mark.parametrize("target", [NATIVE, named("native", 128)], ids=lambda t: str(t.vector_bits))
 def test_products_of_few_rows_read_the_other_operand_in_order(rows: int, target: Target) -> None:

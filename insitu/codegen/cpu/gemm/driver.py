@@ -112,6 +112,7 @@ class Driver:
                     number = b.sub(sliver.index, slivers[0])
                     with loop(b, *panels) as panel:
                         local = b.sub(panel.index, panels[0])
+                        self.ahead = self.writer.places(batch, self._row(sliver.index), self._column(panel.index)) if self.v.fetch else []
                         sums = self._tile(rows, lane_at, panel.index, local, length)
                         tile_at, pitch = self._tile_at(number, local)
                         micro.store_tile(b, self.v, sums, tile_at, pitch, first)
@@ -139,7 +140,7 @@ class Driver:
         """The sums of one tile over one block of k; ``local`` is the panel's number in the packed block."""
         if isinstance(rows, micro.Runs):
             return micro.tile_of_runs(self.b, self.v, self.dtype, rows, self._lanes(lane_at, panel, local))
-        return micro.tile(self.b, self.v, self.dtype, rows, self._lanes(lane_at, panel, local), length)
+        return micro.tile(self.b, self.v, self.dtype, rows, self._lanes(lane_at, panel, local), length, self.ahead)
 
     def _from_k(self, start: Value, side: Side, k: Value, leading: Value) -> Value:
         return self.b.offset(start, k if side.along_k else self.b.mul(k, leading), side.dtype)

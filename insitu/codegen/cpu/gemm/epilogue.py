@@ -38,6 +38,8 @@ class Epilogue:
         Whether positions along batch, m and n are below the bound that the code relies on.
     flat : bool
         Whether every access follows the element's number in its matrix (or none of m and n), so that several rows are one long row.
+    matrices : tuple of (str, Expr, DType)
+        Buffer, offset and dtype of what is read at places of its own for each element, neighbours along n.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Epilogue:
     words: tuple[int, ...]
     bounded: tuple[bool, ...]
     flat: bool
+    matrices: tuple[tuple[str, Expr, dt.DType], ...]
 
 
 def generalise(contract: Contract) -> Epilogue:
@@ -55,7 +58,20 @@ def generalise(contract: Contract) -> Epilogue:
     extents = {"batch": contract.batch, "m": contract.m, "n": contract.n}
     rewriter = _Rewriter(extents)
     body = tuple(map(rewriter.statement, contract.epilogue))
-    return Epilogue(contract.name, body, tuple(rewriter.words), tuple(extent <= _EXTENT for extent in extents.values()), _flat(contract))
+    matrices = tuple((x.attr, rewriter.offset(x.args[0]), x.dtype) for x in matrices_read(contract))
+    return Epilogue(contract.name, body, tuple(rewriter.words), tuple(extent <= _EXTENT for extent in extents.values()), _flat(contract), matrices)
+
+
+def matrices_read(contract: Contract) -> list[Expr]:
+    """The loads of an epilogue that have a place of their own for each element, neighbours along n."""
+    found: dict[Expr, None] = {}
+    for x in survey.values(contract.epilogue):
+        if x.op == "load" and len(x.args) == 1:
+            split = nest.linear(x.args[0], "n")
+            rest = None if split is None else nest.linear(split[0], "m")
+            if split is not None and rest is not None and split[1] == 1 and rest[1] != 0:
+                found[x] = None
+    return list(found)
 
 
 def _flat(contract: Contract) -> bool:
@@ -171,6 +187,15 @@ class EpilogueWriter:
         self.words = {f"word{k}": word for k, word in enumerate(words)}
         self.roots = survey.roots(epilogue.body)
         self.partial = has_partial(b.target, survey.narrowest(epilogue.body))
+
+    def places(self, batch: Value, m: Value, n: Value) -> list[tuple[Value, Value]]:
+        """Where the elements of row m from column n on lie in each matrix that is read, and the bytes from there to the next row."""
+        b, following, found = self.b, self.b.add(m, self.b.const(1, i64)), []
+        scopes = [ScalarEmitter(b, self.buffers, {"batch": batch, **self.words, "m": row, "n": n}) for row in (m, following)]
+        for name, offset, dtype in self.epilogue.matrices:
+            at, next_at = (scope.value(offset) for scope in scopes)
+            found.append((b.offset(self.buffers[name], at, dtype), b.mul(b.sub(next_at, at), b.const(dtype.itemsize, i64))))
+        return found
 
     def write(self, span: Span, batch: Value) -> None:
         """Run the statements over the span, row by row."""

@@ -62,6 +62,8 @@ def normal_axes(title: str, axes: int | Sequence[int] | None, av: Aval) -> tuple
         return tuple(range(av.ndim))
     if isinstance(axes, int):
         return (normal_axis(title, axes, av),)
+    if len(axes) == 1:
+        return (normal_axis(title, axes[0], av),)
     out = tuple(sorted([normal_axis(title, a, av) for a in axes]))
     if len(set(out)) != len(out):
         twice = next(a for a in out if out.count(a) > 1)

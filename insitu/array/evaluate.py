@@ -76,6 +76,25 @@ def evaluate_nodes(nodes: Sequence[Node]) -> None:
             if n.handle is not None and n not in chosen and n.handle() is not None:
                 wanted.append(n)
                 chosen.add(n)
+    uniform = [n for n in wanted if _constant_of(n) is not None]
+    if uniform:  # ones and zeros, which need no code
+        memories = [_filled(n) for n in uniform]
+        wanted = [n for n in wanted if _constant_of(n) is None]
+        order = topological(wanted, lambda n: n.memory is not None)
+    else:
+        memories = []
+    if wanted:
+        memories += _run(order, wanted)
+    for node, memory in zip([*uniform, *wanted], memories, strict=True):
+        node.memory = memory
+        if _state.depth:
+            _state.kept.append(node)
+        else:
+            node.inputs, node.prim, node.attrs, node.depth = (), INPUT, (), 0
+
+
+def _run(order: list[Node], wanted: list[Node]) -> list[Memory]:
+    """The values of nodes by the program of their graph, which is made if it has not been met before."""
     key, inputs = _structure(order, wanted)
     program = _programs.get(key)
     if program is None:
@@ -83,13 +102,7 @@ def evaluate_nodes(nodes: Sequence[Node]) -> None:
         if len(_programs) >= PROGRAM_LIMIT:
             _programs.pop(next(iter(_programs)))
         _programs[key] = program
-    memories = program.run([_memory(n) for n in inputs])
-    for node, memory in zip(wanted, memories, strict=True):
-        node.memory = memory
-        if _state.depth:
-            _state.kept.append(node)
-        else:
-            node.inputs, node.prim, node.attrs, node.depth = (), INPUT, (), 0
+    return program.run([_memory(n) for n in inputs])
 
 
 def settle(node: Node) -> None:
@@ -174,6 +187,20 @@ def _number(value: Any, dtype: DType) -> Memory:
     """A constant in memory, which programs only read."""
     memory = allocate(dtype.itemsize)
     memory.view((), dtype.numpy, writable=True)[...] = literal_value(value, dtype)
+    return memory
+
+
+def _constant_of(node: Node) -> Node | None:
+    """The constant that every element of a pending node is, if it was made so."""
+    while node.memory is None and node.prim.name in ("broadcast_to", "reshape"):
+        node = node.inputs[0]
+    return node if node.memory is None and node.prim is _CONSTANT else None
+
+
+def _filled(node: Node) -> Memory:
+    value, dtype = _constant_of(node).attrs  # type: ignore[union-attr]
+    memory = allocate(node.aval.nbytes)
+    memory.view(node.shape, dtype.numpy, writable=True)[...] = literal_value(value, dtype)
     return memory
 
 

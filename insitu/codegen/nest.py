@@ -18,9 +18,10 @@ run in lanes. The order of every floating-point operation is part of it:
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from insitu import dtypes as dt
@@ -34,6 +35,8 @@ K_BLOCK = 384
 MAX_LANES = 64
 #: A reduction longer than this is cut into chunks of this length by the scheduler.
 CHUNK = 16384
+#: Positions below this fit in 32 bits, where lanes are twice as many.
+NARROW = 1 << 31
 
 
 def virtual_lanes(n: int) -> int:
@@ -109,6 +112,7 @@ def const(value: float | int | bool, dtype: DType) -> Expr:
     return _make("const", (), dtype, number, number, number)
 
 
+@functools.lru_cache(maxsize=1 << 14)
 def index(value: int) -> Expr:
     """An int64 literal."""
     return const(value, dt.int64)
@@ -147,29 +151,34 @@ def bitcast(x: Expr, dtype: DType) -> Expr:
 #: Results of `_index_op`; emptied when it has grown this large.
 _index_ops: dict[tuple[str, tuple[Expr, ...]], Expr | None] = {}
 _INDEX_OPS_LIMIT = 1 << 16
+_UNKNOWN = Expr()
 
 
 def op(name: str, *args: Expr) -> Expr:
     """A pure operation; index arithmetic on int64 is simplified with the bounds of its operands."""
     if OPERATIONS.get(name) != len(args):
         raise InternalError(f"loop nest: {name} takes {OPERATIONS.get(name)} operands, got {len(args)}")
-    first = args[1] if name == "select" else args[0]
-    if any(a.dtype is not first.dtype for a in (args[1:] if name == "select" else args)):
-        raise InternalError(f"loop nest: operands of {name} have dtypes {[a.dtype.name for a in args]}")
-    if first.dtype is dt.int64:
-        simple = _index_op(name, args) if (name, args) not in _index_ops else _index_ops[name, args]
-        if len(_index_ops) >= _INDEX_OPS_LIMIT:
-            _index_ops.clear()
-        _index_ops[name, args] = simple
+    dtype = args[-1].dtype
+    for a in args[name == "select" : -1]:
+        if a.dtype is not dtype:
+            raise InternalError(f"loop nest: operands of {name} have dtypes {[a.dtype.name for a in args]}")
+    if dtype is dt.int64:
+        key = (name, args)
+        simple = _index_ops.get(key, _UNKNOWN)
+        if simple is _UNKNOWN:
+            simple = _index_op(name, args)
+            if len(_index_ops) >= _INDEX_OPS_LIMIT:
+                _index_ops.clear()
+            _index_ops[key] = simple
         if simple is not None:
             return simple
-    if name in ("and", "or") and first.dtype is dt.bool_:
+    if dtype is dt.bool_ and name in ("and", "or"):
         for a, b in (args, args[::-1]):
             if a.op == "const":
                 return (b if a.attr else a) if name == "and" else (a if a.attr else b)
     if name == "select" and args[0].op == "const":
         return args[1] if args[0].attr else args[2]
-    return _make(name, args, dt.bool_ if name in COMPARISONS else first.dtype)
+    return _make(name, args, dt.bool_ if name in COMPARISONS else dtype)
 
 
 def _index_op(name: str, args: tuple[Expr, ...]) -> Expr | None:
@@ -177,13 +186,17 @@ def _index_op(name: str, args: tuple[Expr, ...]) -> Expr | None:
 
     (a*12 + b) // 12  →  a   and   (a*12 + b) % 12  →  b   for 0 ≤ b < 12.
     """
-    if any(a.lo is None or a.hi is None for a in args):
+    los, his = [a.lo for a in args], [a.hi for a in args]
+    if None in los or None in his:
         if len(args) == 2 and name in ("add", "mul"):
             return _algebra(name, args)
         if name in ("floordiv", "mod") and args[1].op == "const":
             return _split(name, args[0], args[1].attr)
         return _clamped(name, args) if name in ("min", "max") else None
-    los, his = [a.lo or 0 for a in args], [a.hi or 0 for a in args]
+    return _bounded_index_op(name, args, los, his)  # type: ignore[arg-type]
+
+
+def _bounded_index_op(name: str, args: tuple[Expr, ...], los: list[int], his: list[int]) -> Expr | None:
     if name in ("add", "mul", "sub"):
         simple = _algebra(name, args)
         if simple is not None:
@@ -255,13 +268,13 @@ def _split(name: str, x: Expr, by: int) -> Expr | None:
     if x.lo is not None and x.hi is not None and x.lo // by == x.hi // by:
         whole = x.lo // by
         return index(whole) if name == "floordiv" else op("add", x, index(-whole * by))
-    terms = list(_terms(x))
-    whole_terms = [t for t in terms if _multiple(t, by) is not None]
-    if whole_terms:
-        rest = _sum([t for t in terms if _multiple(t, by) is None])
+    terms = _terms(x)
+    multiples = [_multiple(t, by) for t in terms]
+    if any(multiples):
+        rest = _sum([t for t, whole in zip(terms, multiples, strict=True) if whole is None])
         if name == "mod":
             return op("mod", rest, index(by))
-        quotient = _sum([_multiple(t, by) for t in whole_terms])  # type: ignore[misc]
+        quotient = _sum([whole for whole in multiples if whole is not None])
         return op("add", quotient, op("floordiv", rest, index(by)))
     coarse = _coarse(name, terms, by)
     if coarse is not None:
@@ -300,7 +313,7 @@ def _recombined(a: Expr, b: Expr) -> Expr | None:
 
     (y // 12)*12*c + (y % 12)*c  →  y*c
     """
-    terms = [*_terms(a), *_terms(b)]
+    terms = _terms(a) + _terms(b)
     for part in terms:
         base, factor = _scaled(part)
         if base.op != "mod":
@@ -318,12 +331,17 @@ def _scaled(x: Expr) -> tuple[Expr, int]:
     return (x.args[0], x.args[1].attr) if x.op == "mul" and x.args[1].op == "const" else (x, 1)
 
 
-def _terms(x: Expr) -> Iterator[Expr]:
-    if x.op == "add":
-        yield from _terms(x.args[0])
-        yield from _terms(x.args[1])
-    else:
-        yield x
+def _terms(x: Expr) -> list[Expr]:
+    """The terms of a sum, in order."""
+    found: list[Expr] = []
+    stack = [x]
+    while stack:
+        e = stack.pop()
+        if e.op == "add":
+            stack += e.args[::-1]
+        else:
+            found.append(e)
+    return found
 
 
 def _sum(terms: Sequence[Expr]) -> Expr:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from insitu import dtypes as dt
 from insitu.codegen import nest
@@ -55,6 +56,10 @@ def ravel(index: Index, shape: Shape) -> Expr:
     return flat
 
 
+class Scattered(Exception):
+    """Lanes would have to gather what they read."""
+
+
 class Lowerer:
     """Expressions of one kernel: inlines nodes down to loads of stored values.
 
@@ -64,10 +69,12 @@ class Lowerer:
         Nodes whose values lie in memory when this kernel runs (or are written by it).
     own : sequence of Node
         Members of the group; they are computed here, never loaded.
+    lanes : str
+        An axis along which no load may move by more than one element: `Scattered` is raised for the first that does. Empty: any load may.
     """
 
-    def __init__(self, stored: set[Node], own: Iterable[Node]) -> None:
-        self.stored, self.own = stored, set(own)
+    def __init__(self, stored: set[Node], own: Iterable[Node], lanes: str = "") -> None:
+        self.stored, self.own, self.lanes = stored, set(own), lanes
         self.inputs: dict[Node, str] = {}
         self.outputs: dict[Node, str] = {}
         self.refs: dict[Node, Expr] = {}
@@ -103,7 +110,10 @@ class Lowerer:
 
     def load(self, node: Node, index: Index, guard: Expr | None) -> Expr:
         """The element of a value that lies in memory."""
-        return nest.load(self.buffer(node), ravel(index, node.shape), node.dtype, guard)
+        offset = ravel(index, node.shape)
+        if self.lanes and not _steady(offset, self.lanes):
+            raise Scattered
+        return nest.load(self.buffer(node), offset, node.dtype, guard)
 
     def buffer(self, node: Node) -> str:
         """The name of the buffer that the node is read from."""
@@ -143,16 +153,18 @@ def lower_map(group: Group, stored: set[Node]) -> Lowered:
                                                   y0[((r * 10) + j)] = (x0[((r * 10) + j)] + x1[j])
     """
     shape = group.shape
-    flat = _map_attempt(group, stored, shape, 0, bounded=False)
-    if _position_alone(flat.kernel):
-        return flat  # its code serves any extent
-    flat = _map_attempt(group, stored, shape, 0)
-    if len([n for n in shape if n > 1]) < 2 or _linear(flat.kernel.body, "i"):
+    one_axis = sum(n > 1 for n in shape) < 2
+    with contextlib.suppress(Scattered):
+        flat = _map_attempt(group, stored, shape, 0, steady=not one_axis)
+        counts, alone = (_position_alone(flat.kernel, counting) for counting in (True, False))
+        if alone or (counts and flat.kernel.units <= nest.NARROW):
+            free = _map_attempt(group, stored, shape, 0, nest.axis("i", None if alone else nest.NARROW))
+            return free if _position_alone(free.kernel, counting=not alone) else flat  # code that serves other extents, too
         return flat
     for split in range(1, len(shape)):
-        tried = _map_attempt(group, stored, shape, split)
-        if math.prod(shape[split:]) > 1 and _linear(tried.kernel.body, "j"):
-            return _finer(group, stored, shape, split, tried)
+        with contextlib.suppress(Scattered):
+            if math.prod(shape[split:]) > 1:
+                return _finer(group, stored, shape, split, _map_attempt(group, stored, shape, split, steady=True))
     return _map_attempt(group, stored, shape, len(shape) - 1)
 
 
@@ -163,8 +175,11 @@ def _finer(group: Group, stored: set[Node], shape: Shape, split: int, tried: Low
     return _map_attempt(group, stored, shape, split + 1)
 
 
-def _position_alone(kernel: nest.Kernel) -> bool:
-    """Whether the unit's position only addresses: every value lies at that very position, or at a fixed one."""
+def _position_alone(kernel: nest.Kernel, counting: bool) -> bool:
+    """Whether the unit's position only addresses: every value lies at that very position, or at a fixed one.
+
+    With ``counting`` it may also be a number that values are computed from, as for random numbers.
+    """
     seen: set[Expr] = set()
     stack: list[Expr] = []
     for s in kernel.body:
@@ -173,6 +188,8 @@ def _position_alone(kernel: nest.Kernel) -> bool:
         stack.append(s.value)
     while stack:
         x = stack.pop()
+        if counting and x.op == "cast" and x.args[0].op == "axis":
+            continue
         if x.op == "axis" or (x.op == "load" and (len(x.args) > 1 or x.args[0].op not in ("axis", "const"))):
             return False
         if x not in seen:
@@ -181,15 +198,17 @@ def _position_alone(kernel: nest.Kernel) -> bool:
     return True
 
 
-def _map_attempt(group: Group, stored: set[Node], shape: Shape, split: int, bounded: bool = True) -> Lowered:
-    low = Lowerer(stored, group.nodes)
+def _map_attempt(group: Group, stored: set[Node], shape: Shape, split: int, unit: Expr | None = None, steady: bool = False) -> Lowered:
+    """The kernel with lanes along the axes from ``split`` on; ``unit``: the flat position, if its bound is not to be the shape's.
+
+    With ``steady`` `Scattered` is raised if an access moves by more than one element.
+    """
+    lanes = "j" if split else "i"
+    low = Lowerer(stored, group.nodes, lanes if steady else "")
     if split == 0:
-        unit = nest.axis("i", math.prod(shape) if bounded else None)
-        index, lanes = unravel(unit, shape), "i"
+        index = unravel(unit or nest.axis("i", math.prod(shape)), shape)
     else:
-        unit = nest.axis("r", math.prod(shape[:split]))
-        index = unravel(unit, shape[:split]) + unravel(nest.axis("j", math.prod(shape[split:])), shape[split:])
-        lanes = "j"
+        index = unravel(nest.axis("r", math.prod(shape[:split])), shape[:split]) + unravel(nest.axis("j", math.prod(shape[split:])), shape[split:])
     body = list(_column_reductions(group, low, index))
     body += [low.store(n, index) for n in group.stored]
     if split:
@@ -222,40 +241,10 @@ def _result(how: str, value: Expr) -> dt.DType:
     return dt.int64 if how.startswith("arg") else value.dtype
 
 
-def _linear(body: Sequence[Stmt], lanes: str) -> bool:
-    """Whether every access moves by 0, 1 or -1 elements from lane to lane."""
-    for offset in _offsets(body):
-        found = nest.linear(offset, lanes)
-        if found is None or abs(found[1]) > 1:
-            return False
-    return True
-
-
-def _offsets(body: Sequence[Stmt]) -> Iterator[Expr]:
-    seen: set[Expr] = set()
-    for s in body:
-        if isinstance(s, nest.Store):
-            yield s.offset
-            yield from _load_offsets(s.value, seen)
-        elif isinstance(s, nest.Reduce):
-            yield from _load_offsets(s.value, seen)
-            yield from _offsets((*s.body, *s.after))
-        elif isinstance(s, nest.Let):
-            yield from _load_offsets(s.value, seen)
-        elif isinstance(s, nest.Loop):
-            yield from _offsets(s.body)
-
-
-def _load_offsets(x: Expr, seen: set[Expr]) -> Iterator[Expr]:
-    stack = [x]
-    while stack:
-        e = stack.pop()
-        if e in seen:
-            continue
-        seen.add(e)
-        if e.op == "load":
-            yield e.args[0]
-        stack.extend(e.args)
+def _steady(offset: Expr, lanes: str) -> bool:
+    """Whether the offset moves by 0, 1 or -1 elements from lane to lane."""
+    found = nest.linear(offset, lanes)
+    return found is not None and abs(found[1]) <= 1
 
 
 # -- row kernels ---------------------------------------------------------------------------------

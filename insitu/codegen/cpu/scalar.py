@@ -19,8 +19,6 @@ from insitu.codegen.nest import Expr
 from insitu.dtypes import DType
 from insitu.errors import InternalError
 
-_NARROW = 1 << 31
-
 
 class ScalarEmitter:
     """Emits the values of one scope; everything is computed once per scope.
@@ -237,7 +235,7 @@ class ScalarEmitter:
             and x.op in ("axis", "add", "sub", "mul", "min", "max", "floordiv", "mod", "select")
             and x.lo is not None
             and x.hi is not None
-            and -_NARROW <= x.lo <= x.hi < _NARROW
+            and -nest.NARROW <= x.lo <= x.hi < nest.NARROW
             and nest.depends(x, self.lane_axis or "")
         )
 
@@ -245,7 +243,7 @@ class ScalarEmitter:
         return (
             x.op in nest.COMPARISONS
             and any(self._is_narrow(a) for a in x.args)
-            and all(self._is_narrow(a) or (a.op == "const" and -_NARROW <= a.attr < _NARROW) for a in x.args)
+            and all(self._is_narrow(a) or (a.op == "const" and -nest.NARROW <= a.attr < nest.NARROW) for a in x.args)
         )
 
     def _narrow(self, x: Expr) -> Value:
@@ -267,7 +265,7 @@ class ScalarEmitter:
             return operate(self.b, x.op, [self.value(x.args[0]), *map(self._narrow, x.args[1:])])
         if x.op in ("add", "sub", "mul"):
             return operate(self.b, x.op, list(map(self._narrow, x.args)))
-        if any(a.lo is None or a.hi is None or a.lo < -_NARROW or a.hi >= _NARROW for a in x.args):
+        if any(a.lo is None or a.hi is None or a.lo < -nest.NARROW or a.hi >= nest.NARROW for a in x.args):
             return self.b.cast(operate(self.b, x.op, list(map(self.value, x.args))), dt.int32)
         args = list(map(self._narrow, x.args))
         return self._divide(x, args, dt.int32) if x.op in ("floordiv", "mod") else operate(self.b, x.op, args)

@@ -254,16 +254,19 @@ def _arena(order: Sequence[Lowered], rounds: Sequence[int], outputs: set[Node]) 
 def _first_fit(values: Sequence[Node], born: dict[Node, int], dies: dict[Node, int]) -> tuple[dict[Node, int], int]:
     """Each value at the lowest place that is free in all its rounds; the work grows with the square of their number."""
     offsets: dict[Node, int] = {}
+    placed: list[tuple[int, int, int, int]] = []  # start, stop, first and last round, by start
     total = 0
     for n in values:
-        size = _room(n)
-        busy = sorted((offsets[m], offsets[m] + _room(m)) for m in offsets if born[m] <= dies[n] and born[n] <= dies[m])
+        size, first, last = _room(n), born[n], dies[n]
         at = 0
-        for start, stop in busy:
-            if at + size <= start:
-                break
-            at = max(at, stop)
+        for start, stop, begin, end in placed:
+            if begin <= last and first <= end:
+                if at + size <= start:
+                    break
+                if stop > at:
+                    at = stop
         offsets[n] = at
+        bisect.insort(placed, (at, at + size, first, last))
         total = max(total, at + size)
     return offsets, total
 

@@ -65,10 +65,13 @@ class _Simplification:
 
     def final(self, node: Node) -> Node:
         """The simplified node; everything it needs is simplified before."""
-        for n in topological([node], self._finished):
-            if n not in self.done:
-                self.done[n] = n if _is_leaf(n) else self._rebuilt(n)
-        return self.done[node]
+        found = self.done.get(node)
+        if found is None:
+            for n in topological([node], self._finished):
+                if n not in self.done:
+                    self.done[n] = n if _is_leaf(n) else self._rebuilt(n)
+            found = self.done[node]
+        return found
 
     def _finished(self, n: Node) -> bool:
         return n in self.done or _is_leaf(n)

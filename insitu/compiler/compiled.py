@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -154,8 +156,20 @@ def compile_graph(
     join : bool
         Whether small kernels become one launch, with machine code of its own: for programs that run often.
     """
-    with reported(outputs, target, lambda: _described(outputs)):
+    with _uncollected(), reported(outputs, target, lambda: _described(outputs)):
         return Compiled(outputs, inputs, target, wishes or {}, join)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """While inside, Python does not look for cycles: it would walk all nodes and expressions again and again, and they live."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _described(outputs: Sequence[Node]) -> list[Stage]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+import functools
 import heapq
 from collections.abc import Iterator, Sequence
 
@@ -199,15 +200,22 @@ def _stores_sorted(body: tuple[nest.Stmt, ...], old_of: dict[str, str], given_up
     return (*[s for s in body if not isinstance(s, nest.Store)], *made)
 
 
-def _loads(x: nest.Expr, buffer: str) -> list[object]:
-    found: list[object] = []
+def _loads(x: nest.Expr, buffer: str) -> Sequence[object]:
+    return _all_loads(x).get(buffer, ())
+
+
+@functools.lru_cache(maxsize=4096)
+def _all_loads(x: nest.Expr) -> dict[str, list[object]]:
+    """Where an expression reads each buffer."""
+    found: dict[str, list[object]] = {}
     seen: set[nest.Expr] = set()
     stack = [x]
     while stack:
         e = stack.pop()
         if e not in seen:
             seen.add(e)
-            found += [e.args[0]] if e.op == "load" and e.attr == buffer else []
+            if e.op == "load":
+                found.setdefault(e.attr, []).append(e.args[0])
             stack.extend(e.args)
     return found
 

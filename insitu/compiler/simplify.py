@@ -8,13 +8,14 @@ remains refers to them.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from insitu import ops
 from insitu.compiler import algebra, folding, movement
-from insitu.graph.node import Node, topological
+from insitu.graph.node import Node, Primitive, topological
 
 Rule = Callable[[Node], Node | None]
 
@@ -96,7 +97,7 @@ class _Simplification:
         same = all(a is b for a, b in zip(inputs, node.inputs, strict=True))
         current = node if same else Node(node.prim, inputs, node.attrs, node.aval)
         self.done[current] = current
-        for rule in _rules(current):
+        for rule in _rules(current.prim):
             better = rule(current)
             if better is not None and better is not current:
                 current = self.final(better)
@@ -109,17 +110,17 @@ def _is_leaf(n: Node) -> bool:
     return n.memory is not None or n.prim.kind == "leaf"
 
 
-def _rules(node: Node) -> Iterable[Rule]:
-    yield from folding.EMPTY
-    if node.prim.kind == "map":
-        yield fold_constants
-    yield from algebra.RULES.get(node.prim.name, ())
-    yield from movement.RULES.get(node.prim.name, ())
-    if node.prim.kind == "map":
-        yield movement.broadcast_last
-        yield movement.reshape_last
-    if node.prim.kind in ("reduce", "scan"):
-        yield from folding.REDUCE
+@functools.cache
+def _rules(prim: Primitive) -> tuple[Rule, ...]:
+    of_maps = prim.kind == "map"
+    return (
+        *folding.EMPTY,
+        *((fold_constants,) if of_maps else ()),
+        *algebra.RULES.get(prim.name, ()),
+        *movement.RULES.get(prim.name, ()),
+        *((movement.broadcast_last, movement.reshape_last) if of_maps else ()),
+        *(folding.REDUCE if prim.kind in ("reduce", "scan") else ()),
+    )
 
 
 def fold_constants(node: Node) -> Node | None:

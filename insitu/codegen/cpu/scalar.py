@@ -93,10 +93,12 @@ class ScalarEmitter:
             scope = scope.parent
 
     def _known(self, x: Expr) -> Value | None:
-        for scope in self._scopes():
+        scope: ScalarEmitter | None = self
+        while scope is not None:
             found = scope._memo.get(x)
             if found is not None:
                 return found
+            scope = scope.parent
         return None
 
     def forget(self, buffers: Iterable[str]) -> None:

@@ -6,6 +6,7 @@ raised at the author's own line. An `InternalError` is a mistake of insitu.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import traceback
@@ -158,6 +159,7 @@ def warn(error: UserError, category: type[InsituWarning]) -> None:
     warnings.warn_explicit(text, category, frame.f_code.co_filename, frame.f_lineno, registry=seen)
 
 
+@functools.cache
 def is_inside(file: str) -> bool:
     """Whether a source file belongs to insitu."""
     return file.startswith(_HERE)

@@ -207,7 +207,7 @@ class Layer:
     @property
     def layers(self) -> list[Layer]:
         """The layers that this one keeps as attributes, in the order in which they were assigned."""
-        return list(dict.fromkeys(layer for value in vars(self).values() for layer in _layers_in(value)))
+        return list(dict.fromkeys([layer for value in vars(self).values() if isinstance(value, _HOLDERS) for layer in _layers_in(value)]))
 
     @property
     def input(self) -> Any:
@@ -356,6 +356,10 @@ def _shapes(inputs: Any) -> Any:
 
 def _described(inputs: Any) -> str:
     return ", ".join(f"{written((None, *x.shape[1:]))} {x.dtype.name}" for x in flatten(inputs)[0][:4])
+
+
+#: What may be a layer or hold some: most attributes are neither.
+_HOLDERS = (Layer, list, tuple, dict)
 
 
 def _layers_in(value: Any) -> Iterator[Layer]:

@@ -223,12 +223,16 @@ class Plan:
     def _report(self, order: Sequence[Node], origins: Origins, n: int) -> Report:
         model, rows = self.model, list[Row]()
         flops = {node: cost.flops(node) for node in order}
+        own: dict[Any, int] = {}
+        for node in order:
+            origin = origins.of.get(node)
+            for scope in () if origin is None or origin.gradient else dict.fromkeys(origin.scopes):
+                own[scope] = own.get(scope, 0) + flops[node]
         for layer in model.layers:
-            mine = [k for k in order if (o := origins.of.get(k)) is not None and layer in o.scopes and not o.gradient]
             outs = origins.results.get(layer, [[]])[0]
             size = sum(w.size * w.dtype.itemsize for w in layer.weights) + sum(y.aval.nbytes for y in outs)
             shapes = [written((None, *y.shape[1:])) for y in outs]
-            rows.append(Row(layer.name, type(layer).__name__, ", ".join(shapes), layer.count_params(), sum(flops[k] for k in mine) // n, size))
+            rows.append(Row(layer.name, type(layer).__name__, ", ".join(shapes), layer.count_params(), own.get(layer, 0) // n, size))
         steps, examples = self.extent
         held: tuple[int | None, int | None] = None, None
         if self.held_out is not None:

@@ -221,7 +221,7 @@ class Optimizer(Rule):
             name, number = f"{v.name}/{slot}#{number}", number + 1
         names.add(name)
         # the value from outside of a trace, which may be open
-        begin = np.array(Array(v.node)) if slot == AVERAGE else np.full(v.shape, self._initial(slot), v.dtype.numpy)
+        begin = np.array(Array(v.node)) if slot == AVERAGE else si.full(v.shape, self._initial(slot), dtype=v.dtype)
         return si.Variable(begin, name=name, trainable=False)
 
     def apply(self, grads: Any, variables: Any = None) -> None:

@@ -73,6 +73,8 @@ def get(identifier: Any) -> Any:
     """
     if isinstance(identifier, si.Array | np.ndarray):
         return Given(identifier)
+    if isinstance(identifier, Initializer):
+        return identifier
     if callable(identifier) and not isinstance(identifier, type):
         return registry.taking("initializer", identifier, "shape", "dtype")
     if isinstance(identifier, Mapping) and identifier.get("class_name") == Given.__name__:

@@ -483,3 +483,29 @@ def test_a_slow_trace_says_what_changed(monkeypatch):
     (text,) = told_by(lambda: f(si.ones(4, dtype=si.int32)))
     assert "x: float32[4], then int32[4]" in text and text.endswith("insitu explain compile-slow")
     assert "the structure of the arguments" in told_by(lambda: f(si.ones(4), si.ones(2)))[0]
+
+
+def test_arrays_of_one_number_need_no_program() -> None:
+    from insitu.array import evaluate
+
+    before = len(evaluate._programs)
+    for dtype, value in (
+        (si.float32, 0.1),
+        (si.float64, 0.1),
+        (si.float16, 0.1),
+        (si.bfloat16, 0.1),
+        (si.int8, -3),
+        (si.uint64, 2**63),
+        (si.bool, True),
+    ):
+        x, y = si.full((3, 2), value, dtype=dtype), si.reshape(si.full((2, 3), value, dtype=dtype), (3, 2))
+        si.evaluate(x, y)
+        for one in (x, y):
+            np.testing.assert_array_equal(np.asarray(one), np.full((3, 2), value, one.dtype.numpy))
+        assert x._node.memory is not y._node.memory
+    assert np.asarray(si.zeros((0, 3))).shape == (0, 3) and np.signbit(np.asarray(si.full(2, -0.0))).all()
+    assert len(evaluate._programs) == before
+    ones, number = si.ones(3), si.arange(3, dtype=si.float32)
+    both = ones + number  # `ones` is seen by its user, too
+    np.testing.assert_array_equal(np.asarray(both), [1, 2, 3])
+    np.testing.assert_array_equal(np.asarray(ones), [1, 1, 1])

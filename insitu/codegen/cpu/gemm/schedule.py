@@ -27,6 +27,8 @@ DType = dt.DType
 BLOCK_BYTES = 400_000
 #: Bytes of an operand up to which it is read in place.
 _IN_PLACE_BYTES = 300_000
+#: Bytes of an operand from which on it comes from memory.
+_FAR_BYTES = 4_000_000
 _LINE = 64
 #: Bytes of a sliver of the row side that stay in the nearest cache while panels stream by.
 _NEAR_BYTES = 26_000
@@ -218,13 +220,16 @@ def arrange(c: Contract, variant: Variant, *, panels_per_block: int = 0, run: in
         slab = _slab(c, row_side.windows, variant.rows, variant.lines)
         slivers = max(1, slab.tiles)
         if row_side.windows.positions_first:
-            run = max(1, min(run, slab.positions // variant.rows))
+            most = max(1, min(run, slab.positions // variant.rows))
+            run = -(-slivers // -(-slivers // most))
     return Schedule(variant, row_side, lane_side, c.batch, m, n, c.k, slivers, panels, per_block, -(-panels // per_block), run, slab)
 
 
 def _slab(c: Contract, shown: Windows, rows: int, lines: int) -> windows.Plan:
-    far = c.n * c.k * c.dtype.itemsize > _IN_PLACE_BYTES  # a long run of positions should share one reading of the lane side
-    return windows.plan(shown, rows, lines, c.dtype.itemsize, shown.dtype is c.dtype, 3 * windows.SLAB_BYTES if far else windows.SLAB_BYTES)
+    """The plan of a row side of windows. A long run of positions should share one reading of a far lane side, the more the farther it is."""
+    lane_side = c.n * c.k * c.dtype.itemsize
+    times = 9 if lane_side > _FAR_BYTES else 3 if lane_side > _IN_PLACE_BYTES else 1
+    return windows.plan(shown, rows, lines, c.dtype.itemsize, shown.dtype is c.dtype, times * windows.SLAB_BYTES)
 
 
 def sides(c: Contract, swap: bool) -> tuple[Side, Side]:

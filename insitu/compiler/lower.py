@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
+import itertools
 import math
 from collections.abc import Iterable, Iterator
 
@@ -18,6 +20,9 @@ Index = tuple[Expr, ...]
 
 #: Fewer outer positions than this are not worth giving up a longer inner axis for.
 MANY = 8
+#: Elements that a chain of a column reduction has written out.
+FEW = 32
+_FOLDED = {"sum": "add", "prod": "mul", "max": "max", "min": "min"}
 
 
 @dataclasses.dataclass
@@ -227,6 +232,9 @@ def _column_reductions(group: Group, low: Lowerer, index: Index) -> Iterator[Stm
         x, axes = n.inputs[0], n.attrs[0]
         name = f"k{len(low.refs)}"
         extents = tuple(x.shape[a] for a in axes)
+        if n.prim.how in _FOLDED and 0 < math.prod(extents) <= FEW:
+            yield _written_out(n, low, index, extents)
+            continue
         axis = Axis(name, math.prod(extents))
         inner = unravel(axis.at, extents)
         at = (*index[: axes[0]], *inner, *index[axes[0] :])
@@ -235,6 +243,17 @@ def _column_reductions(group: Group, low: Lowerer, index: Index) -> Iterator[Stm
         low.refs[n] = nest.cast(nest.ref(made.name, _result(n.prim.how, value)), n.dtype)
         low.forget()
         yield made
+
+
+def _written_out(n: Node, low: Lowerer, index: Index, extents: Shape) -> Stmt:
+    """A chain over few elements, one after the other: their places, and whether they exist, are then known or computed once for a row."""
+    how, first = n.prim.how, n.attrs[0][0]
+    places = itertools.product(*[map(nest.index, range(extent)) for extent in extents])
+    values = [accumulate(how, low.value(n.inputs[0], (*index[:first], *place, *index[first:]))) for place in places]
+    made = nest.Let(f"{how}{len(low.refs)}", functools.reduce(functools.partial(nest.op, _FOLDED[how]), values))
+    low.refs[n] = nest.cast(nest.ref(made.name, values[0].dtype), n.dtype)
+    low.forget()
+    return made
 
 
 def _result(how: str, value: Expr) -> dt.DType:

@@ -36,12 +36,30 @@ def lower_turned(group: Group, stored: set[Node]) -> Lowered | None:
     shape = group.shape
     if len(shape) < 2 or shape[-1] < _LEAST or any(n.prim.kind not in ("map", "view") for n in group.nodes):
         return None
+    if not _permutes(group, stored):
+        return None
     across = _turned_axis(group, stored)
     if across is None:
         return None
     narrowest = min(n.dtype.itemsize for n in group.stored)
     rows = _divisor(shape[across], max(16, _ROW_BYTES // narrowest))
     return _Tiles(group, stored, across, rows).lower() if rows >= _LEAST else None
+
+
+def _permutes(group: Group, stored: set[Node]) -> bool:
+    """Whether axes change places between what the group reads and what it computes; nothing else turns."""
+    own = set(group.nodes)
+    seen: set[Node] = set()
+    stack = list(group.stored)
+    while stack:
+        n = stack.pop()
+        if n in seen or n.memory is not None or (n in stored and n not in own):
+            continue
+        if n.prim.name == "permute":
+            return True
+        seen.add(n)
+        stack += n.inputs
+    return False
 
 
 def _turned_axis(group: Group, stored: set[Node]) -> int | None:

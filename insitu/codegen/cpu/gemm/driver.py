@@ -112,7 +112,7 @@ class Driver:
                     number = b.sub(sliver.index, slivers[0])
                     with loop(b, *panels) as panel:
                         local = b.sub(panel.index, panels[0])
-                        self.ahead = self.writer.places(batch, self._row(sliver.index), self._column(panel.index)) if self.v.fetch else []
+                        self.ahead = self._places(batch, sliver.index, panel.index, last) if self.v.fetch else []
                         sums = self._tile(rows, lane_at, panel.index, local, length)
                         tile_at, pitch = self._tile_at(number, local)
                         micro.store_tile(b, self.v, sums, tile_at, pitch, first)
@@ -135,6 +135,12 @@ class Driver:
         if v.swap:
             return b.offset(self.sums, b.mul(b.add(b.mul(number, w["panels_per_block"]), local), w["tile_step"]), self.dtype), v.columns
         return b.offset(self.sums, b.add(b.mul(number, w["tile_step"]), self._at(local, v.columns)), self.dtype), w["sums_pitch"]
+
+    def _places(self, batch: Value, sliver: Value, panel: Value, last: Value) -> list[tuple[Value, Value]]:
+        """What to fetch for the epilogue of a tile; before the ``last`` block of k the same near line again and again."""
+        b, zero = self.b, self._c(0)
+        places = self.writer.places(batch, self._row(sliver), self._column(panel))
+        return [(b.select(last, start, self.sums), b.select(last, step, zero)) for start, step in places]
 
     def _tile(self, rows: micro.Rows | micro.Runs, lane_at: Value, panel: Value, local: Value, length: Value) -> list[Value]:
         """The sums of one tile over one block of k; ``local`` is the panel's number in the packed block."""

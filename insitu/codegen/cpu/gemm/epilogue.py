@@ -39,7 +39,7 @@ class Epilogue:
     flat : bool
         Whether every access follows the element's number in its matrix (or none of m and n), so that several rows are one long row.
     matrices : tuple of (str, Expr, DType)
-        Buffer, offset and dtype of what is read at places of its own for each element, neighbours along n.
+        Buffer, offset and dtype of what is read or written at a place of its own for each element, neighbours along n.
     """
 
     name: str
@@ -58,18 +58,18 @@ def generalise(contract: Contract) -> Epilogue:
     extents = {"batch": contract.batch, "m": contract.m, "n": contract.n}
     rewriter = _Rewriter(extents)
     body = tuple(map(rewriter.statement, contract.epilogue))
-    matrices = tuple((x.attr, rewriter.offset(x.args[0]), x.dtype) for x in matrices_read(contract))
-    return Epilogue(contract.name, body, tuple(rewriter.words), tuple(extent <= _EXTENT for extent in extents.values()), _flat(contract), matrices)
+    touched = tuple((x.attr, rewriter.offset(x.args[0]), x.dtype) for x in matrices(contract))
+    return Epilogue(contract.name, body, tuple(rewriter.words), tuple(extent <= _EXTENT for extent in extents.values()), _flat(contract), touched)
 
 
-def matrices_read(contract: Contract) -> list[Expr]:
-    """The loads of an epilogue that have a place of their own for each element, neighbours along n."""
+def matrices(contract: Contract) -> list[Expr]:
+    """What an epilogue reads and writes (as loads) at a place of its own for each element, neighbours along n."""
+    written = [nest.load(s.buffer, s.offset, s.value.dtype) for s in contract.epilogue if isinstance(s, nest.Store) and s.guard is None]
     found: dict[Expr, None] = {}
-    for x in survey.values(contract.epilogue):
+    for x in [*survey.values(contract.epilogue), *written]:
         if x.op == "load" and len(x.args) == 1:
             split = nest.linear(x.args[0], "n")
-            rest = None if split is None else nest.linear(split[0], "m")
-            if split is not None and rest is not None and split[1] == 1 and rest[1] != 0:
+            if split is not None and split[1] == 1 and nest.depends(split[0], "m"):
                 found[x] = None
     return list(found)
 
@@ -189,7 +189,7 @@ class EpilogueWriter:
         self.partial = has_partial(b.target, survey.narrowest(epilogue.body))
 
     def places(self, batch: Value, m: Value, n: Value) -> list[tuple[Value, Value]]:
-        """Where the elements of row m from column n on lie in each matrix that is read, and the bytes from there to the next row."""
+        """Where the elements of row m from column n on lie in each of the ``matrices``, and the bytes from there to the next row."""
         b, following, found = self.b, self.b.add(m, self.b.const(1, i64)), []
         scopes = [ScalarEmitter(b, self.buffers, {"batch": batch, **self.words, "m": row, "n": n}) for row in (m, following)]
         for name, offset, dtype in self.epilogue.matrices:

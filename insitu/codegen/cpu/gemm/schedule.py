@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from insitu import dtypes as dt
 from insitu.codegen.cpu.gemm import windows
-from insitu.codegen.cpu.gemm.epilogue import matrices_read
+from insitu.codegen.cpu.gemm.epilogue import matrices
 from insitu.codegen.nest import K_BLOCK, Contract, Operand, Windows
 from insitu.codegen.target import Target
 from insitu.errors import InternalError
@@ -34,8 +34,9 @@ _LINE = 64
 _NEAR_BYTES = 26_000
 #: Bytes in one cycle that come from the level-2 cache while the arithmetic goes on.
 _FAR_RATE = 20
-#: Bytes that an epilogue reads from which on they are taken to come from memory.
+#: Bytes that an epilogue touches from which on they are taken to come from memory, and the longest k that leaves it time worth hiding.
 _FETCHED_BYTES = 1_000_000
+_FETCHING_K = 2 * K_BLOCK
 #: Rows of one run of tiles whose partial sums are kept while later k blocks are packed.
 RUN_ROWS = 1100
 #: Columns of one unit of a product of few rows.
@@ -96,7 +97,7 @@ class Variant:
     whole : bool
         With ``swap``: a unit has all slivers of its panels, so that the epilogue runs over whole rows of the result.
     fetch : bool
-        Whether what the epilogue reads is fetched while the sums are made.
+        Whether what the epilogue reads and writes is fetched while the sums are made.
     windows : str
         What rows that show windows of a grid are: ``"positions"`` or ``"elements"``.
     slab : bool
@@ -373,8 +374,9 @@ def _packed(c: Contract, target: Target, swap: bool, rows: int, vectors: int, la
     if row_side.windows:  # elements of many positions far apart, for many panels
         pack_rows = not row_side.windows.positions_first and lines == 1 and panels > 4
     whole = swap and m <= WHOLE_COLUMNS
-    read = m * n * sum(x.dtype.itemsize for x in matrices_read(c))
-    fetch = not swap and not narrow and not row_side.windows and c.k <= K_BLOCK and read > _FETCHED_BYTES
+    touched = m * n * sum(x.dtype.itemsize for x in matrices(c))
+    in_runs = row_side.windows and not pack_rows
+    fetch = not swap and not narrow and not in_runs and c.k <= _FETCHING_K and touched > _FETCHED_BYTES
     made = Variant(swap, rows, vectors, lanes, pack_rows, pack_lanes, narrow, whole=whole, fetch=fetch, lines=lines)
     if not row_side.windows:
         return made

@@ -7,9 +7,6 @@ from collections.abc import Callable
 
 from insitu.codegen.target import Target
 
-#: Part of every key: raise it when the same loop nest gives other machine code.
-CODE_VERSION = "2"
-
 
 @dataclasses.dataclass(frozen=True)
 class Code:
@@ -18,8 +15,7 @@ class Code:
     Attributes
     ----------
     key : str
-        Identifies the machine code: a hash over the code generator's version, the target and the
-        schedule; sizes that are runtime words are not part of it.
+        Identifies the machine code: a hash over the kernel, the target and the schedule; sizes that are runtime words are not part of it.
     symbol : str
         The function's name: ``void symbol(ptr args, i64 begin, i64 end, ptr scratch)``.
     ir : callable

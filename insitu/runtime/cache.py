@@ -20,7 +20,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from insitu.codegen.generated import CODE_VERSION
 from insitu.errors import CacheWarning, UserError, warn
 from insitu.runtime import system
 from insitu.version import __version__
@@ -46,7 +45,7 @@ def version_key() -> str:
     from llvmlite.binding import llvm_version_info
 
     package = Path(__file__).resolve().parent.parent
-    digest = hashlib.sha256(f"{CODE_VERSION} {__version__} {llvmlite.__version__} {llvm_version_info}".encode())
+    digest = hashlib.sha256(f"{__version__} {llvmlite.__version__} {llvm_version_info}".encode())
     for name in sorted(name for room in _ROOMS for name in (package / room).rglob("*.py")):
         source = name.read_bytes()
         digest.update(f"\n{name.relative_to(package).as_posix()} {len(source)}\n".encode())

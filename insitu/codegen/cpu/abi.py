@@ -6,7 +6,6 @@ import hashlib
 
 from insitu import dtypes as dt
 from insitu.codegen.cpu.emitter import Emitter, Value
-from insitu.codegen.generated import CODE_VERSION
 from insitu.codegen.nest import Kernel
 from insitu.codegen.target import Target
 
@@ -14,8 +13,8 @@ _ALIGN = 64
 
 
 def kernel_key(kernel: Kernel, target: Target, *schedule: str) -> str:
-    """The identity of a kernel's machine code: code version, text, target and choices of schedule."""
-    parts = (CODE_VERSION, str(kernel), target.isa, *schedule)
+    """The identity of a kernel's machine code: text, target and choices of schedule."""
+    parts = (str(kernel), target.isa, *schedule)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

@@ -23,9 +23,6 @@ from insitu.errors import InternalError
 
 __all__ = ["choose", "generate"]
 
-#: Changes whenever the generated code does.
-VERSION = 16
-
 
 def generate(kernel: Kernel, target: Target, schedule: Schedule | None = None) -> Generated:
     """Code for a kernel whose one statement is a `Contract`.
@@ -53,7 +50,6 @@ def generate(kernel: Kernel, target: Target, schedule: Schedule | None = None) -
     text = show_kernel(dataclasses.replace(kernel, units=1, body=epilogue.body))
     sides = [(side.buffer, side.dtype.name, side.along_k) for side in (made.row_side, made.lane_side)]
     identity = (
-        VERSION,
         target.isa,
         dataclasses.astuple(made.variant),
         contract.dtype.name,

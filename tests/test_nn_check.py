@@ -13,7 +13,6 @@ import pytest
 
 import insitu as si
 from insitu.compiler import compiled, pipeline
-from insitu.config import config
 from insitu.errors import DataWarning, UserError
 from insitu.nn import callbacks, looks
 from insitu.runtime import system
@@ -158,18 +157,6 @@ def test_of_large_data_evenly_spread_pieces_are_looked_at():
     assert not found.whole and found.bad is None
     x[-1, -1] = np.nan
     assert looks.look(x, limit=1 << 20).bad == (1 << 12) - 1
-
-
-@pytest.mark.parametrize("threads", [1, 2, 3])
-def test_a_look_finds_the_same_with_any_number_of_threads(monkeypatch, threads):
-    monkeypatch.setattr(looks, "_PIECE", 100)
-    monkeypatch.setitem(config._values, "threads", threads)
-    x = np.random.default_rng(0).random((50, 700), np.float32)
-    assert looks.look(x) == (x.min(), x.max(), None, True)
-    x[40, 5] = np.inf
-    x[31, 699] = np.nan
-    assert looks.look(x).bad == 31
-    assert looks.look(np.zeros((0, 3))).bad is None
 
 
 @pytest.mark.parametrize("place", ["x", "y", "sample_weight", "validation x"])

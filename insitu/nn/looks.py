@@ -7,16 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from insitu.config import config
-
 Examples = np.ndarray[Any, Any]
 
 #: Bytes of floating-point data that are looked at; of more, evenly spread pieces that are so large together.
 LOOK_BYTES = 256 << 20
 #: Elements of a piece: its second pass finds it in the cache.
 _PIECE = 1 << 16
-#: Pieces that are worth a thread: about a millisecond.
-_SHARE = 32
 
 
 class Look(NamedTuple):
@@ -48,22 +44,6 @@ def look(array: Examples, limit: int = LOOK_BYTES) -> Look:
     """
     flat = array.reshape(-1)
     starts, whole = _pieces(flat.size, flat.itemsize, limit)
-    count = min(config.threads, max(1, len(starts) // _SHARE))
-    if count == 1:
-        found = [_range(flat, starts)]
-    else:
-        from concurrent.futures import ThreadPoolExecutor  # late: small data need none
-
-        with ThreadPoolExecutor(count, "insitu-look") as pool:
-            found = list(pool.map(lambda k: _range(flat, starts[k * len(starts) // count : (k + 1) * len(starts) // count]), range(count)))
-    for low, high, bad in found:
-        if bad is not None:
-            return Look(low, high, bad * len(array) // flat.size, whole)
-    return Look(min(low for low, _, _ in found), max(high for _, high, _ in found), None, whole)
-
-
-def _range(flat: Examples, starts: Sequence[int]) -> tuple[float, float, int | None]:
-    """The range of the pieces; of the first piece that holds a NaN or an infinity, and where the first of these is, if there is one."""
     low, high = np.inf, -np.inf
     for start in starts:
         piece = flat[start : start + _PIECE]
@@ -72,9 +52,9 @@ def _range(flat: Examples, starts: Sequence[int]) -> tuple[float, float, int | N
         least, most = float(piece.min()), float(piece.max())
         if not (np.isfinite(least) and np.isfinite(most)):
             first = int(np.flatnonzero(~np.isfinite(piece))[0])
-            return least, most, start + first
+            return Look(least, most, (start + first) * len(array) // flat.size, whole)
         low, high = min(low, least), max(high, most)
-    return low, high, None
+    return Look(low, high, None, whole)
 
 
 def _pieces(size: int, itemsize: int, limit: int) -> tuple[Sequence[int], bool]:

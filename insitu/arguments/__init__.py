@@ -10,12 +10,13 @@ Examples
 (45.0, '"degrees" or "radians"')
 """
 
-from insitu.arguments.declared import arguments_of, checked, constraints_of, parameters_of
+from insitu.arguments.declared import arguments_misfit, arguments_of, checked, constraints_of, parameters_of
 from insitu.arguments.kinds import (
     ARRAY,
     ARRAYS,
     AXES,
     AXIS,
+    CONFIG,
     COUNT,
     DEVICE,
     DTYPE,
@@ -37,6 +38,7 @@ from insitu.arguments.kinds import (
     Axes,
     Checked,
     Choice,
+    Configuration,
     Constraint,
     DTypeName,
     Either,
@@ -63,6 +65,7 @@ __all__ = [
     "ARRAYS",
     "AXES",
     "AXIS",
+    "CONFIG",
     "COUNT",
     "DEVICE",
     "DTYPE",
@@ -83,6 +86,7 @@ __all__ = [
     "Axes",
     "Checked",
     "Choice",
+    "Configuration",
     "Constraint",
     "DTypeName",
     "Either",
@@ -97,6 +101,7 @@ __all__ = [
     "Scalar", "Several",
     "Text",
     "Whole",
+    "arguments_misfit",
     "arguments_of",
     "checked",
     "constraints_of",

@@ -85,7 +85,7 @@ def checked(slug: str = "", /, **constraints: Constraint) -> Callable[[F], F]:
                 # without a frame below this one, the call itself did not fit the signature
                 if isinstance(error, UserError) or error.__traceback__ is None or error.__traceback__.tb_next is not None:
                     raise
-                misfit = _misfit(function, bound, args, kwargs)
+                misfit = arguments_misfit(function, _owner(function, bound, args, kwargs), args, kwargs)
                 if misfit is None:
                     raise
             raise misfit
@@ -108,10 +108,11 @@ def _owner(function: Callable[..., Any], bound: bool, args: tuple[Any, ...], kwa
     return type(args[0]).__name__ + (f' "{name}"' if isinstance(name, str) and name else "")
 
 
-def _misfit(function: Callable[..., Any], bound: bool, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> UserError | None:
-    """The error for arguments that do not fit a signature; None if they do."""
-    owner = _owner(function, bound, args, kwargs)
-    parameters = list(inspect.signature(function).parameters.values())[bound:]
+def arguments_misfit(function: Callable[..., Any], owner: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> UserError | None:
+    """The error for arguments that do not fit a signature, of which ``owner`` speaks; None if they do."""
+    parameters = list(inspect.signature(function).parameters.values())
+    bound = bool(parameters) and parameters[0].name in ("self", "cls")
+    parameters = parameters[bound:]
     target = type(args[0]) if bound and function.__name__ == "__init__" else function
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     known = arguments_of(target) if isinstance(target, type) else [p.name for p in named]

@@ -451,6 +451,20 @@ class Instance(Constraint):
         return self.remedy or f"pass {self.words}"
 
 
+class Configuration(Constraint):
+    """The arguments of a class by their names, as ``get_config`` gives them."""
+
+    fits = ({},)
+    borders = ({1: 2}, {"nonsense": 1}, {"name": 3}, [("name", "first")])
+    remedy = "pass what get_config returned"
+
+    def take(self, value: Any) -> Any:
+        return value if isinstance(value, Mapping) and all(isinstance(name, str) for name in value) else REFUSED
+
+    def __str__(self) -> str:
+        return "a dict of arguments by name, as get_config returns it"
+
+
 class Several(Constraint):
     """A list or tuple, or a NumPy array of one axis, of at least ``least`` values of one kind, taken as a list."""
 
@@ -555,7 +569,7 @@ NONE = Nothing()
 WHOLE = Whole()
 FLAG, TEXT, PATH, AXIS, AXES, SHAPE = Flag(), Text(), Path(), Axes(several=False), Axes(), Lengths()
 NUMBER, POSITIVE, NOT_NEGATIVE, SHARE = Number(), Number(0, open="l"), Number(0), Number(0, 1)
-COUNT, DTYPE, FUNCTION = Whole(1), DTypeName(), Function()
+COUNT, DTYPE, FUNCTION, CONFIG = Whole(1), DTypeName(), Function(), Configuration()
 _SEED = Whole(0, 1 << 4096, slug="random-seed", fix="pass an int, for example 0")
 #: What random numbers begin with: a whole number of any length, several of them, or None for another beginning each time.
 SEED = _SEED | Several(_SEED) | None

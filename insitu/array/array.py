@@ -11,6 +11,7 @@ import numpy as np
 
 from insitu import dtypes as dt
 from insitu import ops
+from insitu.arguments import NONE, Checked, Choice, checked
 from insitu.array import scalars
 from insitu.array.evaluate import DEPTH_LIMIT, evaluate_nodes, settle
 from insitu.array.tree import flatten, unflatten
@@ -99,17 +100,9 @@ class Array:
         """Where the array is: always ``"cpu"``."""
         return "cpu"
 
+    @checked("device", device=Choice("cpu", slug="device", fix="leave the array where it is"), stream=NONE)
     def to_device(self, device: Any, /, *, stream: None = None) -> Array:
         """The array itself: there is one device, ``"cpu"``."""
-        if device != "cpu":
-            raise ArgumentError(
-                f'to_device "device" cannot be {device!r}.',
-                expected='"cpu"',
-                received=repr(device),
-                fix="leave the array where it is",
-                slug="device",
-                argument="device",
-            )
         return self
 
     @property
@@ -166,6 +159,7 @@ class Array:
         """The value as a read-only NumPy array that shares the memory."""
         return self._view()
 
+    @checked(index=Checked("a whole number for each axis, or for the elements counted in their order", (0,)))
     def item(self, *index: int) -> bool | int | float:
         """The only element, or the one at the index, as a Python number.
 
@@ -173,12 +167,25 @@ class Array:
         ------
         ShapeError
             If there is not exactly one element and no index is given.
+        IndexingError
+            If there is no element at the index.
         """
         view = self._view()
         if not index and view.size != 1:
             raise _not_one("item()", self, "index the array, or use tolist()")
-        value: bool | int | float = view.item(*index)
+        try:
+            value: bool | int | float = view.item(*index)
+        except (IndexError, ValueError, TypeError, OverflowError):
+            raise self._no_item(index[0] if len(index) == 1 and isinstance(index[0], tuple) else index) from None
         return value if self.dtype is not dt.bfloat16 else float(value)
+
+    def _no_item(self, places: tuple[Any, ...]) -> UserError:
+        """The error for an index that is not one element."""
+        try:
+            found = (self.reshape(-1) if len(places) == 1 else self)[places]
+        except UserError as error:
+            return error
+        return _not_one("item()", found, "give a whole number for each axis, or one for the elements counted in their order")
 
     def tolist(self) -> Any:
         """The elements as Python numbers in nested lists."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from insitu.arguments import FUNCTION, checked
+from insitu.arguments import FUNCTION, Choice, Several, Text, Whole, checked
 from insitu.array.array import Array
 from insitu.array.calls import Source, Traced
 from insitu.array.convert import borrowed
@@ -23,6 +23,8 @@ from insitu.array.variable import Trace, Variable, traces
 from insitu.config import config
 from insitu.errors import ArgumentError
 from insitu.graph.node import INPUT, Node, placeholder, topological
+
+STAGE = Text('the name of a stage, such as "graph", or "" for all', ("graph",), slug="inspect-stage") | Choice("")
 
 
 class CompiledFunction:
@@ -91,6 +93,7 @@ class CompiledFunction:
             nodes = [asarray(x)._node if isinstance(x, np.ndarray) else n for x, n in zip(leaves, nodes, strict=True)]
         return traced, nodes
 
+    @checked(steps=Whole(1, slug="compile-steps", fix="steps=10"), split=Several(Whole(0, slug="compile-steps"), least=0, slug="compile-steps"))
     def run_many(self, *args: Any, steps: int, split: Sequence[int] = ()) -> Any:
         """Call the function ``steps`` times, as one native call where all variables can be updated in place.
 
@@ -202,6 +205,7 @@ class CompiledFunction:
         )
 
     # -- looking inside ----------------------------------------------------------------------
+    @checked(stage=STAGE)
     def inspect(self, *args: Any, stage: str = "", **kwargs: Any) -> str:
         """The stages from graph to machine code of the program for these arguments, as text.
 

@@ -25,22 +25,21 @@ class Cut:
     structure : Structure
         That tree's.
     steps : int
+        At least 1.
     split : sequence of int
-        Numbers of the arguments that are cut.
+        Numbers of the arguments that are cut, from 0.
 
     Raises
     ------
     ArgumentError
-        If there are no such steps, arguments, or parts.
+        If there are no such arguments or parts.
     """
 
     def __init__(self, name: str, leaves: Sequence[Any], structure: Structure, steps: int, split: Sequence[int]) -> None:
         self.name, self.steps = name, steps
-        if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1:
-            raise self._wrong(f"was to run {steps!r} steps", "a whole number of steps, at least 1", repr(steps), "steps=10")
         count = len(structure.children)
         for number in split:
-            if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or not 0 <= number < count:
+            if number >= count:
                 raise self._wrong(f"has no argument number {number!r} to split", f"numbers from 0 to {count - 1}", repr(number), "split=[0]")
         cut = [at for at, child in enumerate(structure.children) for _ in range(child.count)]
         self.leaves = [self._whole(x, at) if at in split else x for x, at in zip(leaves, cut, strict=True)]

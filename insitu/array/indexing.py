@@ -10,6 +10,7 @@ import numpy as np
 
 from insitu import dtypes as dt
 from insitu import ops
+from insitu.arguments import ARRAY, Checked, checked
 from insitu.array import scalars
 from insitu.array.array import Array, owned
 from insitu.array.checks import whole
@@ -18,6 +19,11 @@ from insitu.errors import IndexingError, TraceError, UserError
 from insitu.graph.node import INPUT, Node, aval, leaf, topological
 
 Host = np.ndarray[Any, Any]
+KEY = Checked(
+    "whole numbers, slices, None, ... and arrays of whole numbers or truth values, one or a tuple",
+    (0, slice(1), None, ..., [0, 0], [True, False]),
+    (9, -9, 1.0, "0", slice("a"), slice(0, 2, 0), (0, 0, 0, 0), (..., ...), [0.5], [9], [True], ((),), slice(None, None, 2**70), 2**70, True),
+)
 
 
 @dataclasses.dataclass(slots=True)
@@ -37,6 +43,7 @@ class Entry:
         return len(range(self.start, self.stop, self.step))
 
 
+@checked(x=ARRAY, key=KEY)
 def getitem(x: Array, key: Any, /) -> Array:
     """``x[key]``: elements by number, slice, None, ``...``, integer arrays and boolean masks, as in NumPy.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from insitu import dtypes as dt
 from insitu import ops
-from insitu.arguments import ARRAY, AXES, AXIS, EXTENTS, FLAG, WHOLE, Several, checked
+from insitu.arguments import ARRAY, AXES, AXIS, EXTENTS, FLAG, WHOLE, Checked, Several, checked
 from insitu.array.array import Array
 from insitu.array.checks import axes_in_order, axis_index, axis_tuple, integer_argument, shape_argument, whole
 from insitu.array.convert import node_of
@@ -15,9 +15,10 @@ from insitu.errors import ShapeError
 from insitu.graph.node import Node, aval
 
 Axes = int | Sequence[int]
+LENGTHS = Several(WHOLE, least=0, slug="argument-integer")
 
 
-@checked(x=ARRAY, copy=FLAG | None)
+@checked(x=ARRAY, shape=Checked("lengths, one of which may be -1", ((3, 2), -1)), copy=FLAG | None)
 def reshape(x: Any, /, *shape: Any, copy: bool | None = None) -> Array:
     """The elements in another shape, in the same row-major order.
 
@@ -41,8 +42,8 @@ def reshape(x: Any, /, *shape: Any, copy: bool | None = None) -> Array:
     Array([[0, 1, 2],
            [3, 4, 5]], dtype=int64)
     """
-    given = shape[0] if len(shape) == 1 and whole(shape[0]) is None else shape
-    wanted = given if isinstance(given, (tuple, list)) else tuple(given)
+    given: Any = shape[0] if len(shape) == 1 and whole(shape[0]) is None else shape
+    wanted = given if isinstance(given, (tuple, list)) else LENGTHS.check("reshape", "shape", given)
     return Array(ops.reshape(node_of(x), tuple([integer_argument("reshape", "shape", n) for n in wanted])))
 
 
@@ -53,6 +54,7 @@ def ravel(x: Any, /) -> Array:
     return Array(ops.reshape(node, (node.aval.size,)))
 
 
+@checked(x=ARRAY)
 def flatten(x: Any, /) -> Array:
     """NumPy's name of `ravel` as a method."""
     return ravel(x)
@@ -83,12 +85,12 @@ def permute_dims(x: Any, /, axes: Sequence[int]) -> Array:
     return Array(ops.permute(node, order))
 
 
-@checked(x=ARRAY)
+@checked(x=ARRAY, axes=Checked("the axes in their new order, or nothing", ((1, 0),)))
 def transpose(x: Any, /, *axes: Any) -> Array:
     """The axes in reverse order, or in the order given (NumPy's name of `permute_dims`)."""
     node = node_of(x)
     order: Any = axes[0] if len(axes) == 1 and (axes[0] is None or whole(axes[0]) is None) else axes
-    return permute_dims(x, order if order else tuple(range(node.ndim - 1, -1, -1)))
+    return permute_dims(x, tuple(range(node.ndim - 1, -1, -1)) if order is None or (isinstance(order, (tuple, list)) and not order) else order)
 
 
 @checked(x=ARRAY)

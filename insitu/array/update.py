@@ -6,10 +6,11 @@ from typing import Any
 
 from insitu import dtypes as dt
 from insitu import ops
+from insitu.arguments import ARRAY, checked
 from insitu.array import scalars
 from insitu.array.array import Array
 from insitu.array.convert import node_of
-from insitu.array.indexing import Entry, gathered, parse
+from insitu.array.indexing import KEY, Entry, gathered, parse
 from insitu.errors import DTypeError, ShapeError
 from insitu.graph.node import Node
 from insitu.ops.slicing import spread
@@ -33,6 +34,7 @@ class At:
     def __init__(self, x: Array) -> None:
         self._x = x
 
+    @checked(key=KEY)
     def __getitem__(self, key: Any) -> Place:
         return Place(self._x, key)
 
@@ -49,6 +51,7 @@ class Place:
         """The elements: ``x[key]``."""
         return self._x[self._key]
 
+    @checked(value=ARRAY)
     def set(self, value: Any) -> Array:
         """A new array with the elements replaced. Of several values for one element the last stays.
 
@@ -64,6 +67,7 @@ class Place:
         """
         return self._changed(value, "set")
 
+    @checked(value=ARRAY)
     def add(self, value: Any) -> Array:
         """A new array with values added to the elements; to an element named twice, twice, in order.
 
@@ -79,9 +83,10 @@ class Place:
         """
         return self._changed(value, "add")
 
+    @checked(value=ARRAY)
     def subtract(self, value: Any) -> Array:
         """As `add`, with the value's sign changed."""
-        return self._changed(-value, "add")
+        return self._changed(-value if scalars.is_scalar(value) else Array(ops.neg(node_of(value))), "add")
 
     def _changed(self, value: Any, how: str) -> Array:
         x, key = self._x._node, self._key

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from insitu.arguments import ARRAY, DTYPE, FLAG, TEXT, checked
 from insitu.array.array import Array
 from insitu.array.creation import asarray
 from insitu.array.evaluate import evaluate_nodes
@@ -102,6 +103,7 @@ class Variable:
 
     __slots__ = ("__weakref__", "_node", "constraint", "name", "regularizer", "trainable")
 
+    @checked(value=ARRAY, dtype=DTYPE | None, name=TEXT, trainable=FLAG)
     def __init__(self, value: Any, dtype: Any = None, name: str = "variable", trainable: bool = True) -> None:
         self._node: Node = asarray(value, dtype=dtype)._node
         self.name, self.trainable = name, trainable
@@ -144,6 +146,7 @@ class Variable:
     def size(self) -> int:
         return self._node.aval.size
 
+    @checked(value=ARRAY)
     def assign(self, value: Any) -> None:
         """Put another array of the same shape and dtype into the cell.
 

@@ -92,6 +92,7 @@ class Dataset:
         return cls(stages.Elements(function, length))
 
     @staticmethod
+    @checked(datasets=Checked("data sets"))
     def zip(*datasets: Dataset) -> Dataset:
         """Tuples of the elements of several data sets; it ends with the shortest.
 
@@ -239,6 +240,7 @@ class Dataset:
         self.epoch = epoch + 1
         return self.elements(epoch)
 
+    @checked("dataset-argument", epoch=Whole(0))
     def elements(self, epoch: int) -> Iterator[Any]:
         """The elements of the epoch with that number; the same ones, in the same order, each time it is called."""
         return self._stage.stream(epoch)
@@ -263,6 +265,7 @@ class Dataset:
         """
         return {"epoch": self.epoch, "seeds": [s.seed for s in self._shuffles()]}
 
+    @checked(state=Checked("what state() of the same pipeline gave", ({"epoch": 0, "seeds": []},), ({"epoch": -1, "seeds": []}, {"epoch": 0})))
     def set_state(self, state: State) -> None:
         """Go on from where `state` was asked for, also in another process that built the same pipeline.
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import insitu as si
 from insitu import registry
-from insitu.arguments import AXES, NOT_NEGATIVE, SHARE, Checked, Number, checked
+from insitu.arguments import ARRAY, AXES, CONFIG, NOT_NEGATIVE, SHARE, Checked, Number, checked
 
 #: Keeps divisions by norms finite.
 EPSILON = 1e-7
@@ -49,6 +49,7 @@ class Constraint:
         return {}
 
     @classmethod
+    @checked(config=CONFIG)
     def from_config(cls, config: Mapping[str, Any]) -> Constraint:
         """The constraint that `get_config` described."""
         return cls(**config)
@@ -67,7 +68,9 @@ class NonNeg(Constraint):
     Array([1., 0.], dtype=float32)
     """
 
+    @checked(w=ARRAY)
     def __call__(self, w: si.Array) -> si.Array:
+        w = si.asarray(w)
         return si.where(w >= 0, w, 0)
 
 
@@ -101,7 +104,9 @@ class MaxNorm(_OfNorm):
         super().__init__(axis)
         self.max_value = max_value
 
+    @checked(w=ARRAY)
     def __call__(self, w: si.Array) -> si.Array:
+        w = si.asarray(w)
         norm = self._norm(w)
         return w * (si.clip(norm, 0, self.max_value) / (EPSILON + norm))
 
@@ -120,7 +125,9 @@ class UnitNorm(_OfNorm):
            [0.8]], dtype=float32)
     """
 
+    @checked(w=ARRAY)
     def __call__(self, w: si.Array) -> si.Array:
+        w = si.asarray(w)
         return w / (EPSILON + self._norm(w))
 
 
@@ -141,7 +148,9 @@ class MinMaxNorm(_OfNorm):
         self.min_value, self.rate = min_value, rate
         self.max_value = Number(min_value).check("MinMaxNorm", "max_value", max_value)
 
+    @checked(w=ARRAY)
     def __call__(self, w: si.Array) -> si.Array:
+        w = si.asarray(w)
         norm = self._norm(w)
         wanted = self.rate * si.clip(norm, self.min_value, self.max_value) + (1 - self.rate) * norm
         return w * (wanted / (EPSILON + norm))

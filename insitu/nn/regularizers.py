@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import insitu as si
 from insitu import registry
-from insitu.arguments import NOT_NEGATIVE, Checked, Choice, checked
+from insitu.arguments import ARRAY, CONFIG, NOT_NEGATIVE, Checked, Choice, checked
 from insitu.errors import ShapeError
 from insitu.nn.vectors import unit
 
@@ -48,6 +48,7 @@ class Regularizer:
         return {}
 
     @classmethod
+    @checked(config=CONFIG)
     def from_config(cls, config: Mapping[str, Any]) -> Regularizer:
         """The regularizer that `get_config` described."""
         return cls(**config)
@@ -70,7 +71,9 @@ class L1L2(Regularizer):
     def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
         self.l1, self.l2 = l1, l2
 
+    @checked(x=ARRAY)
     def __call__(self, x: si.Array) -> si.Array:
+        x = si.asarray(x)
         return self.l1 * si.sum(si.abs(x)) + self.l2 * si.sum(x * x)
 
     def get_config(self) -> dict[str, Any]:
@@ -91,7 +94,9 @@ class L1(Regularizer):
     def __init__(self, l1: float = 0.01) -> None:
         self.l1 = l1
 
+    @checked(x=ARRAY)
     def __call__(self, x: si.Array) -> si.Array:
+        x = si.asarray(x)
         return self.l1 * si.sum(si.abs(x))
 
     def get_config(self) -> dict[str, Any]:
@@ -112,7 +117,9 @@ class L2(Regularizer):
     def __init__(self, l2: float = 0.01) -> None:
         self.l2 = l2
 
+    @checked(x=ARRAY)
     def __call__(self, x: si.Array) -> si.Array:
+        x = si.asarray(x)
         return self.l2 * si.sum(x * x)
 
     def get_config(self) -> dict[str, Any]:
@@ -143,7 +150,9 @@ class OrthogonalRegularizer(Regularizer):
     def __init__(self, factor: float = 0.01, mode: str = "rows") -> None:
         self.factor, self.mode = factor, mode
 
+    @checked(x=ARRAY)
     def __call__(self, x: si.Array) -> si.Array:
+        x = si.asarray(x)
         if x.ndim != 2:
             raise ShapeError(
                 "OrthogonalRegularizer: the weight is no matrix.",

@@ -78,7 +78,7 @@ def get(identifier: Any) -> Any:
     if callable(identifier) and not isinstance(identifier, type):
         return registry.taking("initializer", identifier, "shape", "dtype")
     if isinstance(identifier, Mapping) and identifier.get("class_name") == Given.__name__:
-        return Given(**identifier["config"])
+        return Given(**registry.check_config("initializer", identifier.get("config")))
     fix = 'pass a name such as "glorot_uniform", or a function of (shape, dtype)'
     return registry.make("initializer", {**ALIASES, **{n: c for n, c in Initializer.classes.items() if c is not Given}}, identifier, fix)
 

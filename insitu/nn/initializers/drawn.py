@@ -10,7 +10,7 @@ import numpy as np
 import insitu as si
 from insitu.arguments import NOT_NEGATIVE, NUMBER, POSITIVE, SEED, Choice, Number, checked
 from insitu.dtypes import as_dtype
-from insitu.nn.initializers.fixed import Initializer, Shape, needs_matrix
+from insitu.nn.initializers.fixed import WEIGHT, Initializer, Shape, needs_matrix
 
 
 class _Random(Initializer):
@@ -57,6 +57,7 @@ class RandomNormal(_Random):
         super().__init__(seed)
         self.mean, self.stddev = mean, stddev
 
+    @checked(**WEIGHT)
     def __call__(self, shape: Shape, dtype: Any = "float32") -> si.Array:
         return _drawn(self.generator.normal, self.mean, self.stddev, shape, dtype)
 
@@ -83,6 +84,7 @@ class TruncatedNormal(RandomNormal):
     True
     """
 
+    @checked(**WEIGHT)
     def __call__(self, shape: Shape, dtype: Any = "float32") -> si.Array:
         return _drawn(self.generator.truncated_normal, self.mean, self.stddev, shape, dtype)
 
@@ -109,6 +111,7 @@ class RandomUniform(_Random):
         super().__init__(seed)
         self.minval, self.maxval = minval, Number(minval).check("RandomUniform", "maxval", maxval)
 
+    @checked(**WEIGHT)
     def __call__(self, shape: Shape, dtype: Any = "float32") -> si.Array:
         return _drawn(self.generator.uniform, self.minval, self.maxval, shape, dtype)
 
@@ -149,6 +152,7 @@ class VarianceScaling(_Random):
         super().__init__(seed)
         self.scale, self.mode, self.distribution = scale, mode, distribution
 
+    @checked(**WEIGHT)
     def __call__(self, shape: Shape, dtype: Any = "float32") -> si.Array:
         inputs, outputs = fans(shape)
         count = {"fan_in": inputs, "fan_out": outputs, "fan_avg": (inputs + outputs) / 2}[self.mode]
@@ -232,6 +236,7 @@ class Orthogonal(_Random):
         super().__init__(seed)
         self.gain = gain
 
+    @checked(**WEIGHT)
     def __call__(self, shape: Shape, dtype: Any = "float32") -> si.Array:
         if len(shape) < 2:
             raise needs_matrix("Orthogonal", shape)

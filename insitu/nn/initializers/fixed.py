@@ -8,11 +8,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 import insitu as si
-from insitu.arguments import NUMBER, Numbers, checked
+from insitu.arguments import CONFIG, DTYPE, NUMBER, SHAPE, Constraint, Numbers, checked
 from insitu.dtypes import as_dtype
 from insitu.errors import ShapeError
 
 Shape = tuple[int, ...]
+#: What an initializer is called with.
+WEIGHT: dict[str, Constraint] = {"shape": SHAPE, "dtype": DTYPE}
 
 
 class Initializer:
@@ -39,6 +41,7 @@ class Initializer:
     def __init__(self) -> None:
         pass
 
+    @checked(**WEIGHT)
     def __call__(self, shape: Shape, dtype: Any = "float32") -> si.Array:
         """An array of that shape and dtype."""
         raise NotImplementedError(f"{type(self).__name__} has no __call__")
@@ -48,6 +51,7 @@ class Initializer:
         return {}
 
     @classmethod
+    @checked(config=CONFIG)
     def from_config(cls, config: Mapping[str, Any]) -> Initializer:
         """The initializer that `get_config` described."""
         return cls(**config)
@@ -59,6 +63,7 @@ class Initializer:
 class Zeros(Initializer):
     """All 0."""
 
+    @checked(**WEIGHT)
     def __call__(self, shape: Shape, dtype: Any = "float32") -> si.Array:
         return si.zeros(shape, dtype=as_dtype(dtype))
 
@@ -66,6 +71,7 @@ class Zeros(Initializer):
 class Ones(Initializer):
     """All 1."""
 
+    @checked(**WEIGHT)
     def __call__(self, shape: Shape, dtype: Any = "float32") -> si.Array:
         return si.ones(shape, dtype=as_dtype(dtype))
 
@@ -84,6 +90,7 @@ class Constant(Initializer):
     def __init__(self, value: float = 0.0) -> None:
         self.value = value
 
+    @checked(**WEIGHT)
     def __call__(self, shape: Shape, dtype: Any = "float32") -> si.Array:
         return si.full(shape, self.value, dtype=as_dtype(dtype))
 
@@ -106,6 +113,7 @@ class Identity(Initializer):
     def __init__(self, gain: float = 1.0) -> None:
         self.gain = gain
 
+    @checked(**WEIGHT)
     def __call__(self, shape: Shape, dtype: Any = "float32") -> si.Array:
         if len(shape) != 2:
             raise needs_matrix("Identity", shape)
@@ -122,6 +130,7 @@ class Given(Initializer):
     def __init__(self, values: Any) -> None:
         self.values = np.asarray(values)
 
+    @checked(**WEIGHT)
     def __call__(self, shape: Shape, dtype: Any = "float32") -> si.Array:
         if self.values.shape != tuple(shape):
             raise ShapeError(

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import insitu as si
 from insitu import registry
-from insitu.arguments import FUNCTION, TEXT, Choice, checked
+from insitu.arguments import ARRAY, CONFIG, FUNCTION, TEXT, Choice, checked
 from insitu.array.array import Array
 from insitu.errors import ArgumentError, ShapeError
 from insitu.nn.losses import fit
@@ -91,6 +91,7 @@ class Loss:
         """
         return self.reduction in ("sum_over_batch_size", "mean")
 
+    @checked(y_true=ARRAY, y_pred=ARRAY, sample_weight=ARRAY | None)
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Array:
         """The loss of a batch.
 
@@ -144,6 +145,7 @@ class Loss:
         return {"name": self.name, "reduction": self.reduction}
 
     @classmethod
+    @checked(config=CONFIG)
     def from_config(cls, config: dict[str, Any]) -> Loss:
         """The loss that `get_config` described."""
         return cls(**config)
@@ -256,9 +258,10 @@ class FunctionLoss(Loss):
         return {"function": function_name(self.function), **super().get_config()}
 
     @classmethod
+    @checked(config=CONFIG)
     def from_config(cls, config: dict[str, Any]) -> FunctionLoss:
         """The loss of a registered function."""
-        return cls(**{**config, "function": registry.find_function(config["function"])})
+        return cls(**{**config, "function": registry.find_function(config.get("function", ""))})
 
 
 def function_name(function: Callable[..., Any]) -> str:

@@ -10,9 +10,8 @@ import numpy as np
 
 import insitu as si
 from insitu import registry
-from insitu.arguments import FUNCTION, TEXT, checked
+from insitu.arguments import ARRAY, CONFIG, DTYPE, FUNCTION, SHAPE, TEXT, Checked, checked
 from insitu.array.array import Array
-from insitu.dtypes import as_dtype
 from insitu.nn import initializers, losses
 from insitu.nn.losses import fit
 from insitu.nn.losses.base import FunctionLoss, aligned, function_name
@@ -64,6 +63,7 @@ class Metric:
         self.name = name or registry.words(type(self).__name__)
         self._own: list[tuple[si.Variable, Array]] = []
 
+    @checked(shape=SHAPE, initializer=Checked("the name of an initializer, or a value", ("zeros", 0.5)), dtype=DTYPE, name=TEXT)
     def add_variable(self, shape: Any = (), initializer: Any = "zeros", dtype: Any = "float32", name: str = "variable") -> si.Variable:
         """A new variable of the metric's state; `reset_state` gives it its first value again.
 
@@ -79,13 +79,13 @@ class Metric:
         -------
         Variable
         """
-        kind = as_dtype(dtype)
-        if isinstance(initializer, str) or callable(initializer):
+        if isinstance(initializer, str) and initializer == "zeros":
+            value = si.zeros(shape, dtype=dtype)
+        elif isinstance(initializer, str) or callable(initializer):
             # the value as it is now, so that a metric may be built inside a traced function
-            first = np.zeros(shape) if initializer == "zeros" else np.asarray(initializers.get(initializer)(tuple(shape)))
+            value = si.asarray(np.array(initializers.get(initializer)(shape)), dtype=dtype)
         else:
-            first = np.broadcast_to(np.asarray(initializer), tuple(shape))
-        value = si.asarray(np.array(first), dtype=kind)
+            value = si.broadcast_to(si.asarray(initializer, dtype=dtype), shape)
         si.evaluate(value)
         variable = si.Variable(value, name=f"{self.name}/{name}", trainable=False)
         self._own.append((variable, value))
@@ -133,6 +133,7 @@ class Metric:
         return {"name": self.name}
 
     @classmethod
+    @checked(config=CONFIG)
     def from_config(cls, config: dict[str, Any]) -> Metric:
         """The metric that `get_config` described."""
         return cls(**config)
@@ -162,6 +163,7 @@ class Sum(Metric):
         super().__init__(name)
         self.total = self.add_variable(dtype="float64", name="total")
 
+    @checked(values=ARRAY, sample_weight=ARRAY | None)
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         """Add values of shape (batch, ...) with weights of shape (batch,) or (batch, ...)."""
         values = floating(si.asarray(values))
@@ -221,6 +223,7 @@ class Mean(Averaged):
     def __init__(self, name: str = "mean") -> None:
         super().__init__(name)
 
+    @checked(values=ARRAY, sample_weight=ARRAY | None)
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         """Take in values of shape (batch, ...) with weights of shape (batch,) or (batch, ...)."""
         self.take_in(values, sample_weight)
@@ -269,6 +272,7 @@ class MeanMetricWrapper(Averaged):
             self.loss = FunctionLoss(functools.partial(fn, **kwargs) if kwargs else fn, called)
         super().__init__(name or self.loss.name)
 
+    @checked(y_true=ARRAY, y_pred=ARRAY, sample_weight=ARRAY | None)
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in targets and predictions of shape (batch, ...), with weights of shape (batch,) or of the function's values."""
         y_true, y_pred = si.asarray(y_true), si.asarray(y_pred)
@@ -302,6 +306,7 @@ class MeanMetricWrapper(Averaged):
         return {"fn": known or function_name(self.fn), "name": self.name, **self.kwargs}
 
     @classmethod
+    @checked(config=CONFIG)
     def from_config(cls, config: dict[str, Any]) -> Metric:
         """The metric that `get_config` described."""
         fn = config.get("fn")
@@ -324,6 +329,7 @@ class LossMean(MeanMetricWrapper):
         return {"name": self.name, **options}
 
     @classmethod
+    @checked(config=CONFIG)
     def from_config(cls, config: dict[str, Any]) -> Metric:
         """The metric that `get_config` described."""
         return cls(**config)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import insitu as si
-from insitu.arguments import COUNT, FLAG, NOT_NEGATIVE, REFUSED, SHARE, Choice, Several, Whole, checked
+from insitu.arguments import ARRAY, COUNT, FLAG, NOT_NEGATIVE, REFUSED, SHARE, Choice, Several, Whole, checked
 from insitu.array.array import Array
 from insitu.nn import activations
 from insitu.nn.losses.base import aligned
@@ -150,6 +150,7 @@ class AUC(Histogrammed):
         if self.multi_label and labels is not None:
             self._made(labels)
 
+    @checked(y_true=ARRAY, y_pred=ARRAY, sample_weight=ARRAY | None)
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in targets (0 and others) and predictions of shape (batch, ...), with weights of shape (batch,) or (batch, ...)."""
         y, p = alike(f"metric {self.name}", si.asarray(y_true), si.asarray(y_pred))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import insitu as si
-from insitu.arguments import POSITIVE, Choice, Number, checked
+from insitu.arguments import ARRAY, POSITIVE, Choice, Number, checked
 from insitu.array.array import Array
 from insitu.nn.losses.base import aligned
 from insitu.nn.losses.fit import Shape, alike, shapes_differ
@@ -67,6 +67,7 @@ class FBetaScore(Metric):
             self.counts = self.add_variable((3, 1 if self.average == "micro" else classes), dtype="float64", name="counts")
         return self.counts
 
+    @checked(y_true=ARRAY, y_pred=ARRAY, sample_weight=ARRAY | None)
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in targets and predictions of shape (batch, classes) or (batch,), with weights of shape (batch,)."""
         y, p = alike(f"metric {self.name}", si.asarray(y_true), si.asarray(y_pred))

@@ -140,6 +140,7 @@ class ConfusionMatrix(Confusion):
             fit.check_equal(f"metric {self.name}", target, output)
         self._made(classes)
 
+    @checked(y_true=ARRAY, y_pred=ARRAY, sample_weight=ARRAY | None)
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in targets and predictions, with weights of shape (batch,)."""
         y, p = si.asarray(y_true), si.asarray(y_pred)
@@ -225,6 +226,7 @@ class IoU(Confusion):
             fix = "pass sparse_y_pred=False for scores of each class, sparse_y_true=False for one-hot targets"
             raise fit.shapes_differ(f"metric {self.name}", target, output, f"{kept[1]} of class numbers", fix)
 
+    @checked(y_true=ARRAY, y_pred=ARRAY, sample_weight=ARRAY | None)
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in targets and predictions, with weights of shape (batch,) or of the class numbers."""
         y, p = si.asarray(y_true), si.asarray(y_pred)

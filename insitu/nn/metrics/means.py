@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import insitu as si
-from insitu.arguments import AXIS, FLAG, SHARE, WHOLE, checked
+from insitu.arguments import ARRAY, AXIS, FLAG, SHARE, WHOLE, checked
 from insitu.array.array import Array
 from insitu.nn import losses
 from insitu.nn.losses.base import Loss
@@ -50,6 +50,7 @@ class RootMeanSquaredError(Averaged):
     def __init__(self, name: str = "root_mean_squared_error") -> None:
         super().__init__(name)
 
+    @checked(y_true=ARRAY, y_pred=ARRAY, sample_weight=ARRAY | None)
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in targets and predictions of shape (batch, ...), with weights of shape (batch,) or (batch, ...)."""
         y, p = alike(f"metric {self.name}", si.asarray(y_true), si.asarray(y_pred))

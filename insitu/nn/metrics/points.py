@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import insitu as si
-from insitu.arguments import SHARE, Whole, checked
+from insitu.arguments import ARRAY, SHARE, Whole, checked
 from insitu.array.array import Array
 from insitu.nn.losses.base import aligned
 from insitu.nn.losses.fit import Shape, alike
@@ -26,6 +26,7 @@ class _AtPoint(Histogrammed):
     def check_shapes(self, target: Shape, output: Shape) -> None:
         check_equal(self, target, output)
 
+    @checked(y_true=ARRAY, y_pred=ARRAY, sample_weight=ARRAY | None)
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in targets (0 and others) and predictions of shape (batch, ...), with weights of shape (batch,) or (batch, ...)."""
         y, p = alike(f"metric {self.name}", si.asarray(y_true), si.asarray(y_pred))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import insitu as si
-from insitu.arguments import Choice, Whole, checked
+from insitu.arguments import ARRAY, Choice, Whole, checked
 from insitu.array.array import Array
 from insitu.nn.losses.base import aligned
 from insitu.nn.losses.fit import Shape, alike, shapes_differ
@@ -57,6 +57,7 @@ class R2Score(Metric):
             self.sums = self.add_variable((4, outputs), dtype="float64", name="sums")
         return self.sums
 
+    @checked(y_true=ARRAY, y_pred=ARRAY, sample_weight=ARRAY | None)
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in targets and predictions of shape (batch, outputs) or (batch,), with weights of shape (batch,)."""
         y, p = alike(f"metric {self.name}", si.asarray(y_true), si.asarray(y_pred))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import insitu as si
-from insitu.arguments import COUNT, SHARE, Several, Whole, checked
+from insitu.arguments import ARRAY, COUNT, SHARE, Several, Whole, checked
 from insitu.array.array import Array
 from insitu.nn.losses.base import aligned
 from insitu.nn.losses.fit import Shape, alike, shapes_differ
@@ -40,6 +40,7 @@ class Thresholded(Metric):
         self._levels = [0.5 if top_k is None else -si.inf] if self.thresholds is None else _as_list(self.thresholds)
         self.counts = self.add_variable((len(self.kinds), len(self._levels)), dtype="float64", name="counts")
 
+    @checked(y_true=ARRAY, y_pred=ARRAY, sample_weight=ARRAY | None)
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in targets and predictions of shape (batch, ...), with weights of shape (batch,) or (batch, ...)."""
         y, p = alike(f"metric {self.name}", si.asarray(y_true), si.asarray(y_pred))

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 import insitu as si
 from insitu import registry
-from insitu.arguments import FLAG, NOT_NEGATIVE, POSITIVE, REFUSED, SHARE, TEXT, Checked, Instance, Number, Whole, checked
+from insitu.arguments import (
+    CONFIG,
+    FLAG,
+    NOT_NEGATIVE,
+    POSITIVE,
+    REFUSED,
+    SHARE,
+    TEXT,
+    Checked,
+    Instance,
+    Listed,
+    Number,
+    Several,
+    Whole,
+    checked,
+)  # fmt: skip
 from insitu.array.array import Array
 from insitu.array.tree import flatten
 from insitu.array.variable import traces
@@ -58,6 +73,15 @@ class LearningRate(Number):
 
 
 LEARNING_RATE = LearningRate()
+VARIABLES, GRADIENTS = Checked("variables, in a list or another tree"), Checked("gradients, in the form of the variables")
+
+
+class Pairs(Listed):
+    """A list of pairs."""
+
+    def take(self, value: Any) -> Any:
+        found = super().take(value)
+        return found if found is REFUSED or all(isinstance(p, list | tuple) and len(p) == 2 for p in found) else REFUSED
 
 
 class Optimizer(Rule):
@@ -196,6 +220,7 @@ class Optimizer(Rule):
         return self._learning_rate.value if self.schedule is None else schedules.rate(self.schedule, calls)
 
     # -- on variables ----------------------------------------------------------------------------
+    @checked(variables=VARIABLES)
     def build(self, variables: Any) -> None:
         """Make the state of variables that have none yet.
 
@@ -224,6 +249,7 @@ class Optimizer(Rule):
         begin = np.array(Array(v.node)) if slot == AVERAGE else si.full(v.shape, self._initial(slot), dtype=v.dtype)
         return si.Variable(begin, name=name, trainable=False)
 
+    @checked(grads=GRADIENTS, variables=VARIABLES | None)
     def apply(self, grads: Any, variables: Any = None) -> None:
         """One step on variables: each is assigned its new value, and its constraint is applied.
 
@@ -256,7 +282,7 @@ class Optimizer(Rule):
         total: dict[si.Variable, si.Array] = {}
         for g, v in zip(given, found, strict=True):
             if g is not None:
-                total[v] = si.asarray(g) if v not in total else total[v] + g
+                total[v] = si.asarray(g) if v not in total else total[v] + si.asarray(g)
         if not total:
             raise pairing.no_gradients(owner, [v.name for v in found])
         pairing.check_shapes(owner, list(total.values()), list(total), [v.name for v in total])
@@ -279,24 +305,30 @@ class Optimizer(Rule):
             for slot in self.all_slots:
                 self._slots[v][slot].assign(state[slot][i])
 
-    def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, si.Variable]]) -> None:
+    @checked(grads_and_vars=Pairs("pairs of a gradient and its variable, as from zip(grads, variables)", ([],)))
+    def apply_gradients(self, grads_and_vars: Sequence[tuple[Any, si.Variable]]) -> None:
         """`apply` for pairs of a gradient and its variable, as from ``zip(grads, variables)``."""
-        pairs = list(grads_and_vars)
-        self.apply([g for g, _ in pairs], [v for _, v in pairs])
+        self.apply([g for g, _ in grads_and_vars], [v for _, v in grads_and_vars])
 
+    @checked(variables=VARIABLES)
     def finalize_variable_values(self, variables: Any) -> None:
         """With ``use_ema``, give variables their averages; `Model.fit` does it at its end."""
         for v in _leaves(variables):
+            pairing.check_variable(type(self).__name__, v)
             if self.use_ema and v in self._slots:
                 v.assign(self._slots[v][AVERAGE].value)
 
-    def exclude_from_weight_decay(self, var_list: Iterable[si.Variable] | None = None, var_names: Iterable[str] | None = None) -> None:
+    @checked(
+        var_list=Listed("a list of variables", ([],), fix='exclude_from_weight_decay(var_names=["bias"])') | None,
+        var_names=TEXT | Several(TEXT, least=0) | None,
+    )
+    def exclude_from_weight_decay(self, var_list: Sequence[si.Variable] | None = None, var_names: str | Sequence[str] | None = None) -> None:
         """Keep weight decay from variables: those in a list, and those with one of the texts in their name.
 
         Parameters
         ----------
-        var_list : iterable of Variable, optional
-        var_names : iterable of str, optional
+        var_list : list of Variable, optional
+        var_names : str or list of str, optional
             Such as ``["bias"]``.
 
         Raises
@@ -315,6 +347,8 @@ class Optimizer(Rule):
         """
         if self._slots:
             raise self._too_late("no more variables can be excluded from weight decay", "a call after the first step", "...")
+        for v in var_list or ():
+            pairing.check_variable(type(self).__name__, v)
         self._undecayed += list(var_list or ())
         self._undecayed_names += [var_names] if isinstance(var_names, str) else list(var_names or ())
 
@@ -339,6 +373,7 @@ class Optimizer(Rule):
         return {name: value for name, value in found.items() if more or name in named}
 
     @classmethod
+    @checked(config=CONFIG)
     def from_config(cls, config: Mapping[str, Any]) -> Optimizer:
         """An optimizer from what `get_config` returned."""
         return cls(**config)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 import insitu as si
+from insitu.arguments import FLAG, Checked, Several, checked
 from insitu.array.tree import flatten, unflatten
 from insitu.optim import clipping, pairing
 from insitu.optim.configured import Configured
@@ -16,6 +17,8 @@ State = dict[str, Any]
 
 #: Slots that options add to those of the class.
 AVERAGE, SUM = "average", "gradient_sum"
+PARAMETERS, GRADIENTS = Checked("arrays, in a list or another tree"), Checked("gradients, in the form of the parameters")
+STATE = Checked("what init or the step before gave")
 
 
 class Rule(Configured):
@@ -45,6 +48,7 @@ class Rule(Configured):
         named = self.slot_values.get(slot)
         return 0.0 if named is None else float(getattr(self, named))
 
+    @checked(params=PARAMETERS)
     def init(self, params: Any) -> State:
         """The state before the first step.
 
@@ -65,6 +69,7 @@ class Rule(Configured):
             state[slot] = [p if slot == AVERAGE else si.full(p.shape, self._initial(slot), dtype=p.dtype) for p in leaves]
         return state
 
+    @checked(grads=GRADIENTS, params=PARAMETERS, state=STATE, decayed=Several(FLAG, least=0) | None)
     def update(self, grads: Any, params: Any, state: State, decayed: Sequence[bool] | None = None) -> tuple[Any, State]:
         """One step.
 
@@ -86,7 +91,7 @@ class Rule(Configured):
         Raises
         ------
         ShapeError, ArgumentError
-            If gradients and parameters do not match.
+            If gradients, parameters and state do not match.
         """
         owner = type(self).__name__
         given, leaves, structure = pairing.aligned(owner, grads, params)
@@ -95,6 +100,9 @@ class Rule(Configured):
             raise pairing.counts_differ(owner, len(given) - missing, len(given))
         steps, old = [si.asarray(g) for g in given], [si.asarray(p) for p in leaves]
         pairing.check_shapes(owner, steps, old)
+        if decayed is not None and len(decayed) != len(old):
+            raise pairing.foreign_state(owner, f"decayed: a truth value for each of {len(old)} parameters", f"{len(decayed)} of them")
+        state = pairing.checked_state(owner, state, ("iterations", *self.shared), self.all_slots, old)
         new, state = self._advance([g.astype(p.dtype) for g, p in zip(steps, old, strict=True)], old, state, decayed)
         return unflatten(structure, new), state
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import insitu as si
@@ -100,6 +100,41 @@ def check_shapes(owner: str, grads: Sequence[Any], params: Sequence[Any], names:
                 slug="optimizer-gradient-shape",
                 argument="grads=",
             )
+
+
+def checked_state(owner: str, state: Any, numbers: Sequence[str], slots: Sequence[str], params: Sequence[Any]) -> dict[str, Any]:
+    """The state that `Rule.init` makes for these parameters, with arrays for all that can be one.
+
+    Raises
+    ------
+    ArgumentError
+        For a state of another optimizer, or of other parameters.
+    """
+    found = {}
+    for name in (*numbers, *slots):
+        value = state.get(name) if isinstance(state, Mapping) else None
+        if name in numbers:
+            found[name] = [] if value is None else [si.asarray(value)]
+            shapes = [()]
+        else:
+            found[name] = [si.asarray(v) for v in value] if isinstance(value, list | tuple) else []
+            shapes = [tuple(p.shape) for p in params]
+        if [tuple(a.shape) for a in found[name]] != shapes:
+            wanted = f"a dict with {', '.join((*numbers, *slots))}" + (f"; {', '.join(slots)}: an array for each parameter" if slots else "")
+            raise foreign_state(owner, wanted, f"no {name}" if value is None else f"another number of arrays, or other shapes, for {name}")
+    return {name: arrays[0] if name in numbers else arrays for name, arrays in found.items()}
+
+
+def foreign_state(owner: str, expected: str, received: str) -> ArgumentError:
+    """The error for a state that belongs to other parameters."""
+    return ArgumentError(
+        f"{owner}: this is not the state of these parameters.",
+        expected=expected,
+        received=received,
+        fix="begin with state = optimizer.init(params), and pass on what update returned",
+        slug="optimizer-state",
+        argument="state",
+    )
 
 
 def counts_differ(owner: str, grads: int, params: int) -> ShapeError:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import insitu as si
-from insitu.arguments import FLAG, NOT_NEGATIVE, NUMBER, POSITIVE, TEXT, Checked, Instance, Number, Several, Whole, checked
+from insitu.arguments import ARRAY, CONFIG, FLAG, NOT_NEGATIVE, NUMBER, POSITIVE, TEXT, Checked, Instance, Number, Several, Whole, checked
 from insitu.errors import ArgumentError, UserError
 from insitu.optim.configured import Configured, arguments_of
 from insitu.registry import check_config, find, words
@@ -62,6 +62,7 @@ class LearningRateSchedule(Configured):
         return self.kept({} if type(self).__init__ is object.__init__ else arguments_of(type(self))[0])
 
     @classmethod
+    @checked(config=CONFIG)
     def from_config(cls, config: Mapping[str, Any]) -> LearningRateSchedule:
         """The schedule that `get_config` described."""
         return cls(**config)
@@ -147,6 +148,7 @@ class ExponentialDecay(_Decay):
     0.025
     """
 
+    @checked(step=ARRAY)
     def __call__(self, step: Any) -> si.Array:
         return self.initial_learning_rate * _power(self.decay_rate, self._quotient(step))
 
@@ -163,6 +165,7 @@ class InverseTimeDecay(_Decay):
     0.05
     """
 
+    @checked(step=ARRAY)
     def __call__(self, step: Any) -> si.Array:
         return self.initial_learning_rate / (1 + self.decay_rate * self._quotient(step))
 
@@ -205,6 +208,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
             )
         self.boundaries, self.values, self.name = list(boundaries), list(values), name
 
+    @checked(step=ARRAY)
     def __call__(self, step: Any) -> si.Array:
         at = si.asarray(step)
         found = si.full((), self.values[-1], dtype=si.float32)
@@ -258,6 +262,7 @@ class PolynomialDecay(LearningRateSchedule):
         self.initial_learning_rate, self.decay_steps = initial_learning_rate, decay_steps
         self.end_learning_rate, self.power, self.cycle = end_learning_rate, power, cycle
 
+    @checked(step=ARRAY)
     def __call__(self, step: Any) -> si.Array:
         at, steps = _float(step), si.full((), self.decay_steps, dtype=si.float32)
         if self.cycle:
@@ -319,6 +324,7 @@ class CosineDecay(LearningRateSchedule):
         done = si.minimum(step, self.decay_steps) / self.decay_steps
         return top * ((1 - self.alpha) * (0.5 * (1 + si.cos(math.pi * done))) + self.alpha)
 
+    @checked(step=ARRAY)
     def __call__(self, step: Any) -> si.Array:
         at = _float(step)
         if self.warmup_target is None:
@@ -377,6 +383,7 @@ class CosineDecayRestarts(LearningRateSchedule):
         """Where a decay begins, in units of ``first_decay_steps``."""
         return (_power(self.t_mul, restart) - 1) / (self.t_mul - 1)
 
+    @checked(step=ARRAY)
     def __call__(self, step: Any) -> si.Array:
         done = _float(step) / self.first_decay_steps
         if self.t_mul == 1.0:

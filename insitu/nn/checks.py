@@ -12,7 +12,7 @@ from insitu.errors import ArgumentError, DataWarning, DTypeError, ShapeError, wa
 from insitu.graph.node import Node
 from insitu.graph.origins import Origins
 from insitu.nn import losses
-from insitu.nn.functional import Symbol
+from insitu.nn.functional import Symbol, inputs_differ
 from insitu.nn.layer import Layer
 from insitu.nn.looks import look
 from insitu.nn.shapes import Shape, shape_leaves
@@ -80,7 +80,10 @@ def names_differ(layers: Sequence[Layer], model: str) -> None:
 
 def inputs_fit(shapes: Any, symbols: Sequence[Symbol], model: str) -> None:
     """Raise `ShapeError` if the inputs of a functional model have other shapes than its symbols."""
-    for symbol, shape in zip(symbols, shape_leaves(shapes), strict=True):
+    leaves = shape_leaves(shapes)
+    if len(leaves) != len(symbols):
+        raise inputs_differ(model, [s.name for s in symbols], f"{len(leaves)} shape{'s' * (len(leaves) != 1)}")
+    for symbol, shape in zip(symbols, leaves, strict=True):
         fits = len(shape) == len(symbol.shape) and all(m is None or n is None or m == n for m, n in zip(symbol.shape, shape, strict=True))
         if not fits:
             raise ShapeError(

@@ -252,7 +252,23 @@ def to_config(calls: Sequence[Call], inputs: Any, outputs: Any, serialize: Any) 
 
 
 def from_config(config: Mapping[str, Any], deserialize: Any) -> tuple[Any, Any]:
-    """Inputs and outputs, trees of symbols, from what `to_config` gave."""
+    """Inputs and outputs, trees of symbols, from what `to_config` gave.
+
+    Raises
+    ------
+    ArgumentError
+        If it is something else.
+    """
+    missing = [name for name in ("inputs", "layers", "calls", "input_tree", "output_tree") if name not in config]
+    if missing:
+        raise ArgumentError(
+            "This is no configuration of a functional model.",
+            expected="what get_config of one returned",
+            received=f"a dict without {', '.join(missing)}",
+            fix="pass what get_config returned; a Sequential is made by Sequential.from_config",
+            slug="layer-unknown",
+            argument="config",
+        )
     symbols: list[Symbol] = [Input(**i) for i in config["inputs"]]
     layers = [deserialize(c) for c in config["layers"]]
     for row in config["calls"]:
@@ -292,10 +308,10 @@ def arrange(inputs: Any, given: Any, model: str) -> list[Any]:
             return list(given.values())
         if all(n in given for n in names):
             return [given[n] for n in names]
-        raise _inputs_differ(model, names, ", ".join(map(repr, given)))
+        raise inputs_differ(model, names, ", ".join(map(repr, given)))
     leaves = flatten(given)[0]
     if len(leaves) != len(symbols) or (isinstance(inputs, dict) and isinstance(given, dict) and set(inputs) != set(given)):
-        raise _inputs_differ(
+        raise inputs_differ(
             model,
             [s.name for s in symbols],
             ", ".join(map(repr, given)) if isinstance(given, dict) else f"{len(leaves)} array{'s' * (len(leaves) != 1)}",
@@ -303,7 +319,8 @@ def arrange(inputs: Any, given: Any, model: str) -> list[Any]:
     return leaves
 
 
-def _inputs_differ(model: str, names: Sequence[str], received: str) -> ArgumentError:
+def inputs_differ(model: str, names: Sequence[str], received: str) -> ArgumentError:
+    """The error for inputs of another number, or other names."""
     return ArgumentError(
         f'Model "{model}" has other inputs than those it was given.',
         expected=f"{len(names)} inputs: " + ", ".join(f'"{n}"' for n in names),

@@ -11,16 +11,17 @@ import numpy as np
 
 import insitu as si
 from insitu import registry
-from insitu.arguments import DTYPE, FLAG, TEXT, checked, written
+from insitu.arguments import ARRAY, CONFIG, DTYPE, FLAG, PATH, SEED, SHAPE, TEXT, Checked, Listed, arguments_misfit, checked, written
 from insitu.array.tree import flatten, map_leaves
 from insitu.dtypes import as_dtype
 from insitu.errors import ShapeError, UserError
 from insitu.graph import origins
-from insitu.nn import constraints, context, functional, initializers, regularizers
-from insitu.nn.declared import REGULARIZER
+from insitu.nn import context, functional, regularizers
+from insitu.nn.declared import BATCH_SHAPES, CONSTRAINT, INITIALIZER, INPUTS, REGULARIZER
 from insitu.nn.functional import EXAMPLE
-from insitu.nn.shapes import Shape, batch_shape, infer, map_shapes
+from insitu.nn.shapes import Shape, batch_shape, infer, is_shape, map_shapes
 
+NEW_WEIGHTS = Listed("a list of arrays", ([],), slug="weights-shapes", fix="pass what get_weights of an equal model returned")
 _counts: dict[str, int] = {}
 
 
@@ -73,14 +74,15 @@ class Layer:
     """
 
     classes: ClassVar[dict[str, type[Layer]]] = {}
+    #: Whether the input may be a list or dict of arrays.
+    takes_trees: ClassVar[bool] = True
     _takes_training: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         Layer.classes[cls.__name__] = cls
         cls._takes_training = "training" in inspect.signature(cls.call).parameters
-        if "build" in vars(cls):
-            _mark_built(cls)
+        _check_shapes(cls)
 
     @checked(name=TEXT | None, trainable=FLAG, dtype=DTYPE, input_shape=EXAMPLE | None, activity_regularizer=REGULARIZER)
     def __init__(
@@ -110,6 +112,9 @@ class Layer:
         """The output's shape for an input's shape, found by tracing ``call``; the layer is built if it is not yet."""
         return map_leaves(lambda spec: spec.shape, infer(self, input_shape, self.dtype))
 
+    @checked(
+        shape=SHAPE, initializer=INITIALIZER, name=TEXT, trainable=FLAG, dtype=DTYPE | None, regularizer=REGULARIZER, constraint=CONSTRAINT,
+    )  # fmt: skip
     def add_weight(
         self, shape: Sequence[int] = (), initializer: Any = "glorot_uniform", name: str = "weight", trainable: bool = True, dtype: Any = None,
         regularizer: Any = None, constraint: Any = None,
@@ -132,14 +137,15 @@ class Layer:
         -------
         Variable
         """
-        kind = self.dtype if dtype is None else as_dtype(dtype)
+        kind = self.dtype if dtype is None else dtype
         with context.outside_traces():
-            chosen = np.zeros(tuple(shape), kind.numpy) if context.weights_are_blank() else initializers.get(initializer)(tuple(shape), kind)
+            chosen = np.zeros(shape, kind.numpy) if context.weights_are_blank() else initializer(shape, kind)
             weight = si.Variable(chosen, name=f"{self.name}/{name}", trainable=trainable)
-        weight.regularizer, weight.constraint = regularizers.get(regularizer), constraints.get(constraint)
+        weight.regularizer, weight.constraint = regularizer, constraint
         self._weights.append(weight)
         return weight
 
+    @checked(seed=SEED)
     def add_generator(self, seed: int | None = None) -> si.random.Generator:
         """A generator of random numbers of this layer's own, kept in files with its weights.
 
@@ -153,18 +159,26 @@ class Layer:
         self._generators.append(made)
         return made
 
+    @checked(value=ARRAY)
     def add_loss(self, value: Any) -> None:
         """Add a number to the loss of the step that is being traced; for use in ``call``."""
         context.add_loss(value)
 
     # -- use -----------------------------------------------------------------------------------------
+    @checked(x=INPUTS, more=Checked("further arguments of call"), training=FLAG | None)
     def __call__(self, x: Any, *more: Any, training: bool | None = None, **options: Any) -> Any:
         if functional.has_symbols((x, more)):
             return functional.record(self, (x, *more), training, options)
+        if more or options:
+            misfit = arguments_misfit(type(self).call, _named(self), (self, x, *more), options)
+            if misfit is not None:
+                raise misfit
+        if not self.takes_trees and isinstance(x, list | tuple) and not any(hasattr(leaf, "shape") for leaf in flatten(x)[0]):
+            x = si.asarray(x)  # nested lists of numbers
         inputs = map_leaves(self._as_input, x)
         shapes = batch_shape(inputs)
         self.prepare(shapes)
-        self.check_input(_shapes(inputs))
+        self.check_fit(_shapes(inputs))
         if training is None:
             training = context.is_training()
         if self._takes_training:
@@ -174,13 +188,13 @@ class Layer:
                 result = self.call(inputs, *more, **options)
             except UserError as error:
                 named = f'"{self.name}"' in error.what
-                error.add_place("" if named else f'{type(self).__name__} "{self.name}", called on {_described(inputs)}')
+                error.add_place("" if named else f"{_named(self)}, called on {_described(inputs)}")
                 raise
         if origins.are_recorded():
             origins.gave(self, [y._node for y in flatten(result)[0] if isinstance(y, si.Array)])
         if self.activity_regularizer is not None:
             for y in flatten(result)[0]:
-                context.add_loss(self.activity_regularizer(y) / y.shape[0])
+                context.add_loss(self.activity_regularizer(y) / (y.shape[0] if y.ndim else 1))
         return result
 
     def _as_input(self, x: Any) -> Any:
@@ -192,10 +206,21 @@ class Layer:
     def prepare(self, input_shape: Any) -> None:
         """Build once, for a shape (or a list or dict of shapes) whose batch axis is None."""
         if not self.built:
-            self.check_input(input_shape)
             with context.outside_traces():
                 self.build(input_shape)
-            self.input_shape, self.built = input_shape, True
+
+    def check_fit(self, shape: Any) -> None:
+        """Raise `ShapeError` if the layer cannot take an input of that shape, or inputs of these shapes."""
+        if not self.takes_trees and not is_shape(shape):
+            raise ShapeError(
+                f"{_named(self)} takes one array.",
+                expected="an array",
+                received=f"a {type(shape).__name__} of {len(shape)}",
+                fix="join them first: si.nn.Concatenate()([a, b]); or call the layer once for each",
+                slug="layer-one-array",
+                argument="x|input_shape",
+            )
+        self.check_input(shape)
 
     def check_input(self, shape: Any) -> None:
         """Raise `ShapeError` if the layer cannot take an input of that shape."""
@@ -239,8 +264,9 @@ class Layer:
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
+        trainable = FLAG.check(_named(self), "trainable", value)
         for layer in self.flattened():
-            layer._trainable = bool(value)
+            layer._trainable = trainable
 
     # -- weights -------------------------------------------------------------------------------------
     @property
@@ -278,6 +304,7 @@ class Layer:
         """Copies of all weights as NumPy arrays."""
         return [w.numpy() for w in self.weights]
 
+    @checked(weights=NEW_WEIGHTS)
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Give all weights new values; ``weights`` as `get_weights` returns them.
 
@@ -300,6 +327,7 @@ class Layer:
         for variable, value in zip(have, new, strict=True):
             variable.assign(si.asarray(value.astype(variable.dtype.numpy)))
 
+    @checked(path=PATH | None)
     def plot(self, path: Any = None, **options: Any) -> Any:
         """Show the weights as pictures, one for each unit; see `insitu.nn.pictures.plot`.
 
@@ -329,6 +357,7 @@ class Layer:
         return config
 
     @classmethod
+    @checked(config=CONFIG)
     def from_config(cls, config: Mapping[str, Any]) -> Any:
         """A layer from what `get_config` returned."""
         return cls(**config)
@@ -337,17 +366,46 @@ class Layer:
         return f'<{type(self).__name__} "{self.name}">'
 
 
-def _mark_built(cls: type[Layer]) -> None:
-    """Let ``build`` note that it has run, so that a layer that its user has built is not built again on use."""
-    build = cls.build
+def _check_shapes(cls: type[Layer]) -> None:
+    """Let methods of a class check the shapes they are given, and ``build`` note that it has run: the layer is not built again on use."""
+    if "build" in vars(cls):
+        make = cls.build
 
-    @functools.wraps(build)
-    def noted(self: Layer, input_shape: Any) -> None:
-        build(self, input_shape)
-        if type(self).build is noted:  # not where a subclass goes on
-            self.input_shape, self.built = input_shape if self.input_shape is None else self.input_shape, True
+        @functools.wraps(make)
+        @checked(input_shape=BATCH_SHAPES)
+        def build(self: Layer, input_shape: Any) -> None:
+            outermost = type(self).build is build  # not where a subclass goes on
+            if outermost:
+                self.check_fit(input_shape)
+            make(self, input_shape)
+            if outermost:
+                self.input_shape, self.built = input_shape if self.input_shape is None else self.input_shape, True
 
-    cls.build = noted  # type: ignore[method-assign]
+        cls.build = build  # type: ignore[method-assign]
+    if "compute_output_shape" in vars(cls):
+        compute = cls.compute_output_shape
+
+        @functools.wraps(compute)
+        @checked(input_shape=BATCH_SHAPES)
+        def compute_output_shape(self: Layer, input_shape: Any) -> Any:
+            self.check_fit(input_shape)
+            return compute(self, input_shape)
+
+        cls.compute_output_shape = compute_output_shape  # type: ignore[method-assign]
+
+
+_check_shapes(Layer)
+
+
+class OneInput(Layer):
+    """A layer of one array: lists and dicts of arrays are refused."""
+
+    takes_trees = False
+
+
+def _named(layer: Layer) -> str:
+    """Who speaks in errors."""
+    return f'{type(layer).__name__} "{layer.name}"'
 
 
 def _shapes(inputs: Any) -> Any:
@@ -388,7 +446,8 @@ def deserialize(config: Mapping[str, Any]) -> Layer:
     ArgumentError
         If no layer class of that name is known.
     """
-    found = registry.find("layer", Layer.classes, config.get("class_name"), "import the module that defines the class before loading")
+    name = registry.check_config("layer", config).get("class_name")
+    found = registry.find("layer", Layer.classes, name, "import the module that defines the class before loading")
     made: Layer = found.from_config(registry.check_config("layer", config.get("config", {})))
     if not made.built and config.get("build_shape") is not None:
         made.prepare(map_shapes(tuple, config["build_shape"]))

@@ -10,11 +10,11 @@ import numpy as np
 
 import insitu as si
 from insitu import optim, registry
-from insitu.arguments import FLAG, FUNCTION, NOT_NEGATIVE, TEXT, WHOLE, Checked, Choice, Constraint, Made, Number, Path, checked
+from insitu.arguments import CONFIG, FLAG, FUNCTION, NOT_NEGATIVE, TEXT, WHOLE, Checked, Choice, Constraint, Made, Number, Path, checked
 from insitu.array.tree import flatten, map_leaves
 from insitu.errors import ArgumentError
 from insitu.nn import checks, functional
-from insitu.nn.declared import BATCH_SIZE, CALLBACKS, DATA, EPOCHS, EPOCHS_DONE, STEPS, WEIGHTS
+from insitu.nn.declared import BATCH_SIZE, CALLBACKS, DATA, EPOCHS, EPOCHS_DONE, INPUTS, STEPS, WEIGHTS
 from insitu.nn.layer import Layer, deserialize, serialize, settle
 from insitu.nn.objectives import Objectives, Settings, target_leaves
 from insitu.nn.progress.display import VERBOSE
@@ -24,6 +24,7 @@ from insitu.nn.training import Logs, Steps
 FILE = Path(slug="save-path", fix='pass the file\'s name: save("model.insitu")')
 SPLIT = Number(0, 1, open="h", slug="validation-split", fix="pass validation_split=0.1")
 OPTIMIZER = Made(optim.get, 'an optimizer, or its name such as "adam"', ("sgd",), "optimizer-unknown")
+SYMBOLS = Checked("what Input and layers called on it gave, or a list or dict of these")
 #: What a loss that is no finite number does: stop at the first one, say so once, or train on.
 ON_NAN = Choice("raise", "warn", "ignore")
 CLASS_WEIGHT = Checked("a dict of class to factor") | None
@@ -168,6 +169,7 @@ class Model(Layer):
         infer(self.call, input_shape, self._dtypes or self.dtype)
         settle(self.weights)
 
+    @checked(x=INPUTS, more=Checked("further arguments of call"), training=FLAG | None)
     def __call__(self, x: Any, *more: Any, training: bool | None = None, **options: Any) -> Any:
         if not self.built and not functional.has_symbols(x):
             self._dtypes = self._kinds(x)
@@ -602,6 +604,7 @@ class Functional(Model):
         If an output does not follow from the inputs, or two layers have one name.
     """
 
+    @checked(inputs=SYMBOLS, outputs=SYMBOLS)
     def __init__(self, inputs: Any, outputs: Any, **options: Any) -> None:
         super().__init__(**options)
         self.inputs, self.outputs = functional.check_symbols(inputs, "inputs"), functional.check_symbols(outputs, "outputs")
@@ -645,6 +648,7 @@ class Functional(Model):
             if isinstance(found, functional.Symbol) and found in values:
                 call.layer.check_values(values[found])
 
+    @checked(x=INPUTS, more=Checked("further arguments of call"), training=FLAG | None)
     def __call__(self, x: Any, *more: Any, training: bool | None = None, **options: Any) -> Any:
         return super().__call__(self.arranged(x), *more, training=training, **options)
 
@@ -655,6 +659,7 @@ class Functional(Model):
         return {**super().get_config(), **functional.to_config(self._calls, self._input_tree, self._output_tree, serialize)}
 
     @classmethod
+    @checked(config=CONFIG)
     def from_config(cls, config: Mapping[str, Any]) -> Any:
         inputs, outputs = functional.from_config(config, deserialize)
         graph = ("inputs", "input_tree", "layers", "calls", "output_tree")

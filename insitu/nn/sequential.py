@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from insitu.arguments import Listed, checked, written
+from insitu.arguments import CONFIG, Checked, Listed, checked, written
 from insitu.errors import ArgumentError, ShapeError
 from insitu.nn import activations
 from insitu.nn.checks import names_differ
@@ -15,6 +15,8 @@ from insitu.nn.functional import Symbol
 from insitu.nn.layer import Layer, deserialize, serialize, settle
 from insitu.nn.model import Model
 from insitu.nn.shapes import Shape, is_shape
+
+LAYERS = Listed("a list of layers", ([],), slug="sequential-layer", fix="put the layers into a list: Sequential([Dense(10)])")
 
 
 class Sequential(Model):
@@ -39,7 +41,9 @@ class Sequential(Model):
     19885
     """
 
-    @checked(layers=Listed("a list of layers", ([],), slug="sequential-layer", fix="put the layers into a list: Sequential([Dense(10)])") | None)
+    takes_trees = False
+
+    @checked(layers=LAYERS | None)
     def __init__(self, layers: Sequence[Any] | None = None, name: str | None = None, **options: Any) -> None:
         if isinstance(layers, Layer) or not isinstance(layers, Iterable | None):
             raise ArgumentError(
@@ -60,6 +64,7 @@ class Sequential(Model):
     def layers(self) -> list[Layer]:
         return list(self._layers)
 
+    @checked(layer=Checked("a layer, or an Input before all others"))
     def add(self, layer: Any) -> None:
         """Append a layer, or begin with an `Input`.
 
@@ -129,16 +134,7 @@ class Sequential(Model):
         """
         if not self._layers:
             raise self._empty()
-        if not is_shape(input_shape) or not tuple(input_shape):
-            raise ShapeError(
-                f'Sequential "{self.name}": build needs the shape of a batch.',
-                expected="(None, ...): the batch axis, then the shape of an example",
-                received=f"{input_shape!r}",
-                fix="model.build((None, 784))",
-                slug="build-shape",
-                argument="input_shape=",
-            )
-        flowing: Any = (None, *tuple(input_shape)[1:])
+        flowing: Any = (None, *input_shape[1:])
         self.input_shape, self.built = flowing, True
         wide: Any = None
         for layer in self._layers:
@@ -162,6 +158,15 @@ class Sequential(Model):
         )
 
     def check_input(self, shape: Any) -> None:
+        if not shape:
+            raise ShapeError(
+                f'Sequential "{self.name}": the shape of a batch has at least one axis.',
+                expected="(None, ...): the batch axis, then the shape of an example",
+                received=f"{shape!r}",
+                fix="model.build((None, 784))",
+                slug="build-shape",
+                argument="x|input_shape",
+            )
         given = self.given_shape
         if given is not None and is_shape(shape) and len(shape) != len(given):
             raise ShapeError(
@@ -204,9 +209,10 @@ class Sequential(Model):
         return {**super().get_config(), "layers": [serialize(layer) for layer in self._layers]}
 
     @classmethod
+    @checked(config=CONFIG)
     def from_config(cls, config: Mapping[str, Any]) -> Any:
         arguments = dict(config)
-        return cls([deserialize(c) for c in arguments.pop("layers")], **arguments)
+        return cls([deserialize(c) for c in LAYERS.check(cls.__name__, "layers", arguments.pop("layers", []))], **arguments)
 
 
 def _described(value: Any) -> str:

@@ -10,7 +10,7 @@ from insitu.arguments import AXES, NOT_NEGATIVE, NUMBER, checked
 from insitu.errors import ShapeError
 from insitu.nn import activations, constraints, initializers, regularizers
 from insitu.nn.declared import CONSTRAINT, INITIALIZER, REGULARIZER
-from insitu.nn.layer import Layer
+from insitu.nn.layer import OneInput
 from insitu.nn.layers.core import built
 from insitu.nn.shapes import Shape, checked_axes
 
@@ -34,7 +34,7 @@ def closed(owner: str, shape: Shape, axes: Sequence[int]) -> None:
             )
 
 
-class ReLU(Layer):
+class ReLU(OneInput):
     """``max(x, 0)``, limited to ``max_value``; ``negative_slope * (x - threshold)`` up to ``threshold``.
 
     Parameters
@@ -70,7 +70,7 @@ class ReLU(Layer):
         return {**super().get_config(), **own}
 
 
-class LeakyReLU(Layer):
+class LeakyReLU(OneInput):
     """``x`` where positive, ``negative_slope * x`` elsewhere.
 
     Parameters
@@ -99,7 +99,7 @@ class LeakyReLU(Layer):
         return {**super().get_config(), "negative_slope": self.negative_slope}
 
 
-class PReLU(Layer):
+class PReLU(OneInput):
     """``x`` where positive, ``alpha * x`` elsewhere, with a learned ``alpha`` for each place of an example.
 
     Parameters
@@ -161,7 +161,7 @@ class PReLU(Layer):
         }
 
 
-class ELU(Layer):
+class ELU(OneInput):
     """``x`` where positive, ``alpha * (exp(x) - 1)`` elsewhere.
 
     Parameters
@@ -189,7 +189,7 @@ class ELU(Layer):
         return {**super().get_config(), "alpha": self.alpha}
 
 
-class Softmax(Layer):
+class Softmax(OneInput):
     """``exp(x) / sum(exp(x))`` along ``axis``.
 
     Parameters

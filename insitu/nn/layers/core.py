@@ -10,7 +10,7 @@ from insitu.arguments import FLAG, Whole, checked, written
 from insitu.errors import InternalError, ShapeError
 from insitu.nn import activations, constraints, initializers, regularizers
 from insitu.nn.declared import ACTIVATION, CONSTRAINT, INITIALIZER, REGULARIZER
-from insitu.nn.layer import Layer
+from insitu.nn.layer import Layer, OneInput
 from insitu.nn.shapes import Shape
 
 
@@ -21,7 +21,7 @@ def built(weight: si.Variable | None) -> si.Array:
     return weight.value
 
 
-class Dense(Layer):
+class Dense(OneInput):
     """A fully connected layer: ``activation(x @ kernel + bias)`` over the last axis.
 
     Parameters
@@ -155,7 +155,7 @@ class Dense(Layer):
         }
 
 
-class Activation(Layer):
+class Activation(OneInput):
     """An activation as a layer of its own.
 
     Parameters

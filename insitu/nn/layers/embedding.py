@@ -11,14 +11,14 @@ from insitu.arguments import Whole, checked
 from insitu.errors import ArgumentError, DTypeError
 from insitu.nn import constraints, initializers, regularizers
 from insitu.nn.declared import CONSTRAINT, INITIALIZER, REGULARIZER
-from insitu.nn.layer import Layer
+from insitu.nn.layer import OneInput
 from insitu.nn.layers.core import built
 from insitu.nn.shapes import Shape
 
 DIMENSION = Whole(1, slug="embedding-dimensions", fix="pass the number of words and the length of their vectors: Embedding(1000, 16)")
 
 
-class Embedding(Layer):
+class Embedding(OneInput):
     """A row of a table for each whole number: (batch, ...) becomes (batch, ..., output_dim).
 
     Parameters
@@ -75,8 +75,9 @@ class Embedding(Layer):
         if not isinstance(x, np.ndarray) or not x.size:
             return
         low, high = x.min(), x.max()
-        if x.dtype.kind == "b" or (x.dtype.kind == "f" and not np.array_equal(x, np.rint(x))):
-            raise self._not_whole(f"{x.dtype}" if x.dtype.kind == "b" else f"{x.dtype} values such as {x[x != np.rint(x)].flat[0]}")
+        broken = x[~np.isfinite(x) | (x != np.rint(x))] if x.dtype.kind == "f" else x.reshape(-1)[:0]
+        if x.dtype.kind == "b" or broken.size:
+            raise self._not_whole(f"{x.dtype} values such as {broken.flat[0]}" if broken.size else f"{x.dtype}")
         if low < 0 or high >= self.input_dim:
             raise ArgumentError(
                 f'Embedding "{self.name}" has {self.input_dim} rows, but the data ask for others.',

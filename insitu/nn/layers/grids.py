@@ -8,11 +8,11 @@ import insitu as si
 from insitu.arguments import checked, written
 from insitu.arguments.grids import FORMAT, NOUNS, axes_of, check_rank, per_axis, position_axes
 from insitu.errors import ShapeError
-from insitu.nn.layer import Layer
+from insitu.nn.layer import OneInput
 from insitu.nn.shapes import Shape
 
 
-class Grid(Layer):
+class Grid(OneInput):
     """A layer for grids with ``rank`` axes of positions."""
 
     rank: ClassVar[int] = 2

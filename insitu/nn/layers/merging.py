@@ -26,11 +26,12 @@ class _Merge(Layer):
     def check_input(self, shape: Any) -> None:
         low, high = self.counts
         number = 1 if is_shape(shape) else len(shape)
-        if is_shape(shape) or number < low or (high is not None and number > high):
+        listed = not isinstance(shape, dict) and not is_shape(shape) and all(is_shape(s) for s in shape)
+        if not listed or number < low or (high is not None and number > high):
             raise ShapeError(
                 f'{type(self).__name__} "{self.name}" takes a list of arrays.',
                 expected=f"{low} arrays" if high == low else f"a list of at least {low}",
-                received=f"one array of shape {written(shape)}" if is_shape(shape) else f"{number} arrays",
+                received=f"one array of shape {written(shape)}" if is_shape(shape) else f"{number} arrays" if listed else f"a {_form(shape)}",
                 fix=f"{type(self).__name__}()([a, b])",
                 slug="merge-inputs",
                 argument="x",
@@ -53,6 +54,10 @@ class _Merge(Layer):
             slug="merge-shapes",
             argument="x",
         )
+
+
+def _form(tree: Any) -> str:
+    return "dict" if isinstance(tree, dict) else "list of lists"
 
 
 class _ElementWise(_Merge):

@@ -10,7 +10,7 @@ from insitu import registry
 from insitu.arguments import NOT_NEGATIVE, SEED, Lengths, Number, checked
 from insitu.errors import ShapeError
 from insitu.nn import regularizers
-from insitu.nn.layer import Layer
+from insitu.nn.layer import OneInput
 from insitu.nn.shapes import Shape
 
 #: A share of the inputs, of which something must be left.
@@ -19,7 +19,7 @@ RATE = Number(0, 1, open="h", slug="dropout-rate")
 MASK = Lengths(1, unknown=True, single=False, fix="noise_shape=(None, 1, None) gives all steps of a sequence one mask")
 
 
-class _Random(Layer):
+class _Random(OneInput):
     """Layers with a generator of their own, which is kept in files."""
 
     @checked(seed=SEED)
@@ -179,7 +179,7 @@ class GaussianNoise(_Random):
         return {**super().get_config(), "stddev": self.stddev}
 
 
-class ActivityRegularization(Layer):
+class ActivityRegularization(OneInput):
     """The input itself, of which ``l1 * sum(|x|) + l2 * sum(x**2)``, divided by the length of the batch, is added to the loss.
 
     Parameters

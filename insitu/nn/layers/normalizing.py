@@ -10,13 +10,13 @@ from insitu.arguments import AXES, AXIS, FLAG, NOT_NEGATIVE, SHARE, Whole, check
 from insitu.errors import ShapeError
 from insitu.nn import constraints, initializers, regularizers
 from insitu.nn.declared import CONSTRAINT, INITIALIZER, REGULARIZER
-from insitu.nn.layer import Layer
+from insitu.nn.layer import OneInput
 from insitu.nn.layers.activating import closed
 from insitu.nn.layers.core import built
 from insitu.nn.shapes import Shape, checked_axes
 
 
-class _Normalizing(Layer):
+class _Normalizing(OneInput):
     """``gamma`` and ``beta``: a factor and an offset for each place of the axes ``kept``."""
 
     @checked(

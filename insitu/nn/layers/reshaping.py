@@ -10,7 +10,7 @@ import insitu as si
 from insitu.arguments import Lengths, Whole, checked
 from insitu.arguments.grids import FORMAT
 from insitu.errors import ShapeError
-from insitu.nn.layer import Layer
+from insitu.nn.layer import OneInput
 from insitu.nn.shapes import Shape
 
 TARGET = Lengths(
@@ -23,7 +23,7 @@ ORDER = Lengths(
 )  # fmt: skip
 
 
-class Flatten(Layer):
+class Flatten(OneInput):
     """All axes of an example as one: (batch, 8, 8) becomes (batch, 64).
 
     Parameters
@@ -45,6 +45,13 @@ class Flatten(Layer):
         super().__init__(**options)
         self.data_format = data_format or "channels_last"
 
+    def check_input(self, shape: Shape) -> None:
+        if not shape:
+            raise ShapeError(
+                f'Flatten "{self.name}" needs a batch of examples.', expected="(batch, ...), 1 axis or more", received="a single number, shape ()",
+                fix="add the axis of the batch: x[None]", slug="no-axes", argument="x|input_shape",
+            )  # fmt: skip
+
     def call(self, x: si.Array) -> si.Array:
         x = si.moveaxis(x, 1, -1) if self.data_format == "channels_first" and x.ndim > 2 else x
         return si.reshape(x, (x.shape[0], math.prod(x.shape[1:])))
@@ -57,7 +64,7 @@ class Flatten(Layer):
         return {**super().get_config(), "data_format": self.data_format}
 
 
-class Reshape(Layer):
+class Reshape(OneInput):
     """Examples in another shape.
 
     Parameters
@@ -107,7 +114,7 @@ class Reshape(Layer):
         return {**super().get_config(), "target_shape": list(self.target_shape)}
 
 
-class Permute(Layer):
+class Permute(OneInput):
     """The axes of an example in another order.
 
     Parameters
@@ -147,7 +154,7 @@ class Permute(Layer):
         return {**super().get_config(), "dims": list(self.dims)}
 
 
-class RepeatVector(Layer):
+class RepeatVector(OneInput):
     """Each example ``n`` times in a new axis: (batch, features) becomes (batch, n, features).
 
     Parameters

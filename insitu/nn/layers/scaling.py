@@ -13,7 +13,8 @@ from insitu.array.tree import flatten
 from insitu.data.examples import is_array
 from insitu.data.feed import Arrays, feed
 from insitu.errors import ArgumentError, ShapeError
-from insitu.nn.layer import Layer
+from insitu.nn.declared import DATA
+from insitu.nn.layer import OneInput
 from insitu.nn.layers.activating import closed
 from insitu.nn.shapes import Shape, checked_axes
 from insitu.nn.vectors import unit
@@ -27,7 +28,7 @@ _BLOCK = 1 << 20
 SCALE = Numbers(fix="Rescaling(1 / 255) turns bytes into numbers from 0 to 1")
 
 
-class Rescaling(Layer):
+class Rescaling(OneInput):
     """``x * scale + offset``: ``Rescaling(1 / 255)`` turns bytes into numbers from 0 to 1.
 
     Parameters
@@ -106,7 +107,7 @@ class Moments:
         return self._squares / self.count
 
 
-class Normalization(Layer):
+class Normalization(OneInput):
     """``(x - mean) / sqrt(variance)``, with mean and variance of each feature from data.
 
     Parameters
@@ -184,6 +185,7 @@ class Normalization(Layer):
                 slug="normalization-values",
             ) from None
 
+    @checked(data=DATA)
     def adapt(self, data: Any) -> None:
         """Take mean and variance from data.
 
@@ -260,7 +262,7 @@ def _cut(x: Values) -> Iterator[Values]:
         yield x[start : start + rows]
 
 
-class UnitNormalization(Layer):
+class UnitNormalization(OneInput):
     """Vectors along ``axis`` scaled to length 1; those shorter than 1e-12 stay near 0.
 
     Parameters

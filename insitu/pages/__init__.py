@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+from insitu.arguments import Checked, checked
 from insitu.errors import ArgumentError
 from insitu.nearest import nearest
 
 __all__ = ["explain", "slugs", "title"]
+
+
+PAGE = {"slug": Checked("the slug that stands in a message", ("broadcast-shapes",))}
 
 
 def slugs() -> list[str]:
@@ -30,6 +34,7 @@ def title(slug: str) -> str:
     return explain(slug).partition("\n")[0].removeprefix("# ")
 
 
+@checked(**PAGE)
 def explain(slug: str) -> str:
     """The page about an error or a warning, as the last line of its message names it.
 

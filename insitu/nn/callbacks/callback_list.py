@@ -8,13 +8,18 @@ from typing import Any
 import numpy as np
 
 import insitu as si
+from insitu.arguments import CONFIG, FLAG, FUNCTION, Instance, Whole, checked
 from insitu.errors import ArgumentError
 from insitu.nn.callbacks.callback import BATCH_HOOKS, Callback
 from insitu.nn.callbacks.history import History
 from insitu.nn.callbacks.progbar_logger import ProgbarLogger
+from insitu.nn.declared import CALLBACKS
+from insitu.nn.layer import Layer
 
 #: Logs as a loop passes them: at once, or as a function that computes them if a callback reads them.
 LoopLogs = MutableMapping[str, Any] | Callable[[], MutableMapping[str, Any]] | None
+LOGS = Instance(MutableMapping, "a dict of names to numbers", ({},), slug="callback-argument", fix='pass a dict: {"loss": 0.5}') | FUNCTION | None
+POSITION = Whole(0, slug="callback-argument")
 
 
 class CallbackList:
@@ -54,6 +59,10 @@ class CallbackList:
     {'loss': [1.0, 0.5]}
     """
 
+    @checked(
+        "callback-argument",
+        callbacks=CALLBACKS, model=Instance(Layer, "a model") | None, params=CONFIG | None, add_history=FLAG, add_progbar=FLAG, displayed=FLAG,
+    )  # fmt: skip
     def __init__(
         self, callbacks: Any = None, model: Any = None, params: Mapping[str, Any] | None = None, *,
         add_history: bool = False, add_progbar: bool = False, displayed: bool = False, **more: Any,
@@ -72,6 +81,7 @@ class CallbackList:
         for callback in found:
             self.append(callback)
 
+    @checked(callback=Instance(Callback, "a callback", slug="callback-type"))
     def append(self, callback: Callback) -> None:
         """Add one, at its place."""
         self.callbacks = sorted([*self.callbacks, callback], key=lambda c: c.order)
@@ -146,52 +156,66 @@ class CallbackList:
         return named
 
     # -- the stages ------------------------------------------------------------------------------------
+    @checked(logs=LOGS)
     def on_train_begin(self, logs: LoopLogs = None) -> None:
         """See `Callback`, as for all that follow."""
         self._tell("on_train_begin", logs)
 
+    @checked(logs=LOGS)
     def on_train_end(self, logs: LoopLogs = None) -> None:
         """Without ``logs``, those of the last epoch are passed."""
         self._tell("on_train_end", self._epoch_logs if logs is None else logs)
 
+    @checked(epoch=POSITION, logs=LOGS)
     def on_epoch_begin(self, epoch: int, logs: LoopLogs = None) -> None:
         given = numbers(logs)
         for callback in self.callbacks:
             callback.on_epoch_begin(epoch, given)
 
+    @checked(epoch=POSITION, logs=LOGS)
     def on_epoch_end(self, epoch: int, logs: LoopLogs = None) -> None:
         """What callbacks add to the logs stands in ``logs`` afterwards."""
         self._epoch_logs = numbers(logs)
         for callback in self.callbacks:
             callback.on_epoch_end(epoch, self._epoch_logs)
 
+    @checked(batch=POSITION, logs=LOGS)
     def on_train_batch_begin(self, batch: int, logs: LoopLogs = None) -> None:
         self._tell_batch("on_train_batch_begin", batch, logs)
 
+    @checked(batch=POSITION, logs=LOGS)
     def on_train_batch_end(self, batch: int, logs: LoopLogs = None) -> None:
         self._tell_batch("on_train_batch_end", batch, logs)
 
+    @checked(logs=LOGS)
     def on_test_begin(self, logs: LoopLogs = None) -> None:
         self._tell("on_test_begin", logs)
 
+    @checked(logs=LOGS)
     def on_test_end(self, logs: LoopLogs = None) -> None:
         self._tell("on_test_end", logs)
 
+    @checked(batch=POSITION, logs=LOGS)
     def on_test_batch_begin(self, batch: int, logs: LoopLogs = None) -> None:
         self._tell_batch("on_test_batch_begin", batch, logs)
 
+    @checked(batch=POSITION, logs=LOGS)
     def on_test_batch_end(self, batch: int, logs: LoopLogs = None) -> None:
         self._tell_batch("on_test_batch_end", batch, logs)
 
+    @checked(logs=LOGS)
     def on_predict_begin(self, logs: LoopLogs = None) -> None:
         self._tell("on_predict_begin", logs)
 
+    @checked(logs=LOGS)
     def on_predict_end(self, logs: LoopLogs = None) -> None:
         self._tell("on_predict_end", logs)
 
+    @checked(batch=POSITION, logs=LOGS)
     def on_predict_batch_begin(self, batch: int, logs: LoopLogs = None) -> None:
         self._tell_batch("on_predict_batch_begin", batch, logs)
 
+    @checked(batch=POSITION, logs=LOGS)
     def on_predict_batch_end(self, batch: int, logs: LoopLogs = None) -> None:
         self._tell_batch("on_predict_batch_end", batch, logs)
 
@@ -248,6 +272,8 @@ def numbers(logs: LoopLogs) -> MutableMapping[str, Any]:
     given = logs() if callable(logs) else logs
     if given is None:
         return {}
+    if not isinstance(given, MutableMapping):
+        raise LOGS.refusal("a stage of training", "logs", given)
     for name, value in given.items():
         if isinstance(value, si.Array | si.Variable | np.ndarray | np.generic):
             array = np.asarray(value)

@@ -11,7 +11,12 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
+from insitu.arguments import ARRAYS, FLAG, TEXT, Instance, Several, checked
+from insitu.data.examples import numpy_array
+from insitu.errors import ShapeError
+
 Picture = np.ndarray[Any, Any]
+CONSOLE = Instance(Console, "a console of rich")
 
 #: Signs for more and more ink: of positive numbers, and of negative ones; where blocks can be shown, and where not.
 _INK, _OTHER_INK = " ░▒▓█", " ·-=≡"
@@ -19,6 +24,7 @@ _PLAIN_INK, _OTHER_PLAIN_INK = " :+*#", " .~-="
 _BLUE, _RED, _GREY = np.array([33, 102, 172]), np.array([178, 24, 43]), np.array([128, 128, 128])
 
 
+@checked(console=CONSOLE, pictures=ARRAYS, captions=Several(TEXT, least=0), signed=FLAG)
 def gallery(console: Console, pictures: Sequence[Picture], captions: Sequence[str], signed: bool = False) -> None:
     """Print pictures side by side, as many in a row as the terminal is wide, with a caption under each.
 
@@ -33,6 +39,11 @@ def gallery(console: Console, pictures: Sequence[Picture], captions: Sequence[st
     captions : sequence of str
     signed : bool
 
+    Raises
+    ------
+    ShapeError
+        If a picture has not two axes.
+
     Examples
     --------
     >>> from rich.console import Console
@@ -41,8 +52,18 @@ def gallery(console: Console, pictures: Sequence[Picture], captions: Sequence[st
         ██  ████
       eye   ones
     """
-    if not pictures:
+    if not len(pictures):
         return
+    pictures = [np.asarray(numpy_array(p, "gallery", "pictures")) for p in pictures]
+    if any(p.ndim != 2 or not p.size or p.dtype.kind not in "biuf" for p in pictures):
+        raise ShapeError(
+            "gallery: the pictures are no matrices of numbers.",
+            expected="arrays of shape (height, width)",
+            received=", ".join(f"{p.shape} {p.dtype}" for p in pictures[:5]),
+            fix="choose one channel of each picture: x[..., 0]",
+            slug="pictures-shape",
+            argument="pictures",
+        )
     room = max(console.width - 2, 1)
     if _has_colours(console):
         drawn = [half_blocks(_shrunk(p, room), signed) for p in pictures]
@@ -67,6 +88,7 @@ def gallery(console: Console, pictures: Sequence[Picture], captions: Sequence[st
     console.print(Text("\n").join(rows), overflow="crop", no_wrap=True, crop=True, highlight=False)
 
 
+@checked(console=CONSOLE)
 def legend(console: Console) -> tuple[str, str]:
     """What stands for positive numbers and what for negative ones in a gallery that is ``signed``.
 

@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
+import click
 import numpy as np
 import pytest
 from rich.console import Console
@@ -177,3 +179,39 @@ def test_bench_reports_shares_of_the_peak(capsys, monkeypatch):
     assert commands.run(["bench", "--json"]) == 0
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert 0 < report["products"]["32x32"]["share_of_peak"] < 1.2 and set(report["kernels"]) == {"x * 2 + 1", "tanh(x)", "softmax of rows"}
+
+
+#: Values that each option and argument refuses before any work begins.
+WRONG = {
+    "demo --epochs": ["0", "-1", "1.5", "abc", ""],
+    "demo --seed": ["-1", "1.5", "abc", ""],
+    "demo --output": ["", ".", "missing/model.insitu"],
+    "cache prune --limit": ["abc", "", "-1", "1e400", "nanM"],
+    "explain slug": ["", "nonsense", "../broadcast-shapes"],
+    "predict-digits path": ["", ".", "missing.insitu"],
+}
+
+
+def leaves(command: click.Command, *names: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """All commands, with the words that call them."""
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            yield from leaves(inner, *names, name)
+    else:
+        yield names, command
+
+
+def test_every_command_refuses_what_it_does_not_take(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for names, command in leaves(commands.program):
+        taken = [p for p in command.params if isinstance(p, click.Argument)]
+        for more in (["--nonsense"], ["nonsense"] * (len(taken) + 1), ["--json=3"]):
+            code, _, err = run(capsys, *names, *more)
+            assert code == 2 and "Traceback" not in err, (names, more)
+        for parameter in command.params:
+            if isinstance(parameter, click.Option) and parameter.is_flag:
+                continue
+            key = parameter.opts[0]
+            for value in WRONG[f"{' '.join(names)} {key}"]:
+                code, _, err = run(capsys, *names, *([key, value] if key.startswith("-") else [value]))
+                assert code in (1, 2) and err and "Traceback" not in err, (names, key, value)

@@ -47,6 +47,14 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
         context.exit()
 
 
+def _writable(context: click.Context, option: click.Parameter, path: str | None) -> str | None:
+    """The path of a file that can be written: its folder is looked at before the work begins."""
+    folder = os.path.dirname(os.path.abspath(path)) if path is not None else ""
+    if path is not None and (not path or not os.path.isdir(folder) or not os.access(folder, os.W_OK)):
+        raise click.BadParameter(f"{path!r} cannot be written.", context, option)
+    return path
+
+
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
 
 
@@ -59,8 +67,10 @@ def program() -> None:
 @program.command()
 @_as_json
 @click.option("--epochs", type=click.IntRange(1), default=20, show_default=True, help="Passes over the training data.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of weights and order.")
-@click.option("--output", type=click.Path(dir_okay=False), default=None, help="Keep the trained model in this file.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of weights and order.")
+@click.option(
+    "--output", type=click.Path(dir_okay=False, writable=True), callback=_writable, default=None, help="Keep the trained model in this file."
+)
 def demo(as_json: bool, epochs: int, seed: int, output: str | None) -> int:
     """Train on real handwritten digits, save, reload and predict."""
     from insitu.cli.demo import run_demo

@@ -37,6 +37,8 @@ _FAR_RATE = 20
 #: Bytes that an epilogue touches from which on they are taken to come from memory, and the longest k that leaves it time worth hiding.
 _FETCHED_BYTES = 1_000_000
 _FETCHING_K = 2 * K_BLOCK
+#: Panels that do not pay for packing the row side.
+_FEW_PANELS = 4
 #: Rows of one run of tiles whose partial sums are kept while later k blocks are packed.
 RUN_ROWS = 1100
 #: Columns of one unit of a product of few rows.
@@ -185,7 +187,14 @@ def choose(contract: Contract, target: Target) -> Schedule:
     def cost(v: Variant) -> float:
         return _cost(contract, v, target) * (_uneven(arrange(contract, v).units) if large else 1)
 
-    return arrange(contract, min(_candidates(contract, target), key=cost))
+    best = min(_candidates(contract, target), key=cost)
+    return arrange(contract, dataclasses.replace(best, fetch=_fetches(contract, best)))
+
+
+def _fetches(c: Contract, v: Variant) -> bool:
+    """Whether tiles should fetch what their epilogue touches: large matrices, and no more arithmetic than hides them."""
+    plain = not (v.swap or v.narrow or v.stream or v.turn) and (v.pack_rows or not v.windows)
+    return plain and c.k <= _FETCHING_K and c.batch * c.m * c.n * sum(x.dtype.itemsize for x in matrices(c)) > _FETCHED_BYTES
 
 
 def _uneven(units: int) -> float:
@@ -370,14 +379,12 @@ def _packed(c: Contract, target: Target, swap: bool, rows: int, vectors: int, la
     rows_in_place = row_side.dtype is c.dtype and (not row_side.along_k or rows <= _machine(target).in_place[min(vectors, 4) - 1])
     paged = row_side.leading * size % 2048 == 0 and (rows > 10 if row_side.along_k else c.k > 256)
     paged = paged or (target.vector_bits < 512 and not row_side.along_k and m > 48 and _crowded(row_side.leading * size, c.k, rows * size))
-    pack_rows = not rows_in_place or (paged and panels > 1) or (panels > 4 and c.k * m * size > _IN_PLACE_BYTES)
+    many = panels > _FEW_PANELS and c.k * m * size > _IN_PLACE_BYTES and not (row_side.along_k and target.vector_bits >= 512)
+    pack_rows = not rows_in_place or (paged and panels > 1) or many
     if row_side.windows:  # elements of many positions far apart, for many panels
-        pack_rows = not row_side.windows.positions_first and lines == 1 and panels > 4
+        pack_rows = not row_side.windows.positions_first and lines == 1 and panels > _FEW_PANELS
     whole = swap and m <= WHOLE_COLUMNS
-    touched = m * n * sum(x.dtype.itemsize for x in matrices(c))
-    in_runs = row_side.windows and not pack_rows
-    fetch = not swap and not narrow and not in_runs and c.k <= _FETCHING_K and touched > _FETCHED_BYTES
-    made = Variant(swap, rows, vectors, lanes, pack_rows, pack_lanes, narrow, whole=whole, fetch=fetch, lines=lines)
+    made = Variant(swap, rows, vectors, lanes, pack_rows, pack_lanes, narrow, whole=whole, lines=lines)
     if not row_side.windows:
         return made
     copies = windows.copied(row_side.windows, row_side.dtype is c.dtype)
@@ -403,7 +410,7 @@ def _cost(c: Contract, v: Variant, target: Target) -> float:
     if v.windows:
         step = _window_step(c, v, machine)
     else:
-        step = max(sums * machine.rate, 4.5, (v.rows + v.vectors) * 0.5) * machine.pace[min(v.vectors, 4) - 1] + (v.rows + v.vectors) * 0.02
+        step = max(sums * machine.rate, 4.5, (v.rows + v.vectors) * machine.rate) * machine.pace[min(v.vectors, 4) - 1] + (v.rows + v.vectors) * 0.02
         if v.vectors == 1 and not v.pack_rows and not row_side.along_k:
             step *= 1.08 / machine.pace[0]  # one address for all rows
         if v.rows * min(k, K_BLOCK) * c.dtype.itemsize > _NEAR_BYTES:

@@ -223,6 +223,8 @@ def arrange(c: Contract, variant: Variant, *, panels_per_block: int = 0, run: in
         panels_per_block = panels_per_block or 1  # nothing is used twice, so small units cost nothing
     larger = 2 if variant.windows == "elements" and variant.pack_rows else 1  # a slab and packed rows are worth sharing
     per_block = panels_per_block or _panels_per_block(panels, variant.columns, larger * BLOCK_BYTES, c)
+    if variant.pack_lanes and not panels_per_block and per_block == panels and m <= n:
+        per_block = -(-panels // 2)  # two threads then pack a half each, not both the whole
     runs = -(-slivers * variant.rows // (larger * RUN_ROWS)) if c.k > K_BLOCK and not variant.whole else 1
     run = slivers if variant.whole else run or -(-slivers // runs)
     slab = None

@@ -381,8 +381,8 @@ def _packed(c: Contract, target: Target, swap: bool, rows: int, vectors: int, la
     rows_in_place = row_side.dtype is c.dtype and (not row_side.along_k or rows <= _machine(target).in_place[min(vectors, 4) - 1])
     paged = row_side.leading * size % 2048 == 0 and (rows > 10 if row_side.along_k else c.k > 256)
     paged = paged or (target.vector_bits < 512 and not row_side.along_k and m > 48 and _crowded(row_side.leading * size, c.k, rows * size))
-    many = panels > _FEW_PANELS and c.k * m * size > _IN_PLACE_BYTES and not (row_side.along_k and target.vector_bits >= 512)
-    pack_rows = not rows_in_place or (paged and panels > 1) or many
+    scattered = not row_side.along_k and panels > _FEW_PANELS and c.k * m * size > _IN_PLACE_BYTES
+    pack_rows = not rows_in_place or (paged and panels > 1) or scattered
     if row_side.windows:  # elements of many positions far apart, for many panels
         pack_rows = not row_side.windows.positions_first and lines == 1 and panels > _FEW_PANELS
     whole = swap and m <= WHOLE_COLUMNS

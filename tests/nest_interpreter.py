@@ -17,8 +17,7 @@ Values = np.ndarray[Any, Any]
 def run(x: nest.Expr, axes: Mapping[str, Values], buffers: Mapping[str, Values]) -> Values:
     """The expression at every position at once. ``axes`` are int64 arrays of one length; ``buffers`` are flat.
 
-    Where a load's guard is false its value is garbage, so that a use of it is seen. A load outside of its
-    buffer where the guard is true fails.
+    A load outside of its buffer where the guard is true fails.
     """
     n = len(next(iter(axes.values()))) if axes else 1
     memo: dict[nest.Expr, Values] = {}
@@ -56,7 +55,7 @@ def run(x: nest.Expr, axes: Mapping[str, Values], buffers: Mapping[str, Values])
         at = value(e.args[0])
         inside = value(e.args[1]) if len(e.args) > 1 else np.ones(n, bool)
         assert ((at[inside] >= 0) & (at[inside] < buffer.size)).all(), f"{e} reads outside of its buffer"
-        out = np.full(n, 77, e.dtype.numpy)
+        out = np.zeros(n, e.dtype.numpy)
         out[inside] = buffer[at[inside]]
         return out
 

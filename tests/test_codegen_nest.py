@@ -117,6 +117,17 @@ def test_division_takes_out_whole_multiples() -> None:
     assert op("floordiv", x, index(12)) is R and op("mod", x, index(12)) is Axis("k", 12).at
 
 
+def test_a_choice_of_zero_where_a_load_is_not_made_is_the_load_alone() -> None:
+    at = Axis("k", 10).at
+    inside, near = op("le", index(2), at), op("lt", at, index(7))
+    guarded = nest.load("x", at, f32, op("and", near, inside))
+    for condition in (inside, near, op("and", near, inside)):
+        assert op("select", condition, guarded, nest.const(0.0, f32)) is guarded
+        assert op("select", condition, guarded, nest.const(-0.0, f32)).op == "select"
+        assert op("select", condition, guarded, nest.const(1.0, f32)).op == "select"
+    assert op("select", op("lt", index(3), at), guarded, nest.const(0.0, f32)).op == "select"
+
+
 def test_virtual_lanes() -> None:
     assert [nest.virtual_lanes(n) for n in (1, 2, 3, 10, 33, 64, 65, 9999)] == [1, 2, 4, 16, 64, 64, 64, 64]
 

@@ -176,9 +176,22 @@ def op(name: str, *args: Expr) -> Expr:
         for a, b in (args, args[::-1]):
             if a.op == "const":
                 return (b if a.attr else a) if name == "and" else (a if a.attr else b)
-    if name == "select" and args[0].op == "const":
-        return args[1] if args[0].attr else args[2]
+    if name == "select":
+        if args[0].op == "const":
+            return args[1] if args[0].attr else args[2]
+        if _reads_zero_outside(*args):
+            return args[1]
     return _make(name, args, dt.bool_ if name in COMPARISONS else dtype)
+
+
+def _reads_zero_outside(inside: Expr, x: Expr, outside: Expr) -> bool:
+    """Whether ``x`` is a load that is 0 wherever ``inside`` is false, and so is ``outside``."""
+    zero = outside.op == "const" and outside.attr == 0 and math.copysign(1, outside.attr) > 0
+    return zero and x.op == "load" and len(x.args) > 1 and _implies(x.args[1], inside)
+
+
+def _implies(guard: Expr, condition: Expr) -> bool:
+    return guard is condition or (guard.op == "and" and any(_implies(a, condition) for a in guard.args))
 
 
 def _index_op(name: str, args: tuple[Expr, ...]) -> Expr | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
+from nest_interpreter import run
 
 from insitu import dtypes as dt
 from insitu.codegen import nest
@@ -115,6 +117,17 @@ def test_linear_addresses_are_split_by_axis() -> None:
 def test_division_takes_out_whole_multiples() -> None:
     x = op("add", op("mul", R, index(12)), Axis("k", 12).at)
     assert op("floordiv", x, index(12)) is R and op("mod", x, index(12)) is Axis("k", 12).at
+
+
+@pytest.mark.parametrize("shift", [0, 7, 24, 31, 12 * 24 + 5, -24])
+def test_division_parts_a_constant_into_multiples_and_a_rest(shift: int) -> None:
+    k, j = Axis("k", 10), Axis("j", 5)
+    x = op("add", op("add", op("mul", k.at, index(24)), index(shift)), j.at)
+    places = {"k": np.repeat(np.arange(10), 5), "j": np.tile(np.arange(5), 10)}
+    for name, expected in (("floordiv", np.floor_divide), ("mod", np.mod)):
+        assert np.array_equal(run(op(name, x, index(240)), places, {}), expected(run(x, places, {}), 240)), name
+    row = op("mod", op("floordiv", op("add", x, index(240)), index(24)), index(10))
+    assert not nest.depends(row, "j")
 
 
 def test_a_choice_of_zero_where_a_load_is_not_made_is_the_load_alone() -> None:

@@ -306,15 +306,17 @@ def _split(name: str, x: Expr, by: int) -> Expr | None:
 def _coarse(name: str, terms: Sequence[Expr], by: int) -> Expr | None:
     """Division of a sum of multiples of a number that divides ``by`` and of terms that stay below that number.
 
-    (x*64 + j) // 128  →  x // 2   and   (x*64 + j) % 128  →  (x % 2)*64 + j   for 0 ≤ j < 64.
+    (x*64 + j) // 128  →  x // 2   and   (x*64 + j) % 128  →  (x % 2)*64 + j   for 0 ≤ j < 64. A constant is parted in both.
     """
-    factors = [t.attr if t.op == "const" else _scaled(t)[1] for t in terms]
-    for unit in sorted({math.gcd(by, f) for f in factors} - {1, by}, reverse=True):
-        small = [t for t, f in zip(terms, factors, strict=True) if f % unit]
+    constant = sum([t.attr for t in terms if t.op == "const"])
+    terms = [t for t in terms if t.op != "const"]
+    factors = [_scaled(t)[1] for t in terms]
+    for unit in sorted({math.gcd(by, f) for f in (*factors, constant)} - {1, by}, reverse=True):
+        small = [t for t, f in zip(terms, factors, strict=True) if f % unit] + [index(constant % unit)]
         if any(t.lo is None or t.hi is None for t in small):
             continue
         if sum([t.lo or 0 for t in small]) >= 0 and sum([t.hi or 0 for t in small]) < unit:
-            whole = _sum([_multiple(t, unit) or index(0) for t, f in zip(terms, factors, strict=True) if f % unit == 0])
+            whole = _sum([_multiple(t, unit) or index(0) for t, f in zip(terms, factors, strict=True) if f % unit == 0] + [index(constant // unit)])
             if name == "floordiv":
                 return op("floordiv", whole, index(by // unit))
             return op("add", op("mul", op("mod", whole, index(by // unit)), index(unit)), _sum(small))

@@ -12,7 +12,7 @@ import pytest
 
 from insitu import dtypes as dt
 from insitu.codegen import nest, verify
-from insitu.codegen.cpu import generate, traffic
+from insitu.codegen.cpu import generate, survey, traffic
 from insitu.codegen.cpu.assemble import assembly
 from insitu.codegen.nest import Axis, Buffer, Expr, Kernel, Let, Loop, Reduce, Store, const, index, load, op, ref
 from insitu.codegen.target import Target
@@ -456,6 +456,63 @@ def test_columns_of_any_width_have_the_same_bits(target: Target, n: int) -> None
         got = kernels.run(kernel, target, {"x": x, "o": np.zeros(n, kind.numpy)}, split=33)["o"]
         expected = {"sum": np.cumsum(x, axis=0, dtype=np.float32)[-1], "argmax": x.argmax(0), "max": x.max(0)}[how]
         assert same(got, expected), how
+
+
+def taps(rows: int, n: int, count: int, dtype: dt.DType, unit: Expr, columns: Expr) -> tuple[Reduce, ...]:
+    """Chains over one axis that read ``y`` together: the last needs the first one's result, the one before is a position."""
+    k = Axis("k", rows)
+
+    def x(t: int) -> Expr:
+        row = op("add", k.at, index(t - 1))
+        there = op("and", op("le", index(0), row), op("lt", row, index(rows)))
+        return load("x", op("add", op("add", op("mul", row, index(n)), unit), columns), dtype, there)
+
+    y = load("y", op("add", op("add", op("mul", k.at, index(n)), unit), columns), dtype)
+    sums = [Reduce(f"s{t}", "sum", k, op("mul", x(t), y)) for t in range(count)]
+    return (*sums, Reduce("a", "argmax", k, op("mul", x(1), y)), Reduce("last", "max", k, op("mul", x(1), ref("s0", dtype))))
+
+
+@each_target
+@pytest.mark.parametrize("dtype", [f32, f64], ids=lambda d: d.name)
+@pytest.mark.parametrize(("n", "count"), [(45, 2), (150, 9), (70, 27), (2100, 9)], ids=["few", "some", "more than registers", "by blocks"])
+def test_chains_side_by_side_have_the_bits_of_each_alone(target: Target, dtype: dt.DType, n: int, count: int) -> None:
+    rows, zero = 140, index(0)
+    rng = np.random.default_rng(13)
+    x, y = rng.standard_normal((2, rows, n)).astype(dtype.numpy)
+    x[3, 5] = np.nan
+    shifted = np.zeros((count, rows, n), dtype.numpy)
+    for t in range(count):
+        low, high = max(0, 1 - t), rows - max(0, t - 1)
+        shifted[t, low:high] = x[low + t - 1 : high + t - 1]
+    with np.errstate(all="ignore"):
+        expected = [np.cumsum(shifted[t] * y, axis=0, dtype=dtype.numpy)[-1] for t in range(count)]
+    first = np.where(np.isnan(x * y).any(0), np.isnan(x * y).argmax(0), (x * y).argmax(0))
+    names = [f"s{t}" for t in range(count)] + ["a", "last"]
+    kinds = [dtype] * count + [i64, dtype]
+    buffers = (Buffer("x", dtype, "in"), Buffer("y", dtype, "in"), *(Buffer(f"o_{m}", d, "out") for m, d in zip(names, kinds, strict=True)))
+    arrays = {"x": x, "y": y, **{f"o_{m}": np.zeros(n, d.numpy) for m, d in zip(names, kinds, strict=True)}}
+    flat = taps(rows, n, count, dtype, zero, I)
+    stores = tuple(Store(f"o_{m}", I, ref(m, d)) for m, d in zip(names, kinds, strict=True))
+    flat_kernel = Kernel("i", n, buffers, (*flat, *stores), vector=True)
+    r, j = nest.axis("r", None), Axis("j", n // 5, "vector")
+    start, at = op("mul", r, index(n // 5)), op("add", op("mul", r, index(n // 5)), j.at)
+    inner = (*taps(rows, n, count, dtype, start, j.at), *(Store(f"o_{m}", at, ref(m, d)) for m, d in zip(names, kinds, strict=True)))
+    nested_kernel = Kernel("r", 5, buffers, (Loop(j, inner),))
+    for kernel, split in ((flat_kernel, 33), (nested_kernel, 2)):
+        verify.verify(kernel)
+        got = kernels.run(kernel, target, arrays, split=split)
+        for t in range(count):
+            assert same(got[f"o_s{t}"], expected[t]), t
+        assert np.array_equal(got["o_a"], first)
+        with np.errstate(all="ignore"):
+            assert same(got["o_last"], (x * expected[0]).max(0))
+
+
+def test_chains_over_one_axis_run_in_one_loop_as_far_as_none_needs_another() -> None:
+    chains = taps(140, 45, 3, f32, index(0), I)
+    other = Reduce("other", "sum", Axis("k", 139), load("y", op("add", Axis("k", 139).at, I), f32))
+    body = (*chains, other, Store("o", I, ref("other", f32)))
+    assert [[k, len(together)] for k, together in survey.passes(body)] == [[0, 4], [4, 1], [5, 1], [6, 1]]
 
 
 def softmax(rows: int, n: int) -> Kernel:

@@ -6,6 +6,7 @@ of arithmetic is the loop nest's (`insitu.codegen.nest`).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 from insitu import dtypes as dt
@@ -27,6 +28,8 @@ GRAIN_TIME = 25_000
 _ALIGN = 64
 #: Instructions up to which a row reduction's body is repeated for each register of virtual lanes.
 _SHORT = 16
+#: Vector registers that a loop's accumulators leave to what is folded.
+_FREE = 6
 _NOTHING: Mapping[int, list[traffic.Ahead]] = {}
 
 
@@ -71,7 +74,6 @@ class Nest:
         self.kernel, self.target, self.b = kernel, target, b
         self.accumulators: Value
         self.column_area: Value
-        self.columns = columns.blocked(kernel)
         self.streamed = traffic.streamed(kernel)
         self.ahead = traffic.fetched_ahead(kernel)
         self.fetching: list[traffic.Ahead] = []
@@ -118,41 +120,45 @@ class Nest:
 
     def _vector_units(self, scope: ScalarEmitter, begin: Value, end: Value) -> None:
         body, unit = self.kernel.body, self.kernel.unit
-        if self.columns is None:
+        chains = columns.blocked(self.kernel)
+        if not chains:
             width = self.target.lanes(survey.element_bits(body))
             steps = (width * self._unroll(body), width)
             self._spans(begin, end, steps, lambda start, lanes, mask: self._run(body, scope.child({unit: start}, lanes=lanes, mask=mask)))
             return
-        with self.b.loop(begin, end, columns.BLOCK) as block:
-            stop = self.b.min(self.b.add(block.index, self.b.const(columns.BLOCK, dt.int64)), end)
-            self._column_block(self.columns, scope, block.index, stop)
+        width = columns.width(self.b, chains)
+        with self.b.loop(begin, end, width) as block:
+            stop = self.b.min(self.b.add(block.index, self.b.const(width, dt.int64)), end)
+            self._column_block(chains, scope, block.index, stop)
 
-    def _column_block(self, s: nest.Reduce, scope: ScalarEmitter, begin: Value, end: Value) -> None:
+    def _column_block(self, chains: Sequence[nest.Reduce], scope: ScalarEmitter, begin: Value, end: Value) -> None:
         """Row by row over a block of columns whose folds are kept in memory, then the statements that use them."""
-        b, unit, rest = self.b, self.kernel.unit, self.kernel.body[1:]
-        fold, width = fold_of(b, s), self.target.lanes(survey.element_bits((s,)))
-        matrices = columns.matrices(self.kernel, s)
-        partial = columns.Partial(b, fold, self.column_area, begin)
-        with b.loop(0, columns.BLOCK, width) as turn:
+        b, unit, rest = self.b, self.kernel.unit, self.kernel.body[len(chains) :]
+        rows, width = chains[0].axis, self.target.lanes(survey.element_bits(chains))
+        matrices = columns.matrices(self.kernel, chains)
+        partial = columns.Partial(b, chains, self.column_area, begin)
+        with b.loop(0, partial.width, width) as turn:
             partial.start(b.add(begin, turn.index), width)
 
         def step(row: ScalarEmitter, start: Value, lanes: int, mask: Value | None) -> None:
             for x, base, stride in matrices if lanes > 1 else ():
                 traffic.fetch(b, row.pointer(x.attr, base, x.dtype), stride, start, lanes, x.dtype)
             inside = row.child({unit: start}, lanes=lanes, mask=mask)
-            state = fold.step(partial.load(start, lanes), inside.vector(s.value), row.axes[s.axis.name], None)
-            partial.store(state, start)
+            for k, s in enumerate(chains):
+                state = partial.folds[k].step(partial.load(k, start, lanes), inside.vector(s.value), row.axes[rows.name], None)
+                partial.store(k, state, start)
 
         def finish(start: Value, lanes: int, mask: Value | None) -> None:
             inside = scope.child({unit: start}, lanes=lanes, mask=mask)
-            inside.refs[s.name] = fold.result(partial.load(start, lanes))
+            for k, s in enumerate(chains):
+                inside.refs[s.name] = partial.folds[k].result(partial.load(k, start, lanes))
             self._run(rest, inside)
 
-        with b.loop(0, s.axis.extent) as turn:
-            row = scope.child({s.axis.name: turn.index})
-            for x, base, _ in matrices:
-                row.pointer(x.attr, base, x.dtype)
-            self._spans(begin, end, (4 * width, width), lambda start, lanes, mask: step(row, start, lanes, mask))
+        with b.loop(0, rows.extent) as turn:
+            row = scope.child({rows.name: turn.index})
+            row.hoist([s.value for s in chains], survey.changing((), unit), unit)
+            steps = (4 * width, width) if len(chains) == 1 else (width,)
+            self._spans(begin, end, steps, lambda start, lanes, mask: step(row, start, lanes, mask))
         self._spans(begin, end, (self.target.lanes(survey.element_bits(self.kernel.body)),), finish)
 
     def _spans(self, begin: Value, end: Value, steps: Sequence[int], emit: Callable[[Value, int, Value | None], None]) -> None:
@@ -178,12 +184,15 @@ class Nest:
         registers = self.target.registers
         if work + loads <= registers // 4:
             return 4
+        if any(len(together) > 1 for _, together in survey.passes(body)):
+            return registers // 8  # what they share is computed once for all vectors
         return 2 if work + loads <= registers // 2 else 1
 
     # -- statements --------------------------------------------------------------------------
     def _run(self, body: Sequence[Stmt], scope: ScalarEmitter, ahead: Mapping[int, list[traffic.Ahead]] = _NOTHING) -> None:
         waiting: list[nest.Store | nest.Let] = []
-        for k, s in enumerate(body):
+        for k, together in survey.passes(body):
+            s = together[0]
             if isinstance(s, nest.Store | nest.Let):
                 waiting.append(s)
                 continue
@@ -192,6 +201,8 @@ class Nest:
             self.fetching = ahead.get(k, [])
             if isinstance(s, nest.Loop):
                 self._loop(s, scope)
+            elif survey.is_chain(s):
+                self._side_by_side([t for t in together if survey.is_chain(t)], scope)
             elif isinstance(s, nest.Reduce):
                 self._reduce(s, scope)
             else:
@@ -279,25 +290,37 @@ class Nest:
                 raise InternalError(f"code generator: {s.how} over no elements")
             scope.refs[s.name] = self.b.const(empty, s.value.dtype, scope.lanes)
         elif s.axis.kind == "serial":
-            self._chain(s, scope)
+            self._chains((s,), scope)
         elif scope.lanes > 1:
             raise InternalError(f"code generator: {s.name} reduces a vector axis inside lanes of {scope.lane_axis}")
         else:
             self._row(s, scope)
 
-    def _chain(self, s: nest.Reduce, scope: ScalarEmitter) -> None:
-        """One chain in increasing order (in every lane of an axis around it)."""
-        name, fold = s.axis.name, fold_of(self.b, s)
-        lane_axis = name if scope.lanes == 1 else scope.lane_axis
-        self._enter((s,), scope, name, lane_axis)
-        with self.b.loop(0, s.axis.extent, 1, fold.start(scope.lanes)) as turn:
-            inside = scope.child({name: turn.index}, lane_axis)
-            self._run(s.body, inside)
-            state = fold.step(tuple(turn.values), inside.vector(s.value), turn.index, None)
-            inside.refs[s.name] = fold.result(state)
-            self._run(s.after, inside)
-            turn.next = list(state)
-        scope.refs[s.name] = fold.result(tuple(turn.results))
+    def _side_by_side(self, chains: Sequence[nest.Reduce], scope: ScalarEmitter) -> None:
+        """Chains over one axis in as few loops as the registers allow, each with about as many."""
+        vector = self.target.vector_bits
+        vectors = max(sum(-(-v.dtype.bits * v.lanes // vector) for v in fold_of(self.b, s).start(scope.lanes) if v.dtype) for s in chains)
+        loops = -(-len(chains) // max(1, (self.target.registers - _FREE) // vectors))
+        each = -(-len(chains) // loops)
+        for first in range(0, len(chains), each):
+            self._chains(chains[first : first + each], scope)
+
+    def _chains(self, chains: Sequence[nest.Reduce], scope: ScalarEmitter) -> None:
+        """Chains in increasing order (in every lane of an axis around them): one loop, so that what they share is computed once."""
+        axis, folds = chains[0].axis, [fold_of(self.b, s) for s in chains]
+        lane_axis = axis.name if scope.lanes == 1 else scope.lane_axis
+        starts = [fold.start(scope.lanes) for fold in folds]
+        self._enter(chains, scope, axis.name, lane_axis)
+        with self.b.loop(0, axis.extent, 1, [v for state in starts for v in state]) as turn:
+            inside = scope.child({axis.name: turn.index}, lane_axis)
+            for s, fold, state in zip(chains, folds, _like(starts, turn.values), strict=True):
+                self._run(s.body, inside)
+                state = fold.step(state, inside.vector(s.value), turn.index, None)
+                inside.refs[s.name] = fold.result(state)
+                self._run(s.after, inside)
+                turn.next += state
+        for s, fold, state in zip(chains, folds, _like(starts, turn.results), strict=True):
+            scope.refs[s.name] = fold.result(state)
 
     def _row(self, s: nest.Reduce, scope: ScalarEmitter) -> None:
         """Virtual lanes folded step by step, then the tree."""
@@ -309,7 +332,7 @@ class Nest:
         states = [fold.start(lanes, k) for k in range(0, virtual, lanes)]
         bits = sum(v.dtype.bits * v.lanes for state in states for v in state if v.dtype)
         short = survey.instructions(survey.values((s,))) <= _SHORT
-        if len(states) > 1 and (not short or bits > self.target.vector_bits * (self.target.registers - 6)):
+        if len(states) > 1 and (not short or bits > self.target.vector_bits * (self.target.registers - _FREE)):
             states = self._row_in_memory(s, scope, fold, states)
         else:
             states = self._row_in_registers(s, scope, fold, states)
@@ -375,6 +398,12 @@ class Nest:
 
 def _has_row(body: Sequence[Stmt]) -> bool:
     return any(isinstance(s, nest.Reduce) and s.axis.kind == "vector" for s in survey.statements(body))
+
+
+def _like(states: Sequence[State], values: Sequence[Value]) -> list[State]:
+    """The values as states of the same sizes."""
+    rest = iter(values)
+    return [tuple(itertools.islice(rest, len(state))) for state in states]
 
 
 def _split(values: Sequence[Value], parts: int) -> list[State]:

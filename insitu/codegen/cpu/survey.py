@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeGuard
 
 from insitu import dtypes as dt
 from insitu.codegen import nest
@@ -87,6 +88,31 @@ def terms(x: Expr) -> list[Expr]:
 def has_vector_axis(body: Sequence[Stmt]) -> bool:
     """Whether a loop inside may run in lanes."""
     return any(isinstance(s, nest.Loop | nest.Reduce) and s.axis.kind == "vector" for s in statements(body))
+
+
+def passes(body: Sequence[Stmt]) -> Iterator[tuple[int, list[Stmt]]]:
+    """What runs at once, and where it begins: chains over one axis of which none needs another's result, or one statement."""
+    together: list[Stmt] = []
+    for k, s in enumerate(body):
+        if together and not _joins(s, together):
+            yield k - len(together), together
+            together = []
+        together.append(s)
+    if together:
+        yield len(body) - len(together), together
+
+
+def _joins(s: Stmt, together: Sequence[Stmt]) -> bool:
+    first = together[0]
+    if not (is_chain(first) and is_chain(s) and s.axis == first.axis):
+        return False
+    names = {t.name for t in together if isinstance(t, nest.Reduce)}
+    return not _any(s.value, lambda e: e.op == "ref" and e.attr in names, {})
+
+
+def is_chain(s: Stmt) -> TypeGuard[nest.Reduce]:
+    """Whether the statement is a reduction in order and nothing else."""
+    return isinstance(s, nest.Reduce) and s.axis.kind == "serial" and s.axis.extent > 0 and not s.body and not s.after
 
 
 def values(body: Sequence[Stmt], *more: Expr) -> list[Expr]:

@@ -134,7 +134,7 @@ class _Grouping:
         if n in self.constant:
             return True
         users = self.users[n]
-        if len(users) == 1 and self._absorbs(users[0], n):
+        if (len(users) == 1 and self._absorbs(users[0], n)) or self._read_in_parts(n):
             return True
         stored = all(i in self.constant or self._stored_leaf(i) or self._stored_vector(i, n) for i in n.inputs)
         return n.prim.name not in EXPENSIVE and stored and self._cheap_again(n)
@@ -176,15 +176,33 @@ class _Grouping:
             return self._ends_in_columns(user, size)
         if user.prim.kind == "map":
             return user.aval.size <= size
-        return (user.prim.kind == "reduce" and not _is_row(user)) or (user.prim.kind == "scan" and seen is n)
+        return user.prim.kind == "scan" and seen is n
+
+    def _read_in_parts(self, n: Node) -> bool:
+        """Whether reductions that keep inner axes read the value through views, and no more elements in all than it has."""
+        left = n.aval.size
+        stack = [(u, n) for u in self.users[n]]
+        while stack and left >= 0:
+            user, seen = stack.pop()
+            if user.prim.kind == "reduce" and not _is_row(user):
+                left -= seen.aval.size
+            elif user.prim.kind == "view" and user.prim.name not in GATHERS and user.aval.size <= seen.aval.size and user not in self.outputs:
+                stack += [(u, user) for u in self.users[user]]
+            else:
+                return False
+        return left >= 0
 
     def _ends_in_columns(self, n: Node, size: int) -> bool:
-        """Whether a chain of element-wise nodes with one user each ends in a reduction that keeps inner axes: it computes them all."""
+        """Whether a chain of element-wise nodes with one user each ends in reductions that keep inner axes: they compute them all."""
         for _ in range(CANDIDATES):
-            if n.prim.kind != "map" or n.aval.size != size or len(self.users[n]) != 1 or n in self.outputs or n in self.operands:
-                break
+            if n.prim.kind != "map" or n.aval.size != size or n in self.outputs or n in self.operands:
+                return False
+            if self._read_in_parts(n):
+                return True
+            if len(self.users[n]) != 1:
+                return False
             n = self.users[n][0]
-        return n.prim.kind == "reduce" and not _is_row(n) and n.inputs[0].aval.size == size
+        return False
 
     # -- placing -----------------------------------------------------------------------------
     def _place(self, n: Node, waits: bool = True) -> None:

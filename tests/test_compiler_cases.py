@@ -297,6 +297,25 @@ def test_a_slope_that_follows_from_a_stored_value_is_not_stored() -> None:
     assert [n.prim.name for n in compiled.stages.groups[0].stored] == ["sigmoid"]
 
 
+@pytest.mark.parametrize("rows", [1024, 1300])
+def test_a_product_that_is_summed_by_columns_is_not_stored_and_sums_of_one_array_are_one_pass(rows: int) -> None:
+    x, seen, mean = leaf(rows, 40), leaf(rows, 40), leaf(40)
+    product = ops.mul(ops.mul(ops.sub(x, mean), seen), number(0.5))
+    compiled = check([ops.reduce_sum(product, (0,)), ops.reduce_sum(seen, (0,))], [x, seen, mean], 1e-4)
+    assert all(n.prim.kind == "reduce" or n.ndim == 1 for g in compiled.stages.groups for n in g.stored)
+    assert compiled.inspect("nests").count("parallel r") == 1
+
+
+@pytest.mark.parametrize(("shape", "taps", "places"), [((2, 30, 30, 24), (3, 3), 9), ((1, 34, 34, 70), (5, 5), 25), ((2, 24, 24, 64), (7, 7), 7)])
+def test_taps_of_a_depthwise_kernel_are_summed_in_one_pass(shape: tuple[int, ...], taps: tuple[int, int], places: int) -> None:
+    pads = tuple([(n // 2, n // 2) for n in taps])
+    x, ct = leaf(*shape), leaf(*shape)
+    out = ops.conv_weight(x, ct, taps, (1, 1), pads, (1, 1), shape[-1])
+    compiled = check([out], [x, ct], 1e-4)
+    assert all(n.aval.size <= x.aval.size for g in compiled.stages.groups for n in g.stored)
+    assert compiled.inspect("nests").count("over serial k < 512") == places
+
+
 def _cross_entropy(z: Node, y: Node) -> Node:
     rows = z.shape[0]
     z = ops.sub(z, ops.reshape(ops.reduce_max(z, (1,)), (rows, 1)))

@@ -7,11 +7,12 @@ import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from insitu import dtypes as dt
 from insitu.codegen import nest
 from insitu.codegen.nest import Axis, Expr, Stmt
+from insitu.codegen.nest_text import in_order
 from insitu.compiler.fuse import Group
 from insitu.errors import InternalError
 from insitu.graph.node import Node, Shape
@@ -20,8 +21,12 @@ Index = tuple[Expr, ...]
 
 #: Fewer outer positions than this are not worth giving up a longer inner axis for.
 MANY = 8
-#: Elements that a chain of a column reduction has written out.
+#: Elements that a chain of a column reduction has written out, and most places whose chains run side by side.
 FEW = 32
+#: Lanes of which the axis that runs in lanes keeps a multiple where it is cut for more units.
+_LANES = 32
+#: The axis of chains over axes that are not the last.
+_CHAIN = "k"
 _FOLDED = {"sum": "add", "prod": "mul", "max": "max", "min": "min"}
 
 
@@ -85,6 +90,11 @@ class Lowerer:
         self.refs: dict[Node, Expr] = {}
         self.kept: dict[tuple[Node, Index], Expr] = {}
         self._memo: dict[tuple[Node, Index, Expr | None], Expr] = {}
+
+    def enter(self, refs: dict[Node, Expr]) -> None:
+        """Take these as the results of reductions so far."""
+        self.refs = refs
+        self.forget()
 
     def forget(self) -> None:
         """Drop memoised expressions: `refs` or `kept` have changed."""
@@ -169,8 +179,44 @@ def lower_map(group: Group, stored: set[Node]) -> Lowered:
     for split in range(1, len(shape)):
         with contextlib.suppress(Scattered):
             if math.prod(shape[split:]) > 1:
-                return _finer(group, stored, shape, split, _map_attempt(group, stored, shape, split, steady=True))
+                steady = _map_attempt(group, stored, shape, split, steady=True)
+                return _side_by_side(group, stored, shape, split, steady) or _finer(group, stored, shape, split, steady)
     return _map_attempt(group, stored, shape, len(shape) - 1)
+
+
+def _side_by_side(group: Group, stored: set[Node], shape: Shape, split: int, tried: Lowered) -> Lowered | None:
+    """The axes before the lanes written out, if chains then read elements together: a pass over them serves all of these places.
+
+    For the gradient of a depthwise convolution by its kernel, whose taps see one cotangent::
+
+        parallel r:                                           parallel r:
+          vector j < 64:                                        vector j < 64:
+            sum0 = sum over k < 512 of x0[... r % 9] * x1[...]    sum0 = sum over k < 512 of x0[...] * x1[...]
+            y0[((r * 64) + j)] = sum0                             ...
+                                                                  sum8 = sum over k < 512 of x0[... + 114] * x1[...]
+                                                                  y0[((r * 576) + j)] = sum0
+    """
+    first = split
+    for k in range(split - 1, -1, -1) if any(isinstance(s, nest.Reduce) for s in _inner(tried.kernel)) else ():
+        if math.prod(shape[k:split]) > FEW or not _shared(group, stored, shape, k):
+            break
+        first = k
+    return _map_attempt(group, stored, shape, split, first=first) if math.prod(shape[first:split]) > 1 else None
+
+
+def _inner(kernel: nest.Kernel) -> tuple[Stmt, ...]:
+    """The statements that run in lanes."""
+    return kernel.body[0].body if len(kernel.body) == 1 and isinstance(kernel.body[0], nest.Loop) else kernel.body
+
+
+def _shared(group: Group, stored: set[Node], shape: Shape, axis: int) -> bool:
+    """Whether chains read an element at each turn that is the same for all places on an axis."""
+    if shape[axis] == 1:
+        return True
+    index = tuple([nest.axis(f"o{k}", n) for k, n in enumerate(shape)])
+    chains = [s for s in _chains(group, Lowerer(stored, group.nodes), [(index, {})]) if isinstance(s, nest.Reduce)]
+    loads = [x for x in in_order([s.value for s in chains]) if x.op == "load" and nest.depends(x, _CHAIN)]
+    return not all(nest.depends(x, f"o{axis}") for x in loads)
 
 
 def _finer(group: Group, stored: set[Node], shape: Shape, split: int, tried: Lowered) -> Lowered:
@@ -203,57 +249,70 @@ def _position_alone(kernel: nest.Kernel, counting: bool) -> bool:
     return True
 
 
-def _map_attempt(group: Group, stored: set[Node], shape: Shape, split: int, unit: Expr | None = None, steady: bool = False) -> Lowered:
-    """The kernel with lanes along the axes from ``split`` on; ``unit``: the flat position, if its bound is not to be the shape's.
+def _map_attempt(
+    group: Group, stored: set[Node], shape: Shape, split: int, unit: Expr | None = None, steady: bool = False, first: int | None = None
+) -> Lowered:
+    """The kernel with lanes along the axes from ``split`` on, and those from ``first`` to there written out.
 
-    With ``steady`` `Scattered` is raised if an access moves by more than one element.
+    ``unit``: the flat position, if its bound is not to be the shape's. With ``steady`` `Scattered` is raised if an access moves by more
+    than one element.
     """
+    first = split if first is None else first
     lanes = "j" if split else "i"
     low = Lowerer(stored, group.nodes, lanes if steady else "")
-    if split == 0:
-        index = unravel(unit or nest.axis("i", math.prod(shape)), shape)
-    else:
-        index = unravel(nest.axis("r", math.prod(shape[:split])), shape[:split]) + unravel(nest.axis("j", math.prod(shape[split:])), shape[split:])
-    body = list(_column_reductions(group, low, index))
-    body += [low.store(n, index) for n in group.stored]
+    length, units = math.prod(shape[split:]), math.prod(shape[:first])
+    parts = _parts(units, length) if first < split else 1
+    *outer, part = unravel(nest.axis("r", units * parts), (*shape[:first], parts))
+    along = nest.op("add", nest.op("mul", part, nest.index(length // parts)), nest.axis(lanes, length // parts))
+    inner = unravel(along if split else unit or nest.axis(lanes, length), shape[split:])
+    places = itertools.product(*[map(nest.index, range(n)) for n in shape[first:split]])
+    scopes: list[tuple[Index, dict[Node, Expr]]] = [((*outer, *place, *inner), {}) for place in places]
+    body: list[Stmt] = [*_chains(group, low, scopes)]
+    for index, refs in scopes:
+        low.enter(refs)
+        body += [low.store(n, index) for n in group.stored]
     if split:
-        body = [nest.Loop(Axis(lanes, math.prod(shape[split:]), "vector"), tuple(body))]
-    units = math.prod(shape[:split] if split else shape)
+        body = [nest.Loop(Axis(lanes, length // parts, "vector"), tuple(body))]
     buffers, nodes = low.buffers()
-    kernel = nest.Kernel("r" if split else "i", units, tuple(buffers), tuple(body), vector=not split)
+    kernel = nest.Kernel("r" if split else "i", units * parts if split else length, tuple(buffers), tuple(body), vector=not split)
     return Lowered(kernel, nodes, group)
 
 
-def _column_reductions(group: Group, low: Lowerer, index: Index) -> Iterator[Stmt]:
-    """One chain per output element, over axes that are not the last."""
+def _parts(units: int, length: int) -> int:
+    """Into how many parts the lanes' axis is cut, so that threads find work where units are few."""
+    fitting = [p for p in range(1, MANY + 1) if length % (p * _LANES) == 0] or [1]
+    return next((p for p in fitting if units * p >= MANY), fitting[-1])
+
+
+def _chains(group: Group, low: Lowerer, scopes: list[tuple[Index, dict[Node, Expr]]]) -> list[nest.Let | nest.Reduce]:
+    """The group's reductions, each at every index; their results are added to the index's."""
+    body: list[nest.Let | nest.Reduce] = []
     for n in group.nodes:
-        if n.prim.kind != "reduce":
-            continue
-        x, axes = n.inputs[0], n.attrs[0]
-        name = f"k{len(low.refs)}"
-        extents = tuple(x.shape[a] for a in axes)
-        if n.prim.how in _FOLDED and 0 < math.prod(extents) <= FEW:
-            yield _written_out(n, low, index, extents)
-            continue
-        axis = Axis(name, math.prod(extents))
-        inner = unravel(axis.at, extents)
-        at = (*index[: axes[0]], *inner, *index[axes[0] :])
-        value = accumulate(n.prim.how, low.value(x, at))
-        made = nest.Reduce(f"{n.prim.how}{len(low.refs)}", n.prim.how, axis, value)
-        low.refs[n] = nest.cast(nest.ref(made.name, _result(n.prim.how, value)), n.dtype)
-        low.forget()
-        yield made
+        for index, refs in scopes if n.prim.kind == "reduce" else ():
+            low.enter(refs)
+            made = _column_reduction(n, low, index, f"{n.prim.how}{len(body)}")
+            refs[n] = nest.cast(nest.ref(made.name, _result(n.prim.how, made.value)), n.dtype)
+            body.append(made)
+    return body
 
 
-def _written_out(n: Node, low: Lowerer, index: Index, extents: Shape) -> Stmt:
+def _column_reduction(n: Node, low: Lowerer, index: Index, name: str) -> nest.Let | nest.Reduce:
+    """One chain for the output element at an index, over axes that are not the last."""
+    x, axes, how = n.inputs[0], n.attrs[0], n.prim.how
+    extents = tuple([x.shape[a] for a in axes])
+    if how in _FOLDED and 0 < math.prod(extents) <= FEW:
+        return _written_out(n, low, index, extents, name)
+    axis = Axis(_CHAIN, math.prod(extents))
+    at = (*index[: axes[0]], *unravel(axis.at, extents), *index[axes[0] :])
+    return nest.Reduce(name, how, axis, accumulate(how, low.value(x, at)))
+
+
+def _written_out(n: Node, low: Lowerer, index: Index, extents: Shape, name: str) -> nest.Let:
     """A chain over few elements, one after the other: their places, and whether they exist, are then known or computed once for a row."""
     how, first = n.prim.how, n.attrs[0][0]
     places = itertools.product(*[map(nest.index, range(extent)) for extent in extents])
     values = [accumulate(how, low.value(n.inputs[0], (*index[:first], *place, *index[first:]))) for place in places]
-    made = nest.Let(f"{how}{len(low.refs)}", functools.reduce(functools.partial(nest.op, _FOLDED[how]), values))
-    low.refs[n] = nest.cast(nest.ref(made.name, values[0].dtype), n.dtype)
-    low.forget()
-    return made
+    return nest.Let(name, functools.reduce(functools.partial(nest.op, _FOLDED[how]), values))
 
 
 def _result(how: str, value: Expr) -> dt.DType:

@@ -15,6 +15,7 @@ import types
 import numpy as np
 import pytest
 
+import insitu as si
 from insitu.errors import UserError
 from insitu.nn import progress
 from insitu.nn.progress import screens, words
@@ -159,6 +160,20 @@ def test_no_output_is_no_trouble(monkeypatch, output):
         line.begin(0)
         line.look(1, 1, {"loss": 1.0})
         line.end({"loss": 1.0})
+
+
+def test_what_callbacks_and_checks_say_goes_the_way_of_progress(monkeypatch):
+    x = np.zeros((4, 2), np.float32)
+    model = si.nn.Sequential([si.nn.Dense(1)], name="größe_长")
+    model.compile("sgd", "mse")
+    stop = si.nn.callbacks.EarlyStopping("loss", patience=1, verbose=1)
+    monkeypatch.setattr(sys, "stdout", None)
+    model.check(x, x[:, :1])
+    assert len(model.fit(x, x[:, :1], epochs=9, callbacks=[stop], verbose=0).epoch) == 2
+    monkeypatch.setattr(sys, "stdout", Latin())
+    model.check(x, x[:, :1])
+    model.fit(x, x[:, :1], epochs=9, callbacks=[stop], verbose=0)
+    assert 'Training of "größe_?"' in sys.stdout.getvalue() and sys.stdout.getvalue().endswith("Epoch 2: early stopping\n")
 
 
 class Notebook:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +18,7 @@ from insitu.data.dataset import Dataset
 from insitu.data.images import COLOR_MODE, ENDINGS, INTERPOLATION, SIZE, decoded, pillow
 from insitu.data.order import permutation
 from insitu.errors import ArgumentError, FileFormatError, UserError
+from insitu.output import say
 
 _NAME = "image_dataset_from_directory"
 #: What the order is drawn from that divides training from validation; the orders of the epochs have the numbers from 0 on.
@@ -150,7 +150,7 @@ def image_dataset_from_directory(
     found = _search(os.fspath(directory), labels, class_names, follow_links)
     if verbose:
         counted = "" if labels is None else f" of {len(found.class_names)} class{'es' * (len(found.class_names) != 1)}"
-        sys.stdout.write(f"Found {len(found.paths)} picture{'s' * (len(found.paths) != 1)}{counted}.\n")
+        say(f"Found {len(found.paths)} picture{'s' * (len(found.paths) != 1)}{counted}.")
     chosen = default_generator().spawn(1)[0].state["state"] if shuffle and seed is None else seed
     targets = _targets(found, mode)
 

@@ -339,7 +339,7 @@ class Model(Layer):
         digits (batch, 10) 1290
         """
         from insitu.nn import planning
-        from insitu.nn.callbacks.callback import say
+        from insitu.output import say
 
         given = (x, y, sample_weight, class_weight, validation_split, validation_data)
         options = {

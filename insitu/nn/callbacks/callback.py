@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -147,9 +146,3 @@ class Callback:
     def __getstate__(self) -> dict[str, Any]:
         """Without the model and the other callbacks of the last training."""
         return {k: v for k, v in vars(self).items() if k not in ("_model", "_together")}
-
-
-def say(text: str) -> None:
-    """A line for the reader of the program's output."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from insitu.arguments import FLAG, NUMBER, Whole, checked
-from insitu.nn.callbacks.callback import Logs, say
+from insitu.nn.callbacks.callback import Logs
 from insitu.nn.callbacks.monitor import MONITOR, MonitorCallback
 from insitu.nn.callbacks.writing import MODE, VERBOSE
+from insitu.output import say
 
 
 class EarlyStopping(MonitorCallback):

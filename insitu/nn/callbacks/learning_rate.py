@@ -10,9 +10,10 @@ import numpy as np
 
 from insitu.arguments import NOT_NEGATIVE, NUMBER, Function, Number, Whole, checked
 from insitu.errors import ArgumentError
-from insitu.nn.callbacks.callback import Callback, Logs, say
+from insitu.nn.callbacks.callback import Callback, Logs
 from insitu.nn.callbacks.monitor import MONITOR, MonitorCallback
 from insitu.nn.callbacks.writing import MODE, VERBOSE
+from insitu.output import say
 
 
 def learning_rate_of(model: Any) -> float:

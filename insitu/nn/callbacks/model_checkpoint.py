@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from insitu.arguments import FLAG, NUMBER, PATH, checked
 from insitu.errors import ArgumentError
 from insitu.nn.callbacks import writing
-from insitu.nn.callbacks.callback import Logs, say
+from insitu.nn.callbacks.callback import Logs
 from insitu.nn.callbacks.files import File
 from insitu.nn.callbacks.monitor import MONITOR, MonitorCallback
 from insitu.nn.callbacks.writing import MODE, SAVE_FREQ, VERBOSE
+from insitu.output import say
 
 if TYPE_CHECKING:
     from insitu.nn.planning import Plan

@@ -6,7 +6,8 @@ import math
 
 from insitu.arguments import FLAG, checked
 from insitu.errors import UserError
-from insitu.nn.callbacks.callback import Callback, Logs, say
+from insitu.nn.callbacks.callback import Callback, Logs
+from insitu.output import say
 
 
 class TerminateOnNaN(Callback):

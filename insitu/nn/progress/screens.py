@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from insitu.nn.progress.words import BARS, length
+from insitu.output import is_terminal, say, takes, written
 
 #: Seconds between two drawings.
 REDRAW = 0.1
@@ -33,7 +34,7 @@ class Screen:
     live = False
 
     def __init__(self) -> None:
-        self.fancy = _takes(_SIGNS)
+        self.fancy = takes(_SIGNS)
 
     @property
     def width(self) -> int | None:
@@ -49,17 +50,10 @@ class Screen:
 
     def write(self, line: str) -> None:
         """Show a line that stays."""
-        file = _output()
-        if file is not None:
-            file.write(self._written(line) + "\n")
-            file.flush()
+        say(line)
 
     def close(self) -> None:
         """Leave everything as it was before the first drawing."""
-
-    def _written(self, line: str) -> str:
-        """The line in signs that the output has."""
-        return line if self.fancy else line.encode(_encoding(), "replace").decode(_encoding())
 
 
 class Terminal(Screen):
@@ -88,7 +82,7 @@ class Terminal(Screen):
         else:
             self._climb()
         self._columns = length(line)
-        self._live.update(Text(self._written(line), no_wrap=True, overflow="crop"), refresh=True)
+        self._live.update(Text(written(line), no_wrap=True, overflow="crop"), refresh=True)
 
     def _climb(self) -> None:
         """Wipe what the drawn line takes beyond one row: a terminal that was made narrower has broken it into several."""
@@ -173,16 +167,6 @@ def screen(verbose: int) -> Screen:
     return Terminal() if verbose == 1 and movable else Screen()
 
 
-def is_terminal() -> bool:
-    """Whether the output is read by a person as it is written."""
-    return bool(getattr(_output(), "isatty", lambda: False)())
-
-
-def _output() -> Any:
-    """The standard output; None where there is none, as under pythonw, or none any more."""
-    return None if getattr(sys.stdout, "closed", False) else sys.stdout
-
-
 def _is_taken() -> bool:
     """Whether somebody's live display of rich has the last line of the terminal already."""
     return hasattr(sys.stdout, "rich_proxied_file")
@@ -195,15 +179,3 @@ def _notebook() -> Callable[..., Any] | None:
     if not hasattr(shell, "kernel") or is_terminal():
         return None
     return importlib.import_module("IPython.display").display  # type: ignore[no-any-return]
-
-
-def _encoding() -> str:
-    return getattr(getattr(sys.stdout, "rich_proxied_file", sys.stdout), "encoding", None) or "ascii"
-
-
-def _takes(text: str) -> bool:
-    try:
-        text.encode(_encoding())
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True

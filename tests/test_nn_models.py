@@ -319,3 +319,87 @@ def test_single_batches():
     np.testing.assert_allclose([logs["loss"], logs["mae"]], want, rtol=1e-6)
     assert model.test_on_batch(A, y)[0] < want[0]
     assert np.array_equal(model.predict_on_batch(A), model.predict(A))
+
+
+class Counting(si.nn.Model):
+    """Counts how often it was traced."""
+
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.last, self.traces = si.nn.Dense(4), [si.nn.Dense(1)], 0
+
+    def call(self, x):
+        self.traces += 1
+        return self.last[-1](self.hidden(x))
+
+
+def test_batches_of_known_form_are_not_traced_again():
+    model = Counting()
+    model.compile("sgd", "mse", metrics=["mae"])
+    runs = [lambda: model.train_on_batch(A, B[:, :1]), lambda: model.test_on_batch(A, B[:, :1]), lambda: model.predict_on_batch(A)]
+    for run in runs:
+        run()
+    traces = model.traces
+    for run in (*runs, lambda: model.predict(A), lambda: model.evaluate(A, B[:, :1], verbose=0)):
+        run()
+    assert model.traces == traces
+    model.predict_on_batch(A[:, :3].astype(np.float64))  # another dtype is another form
+    assert model.traces > traces
+
+
+@pytest.mark.parametrize("function", ["train_on_batch", "test_on_batch", "predict_on_batch", "predict", "evaluate"])
+def test_what_does_not_fit_is_told_after_batches_that_did(function):
+    model = si.nn.Sequential([si.nn.Embedding(5, 3), si.nn.Flatten(), si.nn.Dense(2, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    words, y = np.arange(12).reshape(6, 2) % 5, np.arange(6) % 2
+    given = () if "predict" in function else (y,)
+    use = getattr(model, function)
+    use(words, *given)
+    cases = [(words[:, :1], *given), (words + 1, *given), (words / 2, *given)]
+    slugs = ["dense-input-features", "embedding-range", "embedding-dtype"]
+    if given:
+        cases += [(words, y + 1), (words, np.stack([y, y, y], 1)), (words, y[:5])]
+        slugs += ["labels-out-of-range", "loss-shapes", f"{'fit' if 'train' in function else 'evaluate'}-lengths-differ"]
+    for case, slug in zip(cases, slugs, strict=True):
+        with pytest.raises(UserError) as told:
+            use(*case)
+        assert told.value.slug == slug
+        use(words, *given)
+
+
+def test_changes_of_a_model_are_seen_by_the_next_batch():
+    model, y = Counting(), B[:, :1]
+    model.compile("sgd", "mse")
+    model.train_on_batch(A, y)
+    model.hidden.trainable = False
+    frozen, moved = model.hidden.get_weights(), model.last[0].get_weights()
+    model.train_on_batch(A, y)
+    assert np.array_equal(frozen[0], model.hidden.get_weights()[0]) and not np.array_equal(moved[0], model.last[0].get_weights()[0])
+    model.hidden.trainable = True
+    model.train_on_batch(A, y)
+    assert not np.array_equal(frozen[0], model.hidden.get_weights()[0])
+    model.last.append(si.nn.Dense(2))
+    model.train_on_batch(A, B[:, :2])
+    assert model.metrics == [] and model.last[1].built
+    with pytest.raises(UserError, match="shape"):
+        model.train_on_batch(A, y[:, 0][:, None, None])
+    row = si.nn.Sequential([si.nn.Dense(4), si.nn.Dense(2)])
+    row.compile("sgd", "mse")
+    row.train_on_batch(A, B[:, :2])
+    row.pop()
+    assert row.predict_on_batch(A).shape == (12, 4)
+    row.add(si.nn.Dense(1))
+    row.compile("adam", "mae", metrics=["mse"])
+    assert set(row.train_on_batch(A, y, return_dict=True)) == {"loss", "mse"}
+
+
+def test_an_average_of_weights_begins_with_the_first_single_batch():
+    model = si.nn.Sequential([si.nn.Input((3,)), si.nn.Dense(1)])
+    model.compile(si.optim.SGD(0.1, use_ema=True, ema_momentum=0.5), "mse")
+    model.check(A, B[:, :1], verbose=0)
+    kernels = []
+    for _ in range(2):
+        model.train_on_batch(A, B[:, :1])
+        kernels.append(model.get_weights()[0])
+    model.optimizer.finalize_variable_values(model.trainable_weights)
+    np.testing.assert_allclose(model.get_weights()[0], (kernels[0] + kernels[1]) / 2, rtol=1e-6)

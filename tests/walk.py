@@ -40,7 +40,7 @@ HOOKS = {
     "along_channels", "arranged", "axes", "broadcast", "call", "changed", "channels_of", "check_fit", "check_input", "check_shapes", "check_values",
     "convolved", "differ", "drawn", "each", "finish", "framed", "listed", "merged", "per_axis", "places", "prepare", "scaled",
     # of models, behind fit, evaluate, predict and save
-    "check_compiled", "fixed_output_names", "forward", "prepared", "set_training_state", "steps_for_shapes", "to_file_content", "training_state",
+    "check_compiled", "fixed_output_names", "forward", "prepared", "set_training_state", "steps_for_targets", "to_file_content", "training_state",
     # of losses, metrics, optimizers and callbacks
     "Confusion.add", "counted", "current", "files", "fits", "is_improvement", "kept", "rate_at", "scalars", "step", "take_in", "terms", "wants",
     "CallbackList.set_state", "CallbackList.check_names", "Callback.set_model", "Callback.set_params", "Callback.set_state", "Callback.check_names",

@@ -49,6 +49,8 @@ def examples(value: Any, function: str, argument: str, fix: str = "") -> Example
     >>> examples([[1, 2], [3, 4]], "fit", "x").shape
     (2, 2)
     """
+    if is_plain(value):
+        return value  # type: ignore[no-any-return]
     array = _numbers(numpy_array(value, function, argument), value, function, argument)
     if not array.ndim:
         raise ShapeError(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from insitu.array.tree import flatten, map_leaves, unflatten
+from insitu.array.tree import flatten, unflatten
 from insitu.data.feed import Arrays, Batches, no_targets, validation
 from insitu.data.feed import feed as feed
 from insitu.errors import ArgumentError
@@ -20,7 +20,6 @@ from insitu.nn import checks, progress
 from insitu.nn.callbacks import CallbackList, History
 from insitu.nn.layer import settle
 from insitu.nn.objectives import target_leaves
-from insitu.nn.shapes import Spec
 from insitu.nn.sources import Interruptible, Source, extent, test_steps
 from insitu.nn.training import Logs, Steps
 from insitu.nn.watch import Watch
@@ -162,14 +161,13 @@ def run_test(steps: Steps, data: Arrays | Batches, batch: int, limit: int | None
 
 def steps_for(model: Model, data: Arrays | Batches, function: str) -> Steps:
     """The compiled steps for data of these shapes; `fit` looks at the labels later, as it plans everything before."""
-    model.check_compiled(function)
     x, y, _ = parts_of(data)
     if y is None:
         raise no_targets(function, isinstance(data, Batches))
-    outputs = model.prepared(x)
-    steps = model.steps_for_shapes(map_leaves(lambda t: Spec((None, *t.shape[1:])), y), outputs)
+    prepared = model.prepared(x)
+    steps = model.steps_for_targets(y, prepared, function)
     if function != "fit":
-        checks.labels(target_leaves(y, model.output_names, function), outputs, steps.objectives.losses, function)
+        checks.labels(target_leaves(y, model.output_names, function), prepared.outputs, steps.objectives.losses, function)
     return steps
 
 
@@ -197,7 +195,6 @@ def predict(model: Model, x: Any, batch_size: int | None, verbose: Any, limit: i
     """The model's outputs for all examples, a tree of arrays; batches of arrays have one length, the last overlaps the one before."""
     data, batch, shown = feed(x, function="predict"), batch_size or 32, progress.level(verbose)
     model.prepared(parts_of(data)[0])
-    settle(model.weights)
     total, examples = extent(data, batch, limit)
     listeners = CallbackList(callbacks, model, {"steps": total, "verbose": shown}, displayed=True)
     parts: list[list[np.ndarray[Any, Any]]] = []
@@ -253,8 +250,6 @@ def train_on_batch(model: Model, x: Any, y: Any, sample_weight: Any, class_weigh
     if class_weight is not None:
         data = with_class_weight(data, class_weight)
     steps = steps_for(model, data, "train_on_batch")
-    settle(model.weights)
-    steps.optimizer.build(model.trainable_weights)
     steps.reset()
     batch = parts_of(data)
     steps.train(*batch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -232,7 +232,11 @@ class Layer:
     @property
     def layers(self) -> list[Layer]:
         """The layers that this one keeps as attributes, in the order in which they were assigned."""
-        return list(dict.fromkeys([layer for value in vars(self).values() if isinstance(value, _HOLDERS) for layer in _layers_in(value)]))
+        found: list[Layer] = []
+        for value in vars(self).values():
+            if _may_hold[type(value)]:
+                _collect(value, found)
+        return list(dict.fromkeys(found))
 
     @property
     def input(self) -> Any:
@@ -244,18 +248,26 @@ class Layer:
         """What this layer gave in a functional model."""
         return functional.last_call(self).result
 
-    def flattened(self) -> Iterator[Layer]:
-        """Itself and all layers inside, each once."""
-        seen: set[Layer] = set()
+    def _parts(self) -> tuple[list[Layer], list[si.Variable]]:
+        """Itself and all layers inside, each once, and the weights that training changes."""
+        layers: dict[Layer, bool] = {}  # whether training may change the layer's own weights
+        weights: dict[si.Variable, None] = {}
 
-        def walk(layer: Layer) -> Iterator[Layer]:
-            if layer not in seen:
-                seen.add(layer)
-                yield layer
+        def walk(layer: Layer, changes: bool) -> None:
+            changes = changes and layer._trainable
+            if layer not in layers or (changes and not layers[layer]):  # a layer may also be reached through one that is frozen
+                layers[layer] = changes
+                if changes:
+                    weights.update(dict.fromkeys([w for w in layer._weights if w.trainable]))
                 for inner in layer.layers:
-                    yield from walk(inner)
+                    walk(inner, changes)
 
-        return walk(self)
+        walk(self, True)
+        return list(layers), list(weights)
+
+    def flattened(self) -> list[Layer]:
+        """Itself and all layers inside, each once."""
+        return self._parts()[0]
 
     @property
     def trainable(self) -> bool:
@@ -272,15 +284,12 @@ class Layer:
     @property
     def weights(self) -> list[si.Variable]:
         """All weights, in the order they were made, those of inner layers last."""
-        return list(dict.fromkeys([*self._weights, *[w for layer in self.layers for w in layer.weights]]))
+        return list(dict.fromkeys([w for layer in self.flattened() for w in layer._weights]))
 
     @property
     def trainable_weights(self) -> list[si.Variable]:
         """Weights that training changes."""
-        if not self.trainable:
-            return []
-        own = [w for w in self._weights if w.trainable]
-        return list(dict.fromkeys([*own, *[w for layer in self.layers for w in layer.trainable_weights]]))
+        return self._parts()[1]
 
     @property
     def non_trainable_weights(self) -> list[si.Variable]:
@@ -416,18 +425,25 @@ def _described(inputs: Any) -> str:
     return ", ".join(f"{written((None, *x.shape[1:]))} {x.dtype.name}" for x in flatten(inputs)[0][:4])
 
 
-#: What may be a layer or hold some: most attributes are neither.
-_HOLDERS = (Layer, list, tuple, dict)
+class _Holders(dict[type, bool]):
+    """Types to whether a value is a layer or may hold some: most attributes are neither."""
+
+    def __missing__(self, cls: type) -> bool:
+        found = self[cls] = issubclass(cls, (Layer, list, tuple, dict))
+        return found
 
 
-def _layers_in(value: Any) -> Iterator[Layer]:
+_may_hold = _Holders()
+
+
+def _collect(value: Any, found: list[Layer]) -> None:
+    """Append the layers that a value is or holds."""
     if isinstance(value, Layer):
-        yield value
-    elif isinstance(value, list | tuple):
-        for v in value:
-            yield from _layers_in(v)
-    elif isinstance(value, dict):
-        yield from _layers_in(list(value.values()))
+        found.append(value)
+        return
+    for inner in value.values() if isinstance(value, dict) else value:
+        if _may_hold[type(inner)]:
+            _collect(inner, found)
 
 
 def serialize(layer: Layer) -> dict[str, Any]:

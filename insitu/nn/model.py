@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import insitu as si
 from insitu import optim, registry
 from insitu.arguments import CONFIG, FLAG, FUNCTION, NOT_NEGATIVE, TEXT, WHOLE, Checked, Choice, Constraint, Made, Number, Path, checked
-from insitu.array.tree import flatten, map_leaves
+from insitu.array.tree import flatten, map_leaves, unflatten
 from insitu.errors import ArgumentError
 from insitu.nn import checks, functional
 from insitu.nn.declared import BATCH_SIZE, CALLBACKS, DATA, EPOCHS, EPOCHS_DONE, INPUTS, STEPS, WEIGHTS
@@ -34,6 +35,28 @@ _FITTING: dict[str, Constraint] = {
     "initial_epoch": EPOCHS_DONE, "steps_per_epoch": STEPS | None, "validation_steps": STEPS | None, "validation_batch_size": STEPS | None,
     "validation_freq": STEPS, "nan": ON_NAN,
 }  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is known of a model for inputs of one form.
+
+    Attributes
+    ----------
+    dtypes : list of DType
+        Of the inputs, as they reach ``call``.
+    names : list of str
+        Of the outputs, where they go by their order or their keys.
+    outputs : tuple of tuple
+        The outputs' shapes.
+    trainable : tuple of Variable
+        The weights that training changes.
+    """
+
+    dtypes: list[Any]
+    names: list[str]
+    outputs: tuple[Shape, ...]
+    trainable: tuple[si.Variable, ...]
 
 
 class Model(Layer):
@@ -81,6 +104,8 @@ class Model(Layer):
         self.position = (0, 0)
         self.now_fitting: Any = None
         self._order: si.random.Generator | None = None
+        #: by the form of the inputs, the layers and their trainable weights
+        self._prepared: dict[Any, Prepared] = {}
         self._steps: dict[Any, Steps] = {}
         self._forward: Any = None
 
@@ -120,6 +145,11 @@ class Model(Layer):
         settings = Settings(loss, loss_weights, metrics, weighted_metrics)
         settings.check_outputs(self.fixed_output_names())
         self.optimizer, self.settings = optimizer, settings
+        self._forget_steps()
+
+    def _forget_steps(self) -> None:
+        """Let the model be looked at anew before the next training or test."""
+        self._prepared.clear()
         self._steps.clear()
 
     @property
@@ -189,30 +219,43 @@ class Model(Layer):
         """The outputs' names if they are known and stay as they are; else none."""
         return []
 
-    def prepared(self, x: Any) -> list[Shape]:
-        """Build for these examples and give the outputs' shapes."""
+    def prepared(self, x: Any) -> Prepared:
+        """Build for these examples, a tree of NumPy arrays, and see that the model can take them.
+
+        What was inferred is remembered for examples of equal form; what depends on the numbers is looked at each time.
+        """
         inputs = self.arranged(x)
-        shapes, self._dtypes = batch_shape(inputs), self._kinds(inputs)
-        self.prepare(shapes)
-        self.check_input(shapes)
-        self.check_values(inputs)
-        specs = infer(self, shapes, self._dtypes)
-        leaves = flatten(specs)[0]
-        self._names = sorted(specs) if isinstance(specs, dict) else [f"output_{i + 1}" for i in range(len(leaves))]
-        return [spec.shape for spec in leaves]
+        leaves, structure = flatten(inputs)
+        form = structure, tuple([(a.shape[1:], a.dtype) for a in leaves])
+        layers, weights = self._parts()
+        found = self._prepared.get((form, *layers, *weights))
+        if found is None:
+            shapes, self._dtypes = batch_shape(inputs), self._kinds(inputs)
+            self.prepare(shapes)
+            self.check_input(shapes)
+            self.check_values(inputs)
+            specs = infer(self, shapes, self._dtypes)
+            outputs = tuple([spec.shape for spec in flatten(specs)[0]])
+            names = sorted(specs) if isinstance(specs, dict) else [f"output_{i + 1}" for i in range(len(outputs))]
+            layers, weights = self._parts()  # all are there by now
+            found = self._prepared[form, *layers, *weights] = Prepared(self._dtypes, names, outputs, tuple(weights))
+        else:
+            self.check_values(inputs)
+        self._dtypes, self._names = found.dtypes, found.names
+        return found
 
     def arranged(self, x: Any) -> Any:
         """The inputs in the form that ``call`` takes."""
         return x
 
-    def steps_for_shapes(self, y: Any, outputs: list[Shape]) -> Steps:
-        """The compiled steps for targets of these ranks (which decide what "accuracy" means)."""
-        names = self.output_names
-        targets = [None if t is None else t.shape for t in target_leaves(y, names, "fit")]
-        key = (tuple(targets), tuple(outputs), tuple(map(id, self.trainable_weights)))
+    def steps_for_targets(self, y: Any, prepared: Prepared, function: str) -> Steps:
+        """The compiled steps for targets of these shapes (which decide what "accuracy" means)."""
+        settings, optimizer = self.check_compiled(function)
+        names, outputs = self.output_names, prepared.outputs
+        targets = [None if t is None else (None, *t.shape[1:]) for t in target_leaves(y, names, function)]
+        key = (tuple(targets), outputs, prepared.trainable)
         found = self._steps.get(key)
         if found is None:
-            settings, optimizer = self.check_compiled("fit")
             found = self._steps[key] = Steps(self, Objectives(settings, names, targets, outputs), optimizer)
         return found
 
@@ -587,7 +630,7 @@ class Model(Layer):
 
     def __getstate__(self) -> dict[str, Any]:
         # compiled programs and a running fit stay behind: they are made again when they are needed
-        return {**vars(self), "_steps": {}, "_forward": None, "now_fitting": None, "history": None}
+        return {**vars(self), "_prepared": {}, "_steps": {}, "_forward": None, "now_fitting": None, "history": None}
 
 
 class Functional(Model):
@@ -634,8 +677,6 @@ class Functional(Model):
 
     def arranged(self, x: Any) -> Any:
         found = functional.arrange(self._input_tree, x, self.name)
-        from insitu.array.tree import unflatten
-
         return unflatten(flatten(self._input_tree)[1], found)
 
     def check_input(self, shape: Any) -> None:

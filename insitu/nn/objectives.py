@@ -261,7 +261,7 @@ def target_leaves(targets: Any, names: Sequence[str], function: str) -> list[Any
         raise ShapeError(
             f"{function}: the model has {len(names)} outputs, but {len(leaves)} array{'s' * (len(leaves) != 1)} of targets.",
             expected="targets for " + ", ".join(map(repr, names)),
-            received=", ".join(written(t.shape) for t in leaves),
+            received=", ".join(written((None, *t.shape[1:])) for t in leaves),
             fix="pass a list with one array for each output, or a dict with these names",
             slug="targets-outputs",
             argument="y=",

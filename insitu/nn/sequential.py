@@ -103,7 +103,7 @@ class Sequential(Model):
         if shape is not None:
             self.prepare(shape)
         self._forward = None
-        self._steps.clear()
+        self._forget_steps()
 
     def pop(self) -> None:
         """Remove the last layer.
@@ -117,7 +117,7 @@ class Sequential(Model):
             raise self._empty()
         self._layers.pop()
         self._forward = None
-        self._steps.clear()
+        self._forget_steps()
 
     def build(self, input_shape: Any) -> None:
         """Make all weights for inputs of that shape.

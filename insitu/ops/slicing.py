@@ -234,7 +234,8 @@ class Concat(Primitive):
             here = nest.op("lt", index[axis], nest.index(begins[k + 1]))
             inside = nest.op("and", nest.op("le", nest.index(begins[k]), index[axis]), here)
             within = inside if guard is None else nest.op("and", guard, inside)
-            place = (*index[:axis], nest.op("add", index[axis], nest.index(-begins[k])), *index[axis + 1 :])
+            only = node.inputs[k].shape[axis] == 1
+            place = (*index[:axis], nest.index(0) if only else nest.op("add", index[axis], nest.index(-begins[k])), *index[axis + 1 :])
             value = load(k, place, None if within.op == "const" and within.attr else within)
             out = value if out is None else nest.op("select", here, value, out)
         if out is None:

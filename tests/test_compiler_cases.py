@@ -316,6 +316,21 @@ def test_taps_of_a_depthwise_kernel_are_summed_in_one_pass(shape: tuple[int, ...
     assert compiled.inspect("nests").count("over serial k < 512") == places
 
 
+@pytest.mark.parametrize(("channels", "unit"), [(24, "parallel r"), (3, "parallel vector i")])
+def test_rows_of_channels_find_out_once_which_of_their_windows_exist(channels: int, unit: str) -> None:
+    x = leaf(2, 9, 7, channels)
+    seen = ops.windows(ops.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)]), (3, 3), (1, 1))
+    compiled = check([ops.reduce_sum(seen, (3, 4))], [x])
+    assert unit in compiled.inspect("nests")
+
+
+def test_phases_put_together_are_read_at_one_place() -> None:
+    phases = [leaf(3, 8, 20) for _ in range(2)]
+    parted = [ops.reshape(x, (3, 8, 1, 20)) for x in phases]
+    compiled = check([ops.reshape(ops.concat(parted, 2), (3, 16, 20))], phases)
+    assert "- 1" not in compiled.inspect("nests") and "+ -1" not in compiled.inspect("nests")
+
+
 def _cross_entropy(z: Node, y: Node) -> Node:
     rows = z.shape[0]
     z = ops.sub(z, ops.reshape(ops.reduce_max(z, (1,)), (rows, 1)))

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from insitu import dtypes as dt
 from insitu.codegen import nest
 from insitu.codegen.nest import Axis, Expr, Stmt
-from insitu.codegen.nest_text import in_order
+from insitu.codegen.nest_text import in_order, own_roots
 from insitu.compiler.fuse import Group
 from insitu.errors import InternalError
 from insitu.graph.node import Node, Shape
@@ -25,6 +25,8 @@ MANY = 8
 FEW = 32
 #: Lanes of which the axis that runs in lanes keeps a multiple where it is cut for more units.
 _LANES = 32
+#: Shortest rows for which a flat kernel is given up where whole rows exist or do not.
+_ROW = 16
 #: The axis of chains over axes that are not the last.
 _CHAIN = "k"
 _FOLDED = {"sum": "add", "prod": "mul", "max": "max", "min": "min"}
@@ -159,7 +161,7 @@ def accumulate(how: str, value: Expr) -> Expr:
 
 # -- element-wise kernels ------------------------------------------------------------------------
 def lower_map(group: Group, stored: set[Node]) -> Lowered:
-    """A kernel over the elements of one shape: flat if every access allows it, else rows of lanes.
+    """A kernel over the elements of one shape: flat if every access allows it, else rows of lanes; also if reading depends on the row.
 
     ::
 
@@ -169,19 +171,29 @@ def lower_map(group: Group, stored: set[Node]) -> Lowered:
     """
     shape = group.shape
     one_axis = sum(n > 1 for n in shape) < 2
+    flat: Lowered | None = None
     with contextlib.suppress(Scattered):
         flat = _map_attempt(group, stored, shape, 0, steady=not one_axis)
         counts, alone = (_position_alone(flat.kernel, counting) for counting in (True, False))
         if alone or (counts and flat.kernel.units <= nest.NARROW):
             free = _map_attempt(group, stored, shape, 0, nest.axis("i", None if alone else nest.NARROW))
             return free if _position_alone(free.kernel, counting=not alone) else flat  # code that serves other extents, too
-        return flat
+        if not _guarded(flat.kernel, "i"):
+            return flat
     for split in range(1, len(shape)):
         with contextlib.suppress(Scattered):
-            if math.prod(shape[split:]) > 1:
+            if math.prod(shape[split:]) >= (2 if flat is None else _ROW):
                 steady = _map_attempt(group, stored, shape, split, steady=True)
+                if flat is not None and _guarded(steady.kernel, "j"):
+                    continue
                 return _side_by_side(group, stored, shape, split, steady) or _finer(group, stored, shape, split, steady)
-    return _map_attempt(group, stored, shape, len(shape) - 1)
+    return flat or _map_attempt(group, stored, shape, len(shape) - 1)
+
+
+def _guarded(kernel: nest.Kernel, lanes: str) -> bool:
+    """Whether each lane finds out for itself if an element exists."""
+    parts = in_order([x for s in _inner(kernel) for x in own_roots(s)])
+    return any(x.op == "load" and len(x.args) > 1 and nest.depends(x.args[1], lanes) for x in parts)
 
 
 def _side_by_side(group: Group, stored: set[Node], shape: Shape, split: int, tried: Lowered) -> Lowered | None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from insitu import dtypes as dt
 from insitu.array.convert import listed, row_lengths
+from insitu.array.tree import flatten
 from insitu.array.variable import Variable
 from insitu.errors import ArgumentError, DTypeError, ShapeError, UserError
 
@@ -88,6 +89,11 @@ def named_leaves(value: Tree, name: str) -> list[tuple[str, Examples]]:
     if isinstance(value, list | tuple):
         return [leaf for i, item in enumerate(value) for leaf in named_leaves(item, f"{name}[{i}]")]
     return [] if value is None else [(name, value)]
+
+
+def len_of(value: Tree) -> int:
+    """Number of examples in a tree of arrays."""
+    return len(flatten(value)[0][0])
 
 
 def is_plain(value: Any) -> bool:

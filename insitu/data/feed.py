@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from insitu.array.tree import flatten, map_leaves
+from insitu.array.tree import map_leaves
 from insitu.data.batches import Batches
-from insitu.data.examples import Examples, Tree, check_lengths, examples, named_leaves, stem, tree
+from insitu.data.examples import Examples, Tree, check_lengths, examples, len_of, named_leaves, stem, tree
 from insitu.data.sources import as_batches, columns, names_column
 from insitu.errors import ArgumentError, UserError
 
@@ -30,11 +30,15 @@ class Arrays:
     @property
     def count(self) -> int:
         """Number of examples."""
-        return len(flatten(self.x)[0][0])
+        return len_of(self.x)
+
+    def peek(self) -> tuple[Tree, Tree, Tree]:
+        """Inputs, targets and weights: all, where `Batches` give those of the first batch."""
+        return self.x, self.y, self.weight
 
     def rows(self, which: slice | Examples) -> Arrays:
         """Some of the examples: views for a slice, copies for an array of positions."""
-        return Arrays(*(map_leaves(lambda a: a[which], part) for part in (self.x, self.y, self.weight)))
+        return Arrays(*(map_leaves(lambda a: a[which], part) for part in self.peek()))
 
     def split(self, fraction: Any) -> tuple[Arrays, Arrays]:
         """The first part for training, the last ``fraction`` for validation.

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from insitu.array.tree import flatten, unflatten
-from insitu.data.feed import Arrays, Batches, no_targets, validation
-from insitu.data.feed import feed as feed
+from insitu.array.tree import flatten, map_leaves, unflatten
+from insitu.data.examples import len_of
+from insitu.data.feed import Arrays, Batches, feed, no_targets, validation
 from insitu.errors import ArgumentError
 from insitu.nn import checks, progress
 from insitu.nn.callbacks import CallbackList, History
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at the running sums.
 LOOK_EVERY = 0.25
+#: Examples in a batch of arrays where nobody says it.
+USUAL_BATCH = 32
 
 
 class Fit:
@@ -161,7 +163,7 @@ def run_test(steps: Steps, data: Arrays | Batches, batch: int, limit: int | None
 
 def steps_for(model: Model, data: Arrays | Batches, function: str) -> Steps:
     """The compiled steps for data of these shapes; `fit` looks at the labels later, as it plans everything before."""
-    x, y, _ = parts_of(data)
+    x, y, _ = data.peek()
     if y is None:
         raise no_targets(function, isinstance(data, Batches))
     prepared = model.prepared(x)
@@ -171,17 +173,12 @@ def steps_for(model: Model, data: Arrays | Batches, function: str) -> Steps:
     return steps
 
 
-def parts_of(data: Arrays | Batches) -> tuple[Any, Any, Any]:
-    """Inputs, targets and weights: all there are, or those of the first batch."""
-    return (data.x, data.y, data.weight) if isinstance(data, Arrays) else data.peek()
-
-
 def evaluate(
     model: Model, x: Any, y: Any, sample_weight: Any, batch_size: int | None, verbose: Any, limit: int | None, callbacks: Any
 ) -> Logs:  # fmt: skip
     """Loss and metrics of a data set, shown as they come."""
     model.check_compiled("evaluate")
-    data, batch, shown = feed(x, y, sample_weight, function="evaluate"), batch_size or 32, progress.level(verbose)
+    data, batch, shown = feed(x, y, sample_weight, function="evaluate"), batch_size or USUAL_BATCH, progress.level(verbose)
     steps = steps_for(model, data, "evaluate")
     total, examples = extent(data, batch, limit)
     listeners = CallbackList(callbacks, model, {"steps": total, "verbose": shown}, displayed=True)
@@ -193,8 +190,8 @@ def evaluate(
 
 def predict(model: Model, x: Any, batch_size: int | None, verbose: Any, limit: int | None, callbacks: Any) -> Any:
     """The model's outputs for all examples, a tree of arrays; batches of arrays have one length, the last overlaps the one before."""
-    data, batch, shown = feed(x, function="predict"), batch_size or 32, progress.level(verbose)
-    model.prepared(parts_of(data)[0])
+    data, batch, shown = feed(x, function="predict"), batch_size or USUAL_BATCH, progress.level(verbose)
+    model.prepared(data.peek()[0])
     total, examples = extent(data, batch, limit)
     listeners = CallbackList(callbacks, model, {"steps": total, "verbose": shown}, displayed=True)
     parts: list[list[np.ndarray[Any, Any]]] = []
@@ -251,9 +248,9 @@ def train_on_batch(model: Model, x: Any, y: Any, sample_weight: Any, class_weigh
         data = with_class_weight(data, class_weight)
     steps = steps_for(model, data, "train_on_batch")
     steps.reset()
-    batch = parts_of(data)
+    batch = data.peek()
     steps.train(*batch)
-    return steps.means(_length(batch))
+    return steps.means(len_of(batch[0]))
 
 
 def test_on_batch(model: Model, x: Any, y: Any, sample_weight: Any) -> Logs:
@@ -262,14 +259,16 @@ def test_on_batch(model: Model, x: Any, y: Any, sample_weight: Any) -> Logs:
     data = feed(x, y, sample_weight, function="test_on_batch")
     steps = steps_for(model, data, "test_on_batch")
     steps.reset()
-    batch = parts_of(data)
+    batch = data.peek()
     steps.test(*batch, np.asarray(0))
-    return steps.means(_length(batch))
+    return steps.means(len_of(batch[0]))
 
 
-def _length(batch: tuple[Any, Any, Any]) -> int:
-    """Number of examples in a batch."""
-    return len(flatten(batch[0])[0][0])
+def predict_on_batch(model: Model, x: Any) -> Any:
+    """The outputs of one batch, a tree of arrays."""
+    inputs = feed(x, function="predict_on_batch").peek()[0]
+    model.prepared(inputs)
+    return map_leaves(np.array, model.forward(inputs))
 
 
 def _split_needs_arrays(fraction: Any) -> ArgumentError:

@@ -523,9 +523,7 @@ class Model(Layer):
         """The outputs of one batch, as NumPy arrays."""
         from insitu.nn import fitting
 
-        inputs = fitting.parts_of(fitting.feed(x, function="predict_on_batch"))[0]
-        self.prepared(inputs)
-        return map_leaves(np.array, self.forward(inputs))
+        return fitting.predict_on_batch(self, x)
 
     # -- files and tables --------------------------------------------------------------------------
     @checked(path=FILE, include_optimizer=FLAG)

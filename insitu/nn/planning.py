@@ -14,20 +14,20 @@ from insitu.array.evaluate import keep_history
 from insitu.array.tree import flatten, map_leaves
 from insitu.array.variable import Trace, traces
 from insitu.data.batches import remember
-from insitu.data.examples import named_leaves
+from insitu.data.examples import len_of, named_leaves
 from insitu.data.feed import Arrays, Batches
 from insitu.dtypes import as_dtype
 from insitu.errors import ArgumentError, DataWarning, UserError, warn
 from insitu.graph import cost
 from insitu.graph.node import Node, aval, placeholder, topological
 from insitu.graph.origins import Origins, record
-from insitu.nn import activations, checks, context, progress
+from insitu.nn import activations, checks, context, fitting, progress
 from insitu.nn.callbacks import CallbackList
 from insitu.nn.callbacks.files import check_files
 from insitu.nn.looks import Look, holds_fractions, look
 from insitu.nn.objectives import target_leaves
 from insitu.nn.report import Report, Row, size_text
-from insitu.nn.sources import extent
+from insitu.nn.sources import epoch_extent, extent
 from insitu.nn.training import Steps
 from insitu.runtime import system
 
@@ -71,8 +71,6 @@ class Plan:
     """
 
     def __init__(self, model: Model, given: tuple[Any, ...], arguments: Mapping[str, Any]) -> None:
-        from insitu.nn import fitting
-
         begin = time.perf_counter()
         model.check_compiled("fit")
         self.model, self.options = model, options_of(arguments)
@@ -97,9 +95,7 @@ class Plan:
     @property
     def extent(self) -> tuple[int | None, int | None]:
         """Steps and examples of an epoch; None where they are not known."""
-        limit = self.options["steps_per_epoch"]
-        # batches begin anew where an epoch is longer than they are, so that a limit is reached
-        return extent(self.training, self.options["batch_size"], limit) if isinstance(self.training, Arrays) or limit is None else (limit, None)
+        return epoch_extent(self.training, self.options["batch_size"], self.options["steps_per_epoch"])
 
     @property
     def epochs(self) -> int:
@@ -170,9 +166,7 @@ class Plan:
                 warn(error, DataWarning)
 
     def _check_labels(self, data: Data, steps: Steps, class_weight: Any) -> None:
-        from insitu.nn import fitting
-
-        targets = target_leaves(fitting.parts_of(data)[1], self.model.output_names, "fit")
+        targets = target_leaves(data.peek()[1], self.model.output_names, "fit")
         checks.labels(targets, steps.objectives.outputs, steps.objectives.losses, "fit")
         checks.truth_values(targets, steps.objectives.losses)
         checks.class_weights(class_weight, steps.objectives.outputs, steps.objectives.losses)
@@ -230,7 +224,7 @@ class Plan:
                 own[scope] = own.get(scope, 0) + flops[node]
         for layer in model.layers:
             outs = origins.results.get(layer, [[]])[0]
-            size = sum(w.size * w.dtype.itemsize for w in layer.weights) + sum(y.aval.nbytes for y in outs)
+            size = _bytes(layer.weights) + sum(y.aval.nbytes for y in outs)
             shapes = [written((None, *y.shape[1:])) for y in outs]
             rows.append(Row(layer.name, type(layer).__name__, ", ".join(shapes), layer.count_params(), own.get(layer, 0) // n, size))
         steps, examples = self.extent
@@ -271,7 +265,7 @@ class Plan:
 def options_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of `fit` that are no data, with the defaults that depend on others."""
     given, callbacks = arguments["batch_size"], arguments["callbacks"]
-    batch = 32 if given is None else given
+    batch = given or fitting.USUAL_BATCH
     return {
         **arguments,
         "batch_size": batch,
@@ -285,7 +279,7 @@ def options_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
 def _lengths(data: Data, batch: int) -> list[int]:
     """The lengths of the batches, that of the first one first."""
     if isinstance(data, Batches):
-        return [len(flatten(data.peek()[0])[0][0])]
+        return [len_of(data.peek()[0])]
     if data.count <= batch:
         return [data.count]
     return [batch, data.count % batch] if data.count % batch else [batch]
@@ -293,12 +287,11 @@ def _lengths(data: Data, batch: int) -> list[int]:
 
 def _trace(step: Callable[..., Any], data: Data, n: int) -> tuple[list[Node], Trace]:
     """Run a step on placeholders of ``n`` examples: those of the inputs, and what happens to variables."""
-    from insitu.nn import fitting
 
     def holder(a: Any) -> Array:
         return Array(placeholder(aval((n, *a.shape[1:]), as_dtype(a.dtype))))
 
-    parts = [map_leaves(holder, part) for part in fitting.parts_of(data)]
+    parts = [map_leaves(holder, part) for part in data.peek()]
     trace = Trace()
     traces.open.append(trace)
     try:
@@ -311,9 +304,7 @@ def _trace(step: Callable[..., Any], data: Data, n: int) -> tuple[list[Node], Tr
 
 def _looks(data: Data, x_name: str, y_name: str) -> dict[str, tuple[np.ndarray[Any, Any], Look]]:
     """What one look found, by the names of the arrays."""
-    from insitu.nn import fitting
-
-    x, y, weight = fitting.parts_of(data)
+    x, y, weight = data.peek()
     leaves = [
         leaf for part, name in ((x, x_name), (y, y_name), (weight, x_name.removesuffix("x") + "sample_weight")) for leaf in named_leaves(part, name)
     ]

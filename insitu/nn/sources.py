@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import insitu as si
-from insitu.array.tree import flatten
+from insitu.data.examples import len_of
 from insitu.data.feed import Arrays, Batches
 from insitu.errors import ArgumentError
 from insitu.nn.training import Steps
@@ -49,8 +49,7 @@ class Source:
     ) -> None:  # fmt: skip
         self.data, self.batch, self.shuffle, self.generator, self.limit, self.begin = data, batch, shuffle, generator, limit, begin
         self.order_state: State = generator.state
-        # batches begin anew where an epoch is longer than they are, so that a limit is reached
-        self.steps, self.examples = extent(data, batch, limit) if isinstance(data, Arrays) or limit is None else (limit, None)
+        self.steps, self.examples = epoch_extent(data, batch, limit)
         self._going: Iterator[Any] | None = None
         #: the order of the examples in each epoch since the watch has emptied it; None as they are
         self.orders: dict[int, np.ndarray[Any, Any] | None] = {}
@@ -69,7 +68,7 @@ class Source:
                 if self.held is not None:
                     self.held.append((number, k, (x, y, weight)))
                 steps.train(x, y, weight)
-                yield 1, len(flatten(x)[0][0])
+                yield 1, len_of(x)
 
     def _batches(self, number: int) -> Iterator[Any]:
         """The batches of an epoch. With a limit, the next epoch goes on where this one stops, and begins anew at the end."""
@@ -118,6 +117,11 @@ def extent(data: Arrays | Batches, batch: int, limit: int | None) -> tuple[int |
     return steps, min(steps * batch, data.count) if isinstance(data, Arrays) and steps is not None else None
 
 
+def epoch_extent(data: Arrays | Batches, batch: int, limit: int | None) -> tuple[int | None, int | None]:
+    """Steps and examples of an epoch of training: batches begin anew where it is longer than they are, so that a limit is reached."""
+    return extent(data, batch, limit) if isinstance(data, Arrays) or limit is None else (limit, None)
+
+
 def test_steps(steps: Steps, data: Arrays | Batches, batch: int, limit: int | None) -> Iterator[int]:
     """Test on all data, or on ``limit`` batches; gives the number of examples of each step."""
     if isinstance(data, Arrays):
@@ -127,7 +131,7 @@ def test_steps(steps: Steps, data: Arrays | Batches, batch: int, limit: int | No
     for x, y, weight in itertools.islice(data, limit):
         steps.last_tested = x, y, weight, 0
         steps.test(x, y, weight, nothing)
-        yield len(flatten(x)[0][0])
+        yield len_of(x)
 
 
 class Interruptible:

@@ -1,4 +1,4 @@
-"""The compiled steps of training, testing and predicting."""
+"""The compiled steps of training and testing."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import insitu as si
 from insitu import ops
 from insitu.array.array import Array
 from insitu.array.tree import flatten, map_leaves
+from insitu.data.examples import len_of
 from insitu.graph import origins
 from insitu.nn import activations, context
 from insitu.nn.objectives import Objectives, target_leaves
@@ -59,7 +60,7 @@ class Steps:
     # -- the steps ---------------------------------------------------------------------------------
     def _objective(self, x: Any, y: Any, weight: Any, mask: Array | None, training: bool) -> Array:
         """The loss of a batch; adds to the sums and lets the metrics take the batch in."""
-        objectives, n = self.objectives, flatten(x)[0][0].shape[0]
+        objectives, n = self.objectives, len_of(x)
         with activations.remember_logits(), context.collect_losses() as added:
             outputs = flatten(self.model(x, training=training))[0]
             targets = target_leaves(y, objectives.names, "fit")
@@ -94,7 +95,7 @@ class Steps:
 
     def _test(self, x: Any, y: Any, weight: Any, skip: Array) -> None:
         """``skip``: examples at the front that an earlier batch has counted already."""
-        n = flatten(x)[0][0].shape[0]
+        n = len_of(x)
         mask = (si.arange(n, dtype=si.int64) >= skip).astype(si.float32)
         self._objective(x, y, weight, mask, training=False)
 
@@ -131,7 +132,7 @@ class Steps:
         As many steps as take `BLINK` run in one native call (one at a time if ``single``); gives the number of steps
         and of examples of each call.
         """
-        x, y, weight = map_leaves(as_array, (data.x, data.y, data.weight))
+        x, y, weight = map_leaves(as_array, data.peek())
         full, step, pace = data.count // batch, first, 1
         while step < last:
             steps = 1 if single or step >= full else min(pace, min(last, full) - step)
@@ -140,8 +141,7 @@ class Steps:
             if order is not None:
                 self.train_taken.run_many(x, y, weight, order[rows], steps=steps, split=[3])
             else:
-                part = data.rows(rows)
-                self.train.run_many(part.x, part.y, part.weight, steps=steps, split=[0, 1, 2])
+                self.train.run_many(*data.rows(rows).peek(), steps=steps, split=[0, 1, 2])
             # a slow call may have compiled, so the pace only falls to half at a time
             pace = max(pace // 2, 1, min(8 * pace, int(steps * BLINK / (time.perf_counter() - begin))))
             yield steps, rows.stop - rows.start
@@ -152,9 +152,9 @@ class Steps:
         batch = min(batch, data.count)
         for start in range(0, data.count, batch):
             at = min(start, data.count - batch) if self.may_overlap else start
-            part = data.rows(slice(at, at + batch))
-            self.last_tested = part.x, part.y, part.weight, start - at
-            self.test(part.x, part.y, part.weight, np.asarray(start - at))
+            part = data.rows(slice(at, at + batch)).peek()
+            self.last_tested = *part, start - at
+            self.test(*part, np.asarray(start - at))
             yield min(start + batch, data.count) - start
 
 

@@ -16,6 +16,7 @@ from insitu.array.evaluate import evaluate_nodes
 from insitu.array.finite import Cause, described, first_cause, times, traced
 from insitu.array.tree import flatten, map_leaves
 from insitu.array.variable import Variable
+from insitu.data.examples import len_of
 from insitu.data.feed import Batches
 from insitu.errors import DataWarning, NotFiniteError, warn
 from insitu.nn.callbacks.terminate_on_nan import TerminateOnNaN
@@ -182,7 +183,7 @@ class Watch:
                 rows = np.arange(step * self.source.batch, min((step + 1) * self.source.batch, data.count))
                 rows = rows if order is None else order[rows]
                 part = data.rows(rows)
-                yield here, step, (part.x, part.y, part.weight), rows
+                yield here, step, part.peek(), rows
 
     def _stop(self, what: str, cause: Cause | None, n: int, rows: Rows) -> None:
         error = _error(what, cause, n, rows)
@@ -225,11 +226,6 @@ def _is_finite(v: Variable) -> bool:
     # a sum is finite only if all its terms are; where it is not, they may be large
     with np.errstate(over="ignore", invalid="ignore"):
         return math.isfinite(float(np.sum(value))) or bool(np.isfinite(value.astype(np.float64)).all())
-
-
-def len_of(x: Any) -> int:
-    """Examples in a batch."""
-    return len(flatten(x)[0][0])
 
 
 def _loss_word(steps: Steps) -> str:

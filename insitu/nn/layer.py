@@ -248,7 +248,7 @@ class Layer:
         """What this layer gave in a functional model."""
         return functional.last_call(self).result
 
-    def _parts(self) -> tuple[list[Layer], list[si.Variable]]:
+    def _layers_and_trainable(self) -> tuple[list[Layer], list[si.Variable]]:
         """Itself and all layers inside, each once, and the weights that training changes."""
         layers: dict[Layer, bool] = {}  # whether training may change the layer's own weights
         weights: dict[si.Variable, None] = {}
@@ -267,7 +267,7 @@ class Layer:
 
     def flattened(self) -> list[Layer]:
         """Itself and all layers inside, each once."""
-        return self._parts()[0]
+        return self._layers_and_trainable()[0]
 
     @property
     def trainable(self) -> bool:
@@ -289,7 +289,7 @@ class Layer:
     @property
     def trainable_weights(self) -> list[si.Variable]:
         """Weights that training changes."""
-        return self._parts()[1]
+        return self._layers_and_trainable()[1]
 
     @property
     def non_trainable_weights(self) -> list[si.Variable]:

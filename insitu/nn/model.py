@@ -227,7 +227,7 @@ class Model(Layer):
         inputs = self.arranged(x)
         leaves, structure = flatten(inputs)
         form = structure, tuple([(a.shape[1:], a.dtype) for a in leaves])
-        layers, weights = self._parts()
+        layers, weights = self._layers_and_trainable()
         found = self._prepared.get((form, *layers, *weights))
         if found is None:
             shapes, self._dtypes = batch_shape(inputs), self._kinds(inputs)
@@ -237,7 +237,7 @@ class Model(Layer):
             specs = infer(self, shapes, self._dtypes)
             outputs = tuple([spec.shape for spec in flatten(specs)[0]])
             names = sorted(specs) if isinstance(specs, dict) else [f"output_{i + 1}" for i in range(len(outputs))]
-            layers, weights = self._parts()  # all are there by now
+            layers, weights = self._layers_and_trainable()  # all are there by now
             found = self._prepared[form, *layers, *weights] = Prepared(self._dtypes, names, outputs, tuple(weights))
         else:
             self.check_values(inputs)

@@ -111,7 +111,10 @@ def flatten(tree: Any) -> tuple[list[Any], Structure]:
     >>> unflatten(structure, leaves)
     {'a': [1, None], 'b': 2}
     """
-    if type(tree) is tuple:
+    cls = type(tree)
+    if _kinds.get(cls) == "leaf":
+        return [tree], LEAF
+    if cls is tuple:
         for x in tree:
             if _kinds.get(type(x)) != "leaf":
                 break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 from insitu.array.tree import map_leaves
@@ -27,7 +28,7 @@ class Arrays:
     y: Tree = None
     weight: Tree = None
 
-    @property
+    @functools.cached_property
     def count(self) -> int:
         """Number of examples."""
         return len_of(self.x)

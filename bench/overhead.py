@@ -76,5 +76,6 @@ def run(rounds: int = 15, seconds: float = 0.0, threads: int = 2, only: tuple[st
     best = {name: min(t) for name, t in times.items()}
     best["one more kernel in a program"] = (best.pop("65 products of 10x10") - best.pop("1 product of 10x10")) / 64
     rows = [[name, number(1e6 * t)] for name, t in best.items()]
-    note = f"smallest of {10 * rounds} loops; median of the reference: {number(1e6 * statistics.median(times['NumPy x + x, ten floats (reference)']))} us"
+    reference = statistics.median(times["NumPy x + x, ten floats (reference)"])
+    note = f"smallest of {10 * rounds} loops; median of the reference: {number(1e6 * reference)} us"
     return Report("overhead", note, ["", "us"], rows, {name: 1e6 * t for name, t in best.items()})

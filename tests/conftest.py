@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 os.environ["INSITU_VERIFY"] = "1"
 _CACHE = tempfile.mkdtemp(prefix="insitu-tests-")
 os.environ["INSITU_CACHE_DIR"] = _CACHE
+# A shell that starts the tests in the background ignores Ctrl-C for them and for all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("insitu", derandomize=True, deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("insitu")

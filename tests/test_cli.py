@@ -137,9 +137,12 @@ def test_demo_learns_and_gives_the_same_bits_in_a_new_process(tmp_path):
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_interrupting_the_demo_leaves_no_traceback():
     running = process("demo", "--epochs", "100000")
-    time.sleep(2)
-    running.send_signal(signal.SIGINT)
-    _, err = running.communicate(timeout=30)
+    try:
+        time.sleep(2)
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate(timeout=30)
+    finally:
+        running.kill()
     assert running.returncode == 130 and "Traceback" not in err and "interrupted" in err
 
 

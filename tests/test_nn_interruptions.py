@@ -251,7 +251,10 @@ def test_ctrl_c_stops_within_a_second_and_leaves_the_backup_whole(tmp_path):
         process.stdout.readline()
     asked = time.perf_counter()
     process.send_signal(signal.SIGINT)
-    out, errors = process.communicate()
+    try:
+        out, errors = process.communicate(timeout=30)
+    finally:
+        process.kill()
     assert time.perf_counter() - asked < 1
     assert "KeyboardInterrupt" in errors
     metadata = container.read(tmp_path / "backup" / "backup.insitu").metadata

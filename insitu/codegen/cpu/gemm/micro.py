@@ -46,13 +46,13 @@ def tile(b: Emitter, variant: Variant, dtype: DType, rows: Rows, lanes: Lanes, l
 
     ``k`` is unrolled by 4; the turns that remain run in a second loop. Meanwhile rows of what is ``ahead`` are fetched.
     """
-    pace = b.div(b.const(variant.rows << 16, dt.int64), b.max(length, b.const(1, dt.int64))) if ahead else length
+    pace = b.div(b.const(variant.rows << 16, dt.int64), b.max(length, b.const(1, dt.int64))) if ahead else None
     zero = Value("zeroinitializer", dtype, variant.lanes) if variant.lanes > 1 else b.const(0, dtype)
     carried = [rows.start, lanes.start] + [zero] * (variant.rows * variant.vectors)
     whole = b.and_(length, b.const(-UNROLL, dt.int64))
     for first, last, turns in ((b.const(0, dt.int64), whole, UNROLL), (whole, length, 1)):
         with loop(b, first, last, turns, carried) as turn:
-            if ahead and turns > 1:
+            if pace is not None and turns > 1:
                 row = b.shr(b.mul(turn.index, pace), 16)
                 for start, step in ahead:
                     line = b.offset(start, b.mul(row, step), dt.int8)

@@ -108,10 +108,8 @@ def plan(w: Windows, rows: int, lines: int, itemsize: int, dtype_fits: bool, mos
     tiles = -(-across // each)
     known = {"tiles": tiles, "lines": lines * across, "last": across - each}
     count = tiles * (rest // lines)
-    wide, tall, _ = (
-        max(1, (o - 1) * s + d * (k - 1) + 1) for o, s, d, k in zip((ox, oy, oz), w.strides[::-1], w.dilation[::-1], w.taps[::-1], strict=True)
-    )
     (sz, sy, sx), (dz, dy, dx) = w.strides, w.dilation
+    wide, tall = (max(1, (o - 1) * s + d * (k - 1) + 1) for o, s, d, k in ((ox, sx, dx, w.taps[2]), (oy, sy, dy, w.taps[1])))
 
     def distances(pixel: int, line: int, plane: int, item: int, tap_z: int) -> dict[str, int]:
         """From one position to the next and from one tap to the next, in elements."""
@@ -163,11 +161,18 @@ class Slab:
     def _c(self, value: int) -> Value:
         return self.b.const(value, i64)
 
-    def _moved(self, at: Mapping[str, Value]) -> Value:
+    def _moved(self, position: Value) -> Value:
         """Where the window of a position starts, from the start of the grid or its copy."""
+        return self._distance("step", _decoded(self.b, position, self.w, "out", ("x", "y", "z", "item")))
+
+    def _seen(self, run: Value) -> Value:
+        """Where a run of a window starts, from the start of the window."""
+        return self._distance("tap", _decoded(self.b, run, self.w, "taps", ("x", "y", "z")))
+
+    def _distance(self, each: str, at: Mapping[str, Value]) -> Value:
         total = self._c(0)
         for axis, value in at.items():
-            total = self.b.add(total, self.b.mul(value, self.w[f"step_{axis}"]))
+            total = self.b.add(total, self.b.mul(value, self.w[f"{each}_{axis}"]))
         return total
 
     def fill(self, start: Value, first: Value, last: Value) -> Value:
@@ -176,9 +181,9 @@ class Slab:
         if not self.copies:
             return start
         channels = w["channels"]
-        low = self._moved(_decoded(b, first, w))
+        low = self._moved(first)
         reach = b.add(b.mul(b.sub(w["taps_y"], self._c(1)), w["tap_y"]), b.mul(b.sub(b.mul(w["taps_x"], w["span"]), self._c(1)), w["tap_x"]))
-        high = b.add(b.add(self._moved(_decoded(b, last, w)), reach), channels)
+        high = b.add(b.add(self._moved(last), reach), channels)
         self.base = low
         from_pixel, to_pixel = b.div(low, channels), b.div(high, channels)
         from_row, to_row = b.div(from_pixel, w["wide"]), b.add(b.div(b.sub(to_pixel, self._c(1)), w["wide"]), self._c(1))
@@ -211,44 +216,28 @@ class Slab:
         stop = b.select(b.cmp("gt", length, self._c(0)), stop, first)
         with loop(b, first, stop) as part:
             begin = b.mul(part.index, run)
-            start = self._seen(part.index) if self.positions_first else b.sub(self._moved(_decoded(b, begin, w)), self.base)
+            start = self._seen(part.index) if self.positions_first else b.sub(self._moved(begin), self.base)
             low, high = b.max(b.sub(k_first, begin), self._c(0)), b.min(b.sub(b.add(k_first, length), begin), run)
             entry = b.offset(self.runs, b.mul(b.sub(part.index, first), self._c(2)), i64)
             b.store(b.add(start, low if self.positions_first else b.mul(low, w["step_x"])), entry)
             b.store(b.sub(high, low), b.offset(entry, 1, i64))
         return b.sub(stop, first)
 
-    def _seen(self, run: Value) -> Value:
-        """Where a run of a window starts, from the start of the window."""
-        total = self._c(0)
-        for axis, tap in _taps(self.b, run, self.w).items():
-            total = self.b.add(total, self.b.mul(tap, self.w[f"tap_{axis}"]))
-        return total
-
     def at(self, start: Value, row: Value) -> Value:
         """Where the window of a position starts, or where an element lies in the window of the first position of all."""
         b, w = self.b, self.w
         if self.positions_first:
-            return b.offset(start, b.sub(self._moved(_decoded(b, row, w)), self.base), self.dtype)
+            return b.offset(start, b.sub(self._moved(row), self.base), self.dtype)
         return b.offset(start, b.add(self._seen(b.div(row, w["length"])), b.rem(row, w["length"])), self.dtype)
 
 
-def _decoded(b: Emitter, position: Value, w: Mapping[str, Value]) -> dict[str, Value]:
-    """A position's place on each axis, and its item."""
+def _decoded(b: Emitter, number: Value, w: Mapping[str, Value], extents: str, axes: tuple[str, ...]) -> dict[str, Value]:
+    """A number's place on each axis, the first running fastest; the last takes what is left."""
     found = {}
-    for axis in "xyz":
-        found[axis] = b.rem(position, w[f"out_{axis}"])
-        position = b.div(position, w[f"out_{axis}"])
-    return found | {"item": position}
-
-
-def _taps(b: Emitter, run: Value, w: Mapping[str, Value]) -> dict[str, Value]:
-    """The taps with which a run begins."""
-    found = {}
-    for axis in "xy":
-        found[axis] = b.rem(run, w[f"taps_{axis}"])
-        run = b.div(run, w[f"taps_{axis}"])
-    return found | {"z": run}
+    for axis in axes[:-1]:
+        found[axis] = b.rem(number, w[f"{extents}_{axis}"])
+        number = b.div(number, w[f"{extents}_{axis}"])
+    return found | {axes[-1]: number}
 
 
 def _within(b: Emitter, at: Value, extent: Value) -> Value:

@@ -37,7 +37,7 @@ def node_of(prim: Primitive, attrs: tuple[Any, ...], arrays: tuple[Values, ...])
 @by_name
 def test_a_primitive_says_what_it_is(prim: Primitive) -> None:
     assert prim.name and prim.meaning
-    assert prim.kind in {"map", "view", "reduce", "scan", "contract", "sort", "scatter", "composed"}
+    assert prim.kind in {"map", "view", "reduce", "scan", "contract", "sort", "scatter", "composed", "mix"}
     assert bool(prim.how) == (prim.kind in {"reduce", "scan"})
     assert prim.no_gradient or type(prim).vjp is not Primitive.vjp
     assert len(samples(prim)) >= 4

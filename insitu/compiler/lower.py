@@ -117,7 +117,7 @@ class Lowerer:
             return self.kept[node, index]
         if node.memory is not None or node.prim.kind == "leaf" or (node in self.stored and node not in self.own):
             return self.load(node, index, guard)
-        if node.prim.kind == "view":
+        if node.prim.kind in ("view", "mix"):
             return node.prim.element(node, index, lambda i, at, g=None: self.value(node.inputs[i], tuple(at), g), guard)
         if node.prim.kind != "map":
             raise InternalError(f"{node!r} is neither stored nor part of its kernel's loop")
@@ -170,6 +170,9 @@ def lower_map(group: Group, stored: set[Node]) -> Lowered:
                                                   y0[((r * 10) + j)] = (x0[((r * 10) + j)] + x1[j])
     """
     shape = group.shape
+    mixing = group.nodes[0]
+    if mixing.prim.kind == "mix":
+        return _map_attempt(group, stored, shape, len(shape) - 1, block=mixing.prim.block(mixing))
     one_axis = sum(n > 1 for n in shape) < 2
     flat: Lowered | None = None
     with contextlib.suppress(Scattered):
@@ -213,7 +216,9 @@ def _side_by_side(group: Group, stored: set[Node], shape: Shape, split: int, tri
         if math.prod(shape[k:split]) > FEW or not _shared(group, stored, shape, k):
             break
         first = k
-    return _map_attempt(group, stored, shape, split, first=first) if math.prod(shape[first:split]) > 1 else None
+    if math.prod(shape[first:split]) == 1:
+        return None
+    return _map_attempt(group, stored, shape, split, block=(*[1] * first, *shape[first:split], *[1] * (len(shape) - split)))
 
 
 def _inner(kernel: nest.Kernel) -> tuple[Stmt, ...]:
@@ -262,23 +267,26 @@ def _position_alone(kernel: nest.Kernel, counting: bool) -> bool:
 
 
 def _map_attempt(
-    group: Group, stored: set[Node], shape: Shape, split: int, unit: Expr | None = None, steady: bool = False, first: int | None = None
+    group: Group, stored: set[Node], shape: Shape, split: int, unit: Expr | None = None, steady: bool = False, block: Shape = ()
 ) -> Lowered:
-    """The kernel with lanes along the axes from ``split`` on, and those from ``first`` to there written out.
+    """The kernel with lanes along the axes from ``split`` on; on the others, as many neighbours as ``block`` says are written out.
 
     ``unit``: the flat position, if its bound is not to be the shape's. With ``steady`` `Scattered` is raised if an access moves by more
     than one element.
     """
-    first = split if first is None else first
     lanes = "j" if split else "i"
     low = Lowerer(stored, group.nodes, lanes if steady else "")
-    length, units = math.prod(shape[split:]), math.prod(shape[:first])
-    parts = _parts(units, length) if first < split else 1
-    *outer, part = unravel(nest.axis("r", units * parts), (*shape[:first], parts))
+    blocks = block[:split] or (1,) * split
+    outer = tuple([n // size for n, size in zip(shape[:split], blocks, strict=True)])
+    length, units = math.prod(shape[split:]), math.prod(outer)
+    parts = _parts(units, length) if block else 1
+    *first, part = unravel(nest.axis("r", units * parts), (*outer, parts))
     along = nest.op("add", nest.op("mul", part, nest.index(length // parts)), nest.axis(lanes, length // parts))
     inner = unravel(along if split else unit or nest.axis(lanes, length), shape[split:])
-    places = itertools.product(*[map(nest.index, range(n)) for n in shape[first:split]])
-    scopes: list[tuple[Index, dict[Node, Expr]]] = [((*outer, *place, *inner), {}) for place in places]
+    scopes: list[tuple[Index, dict[Node, Expr]]] = []
+    for place in itertools.product(*map(range, blocks)):
+        at = [nest.op("add", nest.op("mul", o, nest.index(size)), nest.index(p)) for o, size, p in zip(first, blocks, place, strict=True)]
+        scopes.append(((*at, *inner), {}))
     body: list[Stmt] = [*_chains(group, low, scopes)]
     for index, refs in scopes:
         low.enter(refs)

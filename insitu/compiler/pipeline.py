@@ -23,13 +23,14 @@ from insitu.compiler.plan import Plan, make_plan
 from insitu.compiler.recipe import Recipe
 from insitu.compiler.simplify import simplify
 from insitu.compiler.trouble import Stage
+from insitu.compiler.winograd import winograd
 from insitu.config import config
 from insitu.graph.node import Node, show, topological
 from insitu.graph.verify import verify
 from insitu.runtime.program import Launch, Slot
 
 #: Graph to graph, in this order.
-PASSES: tuple[Callable[[Sequence[Node]], list[Node]], ...] = (expand, simplify, chunk_reductions, simplify, store_operands)
+PASSES: tuple[Callable[[Sequence[Node]], list[Node]], ...] = (expand, simplify, chunk_reductions, simplify, winograd, store_operands)
 
 
 class Stages:

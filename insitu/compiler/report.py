@@ -69,7 +69,7 @@ def flops(low: Lowered) -> int:
             total += 2 * n.aval.size * _chain(n)
         elif n.prim.kind == "reduce":
             total += n.inputs[0].aval.size
-        elif n.prim.kind in ("map", "scan"):
+        elif n.prim.kind in ("map", "mix", "scan"):
             total += n.aval.size
     return total
 

@@ -117,6 +117,7 @@ class Primitive:
     leaf     none: a value that comes from outside
     map      ``scalar``: element-wise with NumPy broadcasting of the inputs (shapes aligned at the right)
     view     ``element``: the value at an index from the inputs' values at other indices, or from the index
+    mix      ``element``, as a value of its own; ``block`` says how many neighbours on each axis are computed together
     reduce   ``how`` (a nest reduction) over ``attrs[0]``, the axes; the output lacks these axes
     scan     ``how`` along the axis ``attrs[0]``
     contract ``(..., m, k) @ (..., k, n)`` with equal leading shapes, or windows of a grid times a kernel
@@ -156,8 +157,12 @@ class Primitive:
         raise InternalError(f"primitive {self.name} has no scalar lowering")
 
     def element(self, node: Node, index: tuple[nest.Expr, ...], load: Load, guard: nest.Expr | None) -> nest.Expr:
-        """(view) The element of memory dtype at ``index``."""
+        """(view, mix) The element of memory dtype at ``index``."""
         raise InternalError(f"primitive {self.name} has no element lowering")
+
+    def block(self, node: Node) -> tuple[int, ...]:
+        """(mix) How many neighbouring elements on each axis are computed together."""
+        raise InternalError(f"primitive {self.name} has no block")
 
     def expand(self, node: Node) -> Node | None:
         """(composed, and any with shapes that have no kernel of their own) The same value from other primitives."""

@@ -138,6 +138,7 @@ class Conv(Primitive):
     """Inputs: a grid (batch, *positions, channels) and a kernel (*taps, channels of a group, outputs).
 
     Every output is one chain over the taps, in row-major order, and the channels; the zeros outside are multiplied like others.
+    Some shapes are computed by other sums: `insitu.compiler.winograd`.
     """
 
     name = "conv"
@@ -331,7 +332,10 @@ def _interleaved(parts: dict[tuple[int, ...], Node], strides: Sequence[int], sha
 
 @register
 class ConvWeight(Primitive):
-    """Inputs: a grid and a cotangent of the convolution's result. Every weight is one chain over the batch and the positions, in row-major order."""
+    """Inputs: a grid and a cotangent of the convolution's result. Every weight is one chain over the batch and the positions, in row-major order.
+
+    Some shapes are computed by other sums: `insitu.compiler.winograd`.
+    """
 
     name = "conv_weight"
     meaning = "the gradient of a convolution by its kernel"

@@ -217,6 +217,22 @@ def test_what_an_epilogue_touches_may_be_fetched_while_the_sums_are_made(target:
     np.testing.assert_array_equal(product(a, b, target=target, epilogue=updated, extra=extra, cuts=2), w - product(a, b, target=target))
 
 
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: f"{t.cpu}-{t.vector_bits}")
+@pytest.mark.parametrize("tb", [False, True])
+def test_what_is_packed_next_may_be_fetched_while_the_sums_are_made(target: Target, tb: bool) -> None:
+    """Some rows and a large matrix ask for it; the last block of k and the last panels are no whole ones."""
+    m, n, k = 53, 1400, 801
+    strides = (1, k) if tb else (n, 1)
+    contract = nest.Contract("acc", 1, m, n, k, nest.Operand("a", dt.float32, 0, k, 1), nest.Operand("b", dt.float32, 0, *strides), dt.float32, ())
+    variant = gemm.choose(contract, target).variant
+    assert variant.fetch_lanes
+    a, b = sample((1, m, k), 4), sample((1, k, n), 5)
+    plain = dataclasses.replace(variant, fetch_lanes=False)
+    for cuts in (1, 3):
+        got, wanted = (product(a, b, tb=tb, target=target, variant=v, cuts=cuts) for v in (variant, plain))
+        np.testing.assert_array_equal(got, wanted)
+
+
 @pytest.mark.parametrize("rows", [1, 2, 3, 4])
 @pytest.mark.parametrize("target", [NATIVE, named("native", 128)], ids=lambda t: str(t.vector_bits))
 def test_products_of_few_rows_read_the_other_operand_in_order(rows: int, target: Target) -> None:

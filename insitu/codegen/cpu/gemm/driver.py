@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from insitu import dtypes as dt
 from insitu.codegen.cpu import access
 from insitu.codegen.cpu.access import below
@@ -16,6 +18,7 @@ from insitu.codegen.nest import K_BLOCK
 
 DType = dt.DType
 i64 = dt.int64
+_LINE = 64
 
 
 class Driver:
@@ -103,6 +106,7 @@ class Driver:
                 self.runs = self.shown.cut(k_first, length)
             else:
                 row_at = self._from_k(row_start, self.row_side, k_first, w["row_leading"])
+            following = self._following(lane_start, panels[0], slivers, k_first, length, last) if self.v.fetch_lanes else None
             with loop(b, *slivers, self.places.group) as group:
                 some = (group.index, b.min(b.add(group.index, self._c(self.places.group)), slivers[1]))
                 if self.v.pack_rows:
@@ -112,7 +116,9 @@ class Driver:
                     number = b.sub(sliver.index, slivers[0])
                     with loop(b, *panels) as panel:
                         local = b.sub(panel.index, panels[0])
-                        self.ahead = self._places(batch, sliver.index, panel.index, last) if self.v.fetch else []
+                        self.ahead = self._touched(batch, sliver.index, panel.index, length, last) if self.v.fetch else []
+                        if following is not None:
+                            self.ahead.append(following(b.add(b.mul(number, w["panels_per_block"]), local)))
                         sums = self._tile(rows, lane_at, panel.index, local, length)
                         tile_at, pitch = self._tile_at(number, local)
                         micro.store_tile(b, self.v, sums, tile_at, pitch, first)
@@ -136,11 +142,55 @@ class Driver:
             return b.offset(self.sums, b.mul(b.add(b.mul(number, w["panels_per_block"]), local), w["tile_step"]), self.dtype), v.columns
         return b.offset(self.sums, b.add(b.mul(number, w["tile_step"]), self._at(local, v.columns)), self.dtype), w["sums_pitch"]
 
-    def _places(self, batch: Value, sliver: Value, panel: Value, last: Value) -> list[tuple[Value, Value]]:
-        """What to fetch for the epilogue of a tile; before the ``last`` block of k the same near line again and again."""
-        b, zero = self.b, self._c(0)
+    def _touched(self, batch: Value, sliver: Value, panel: Value, length: Value, last: Value) -> list[micro.Ahead]:
+        """What to fetch for the epilogue of a tile, row by row; before the ``last`` block of k the same near line again and again."""
+        b, v = self.b, self.v
         places = self.writer.places(batch, self._row(sliver), self._column(panel))
-        return [(b.select(last, start, self.sums), b.select(last, step, zero)) for start, step in places]
+        lines = [(b.select(last, start, self.sums), b.select(last, step, self._c(0))) for start, step in places]
+        pace = self._pace(self._c(v.rows), length)
+
+        def rows(index: Value) -> list[Value]:
+            row = b.shr(b.mul(index, pace), 16)
+            starts = [b.offset(start, b.mul(row, step), dt.int8) for start, step in lines]
+            return [b.offset(start, n * v.lanes, self.dtype) for start in starts for n in range(v.vectors)]
+
+        return [rows]
+
+    def _following(
+        self, lane_start: Value, panel: Value, slivers: tuple[Value, Value], k_first: Value, length: Value, last: Value
+    ) -> Callable[[Value], micro.Ahead]:
+        """What to fetch for the packing that follows, of the next block of k or of panels; each tile, by its number, fetches a share.
+
+        Lines are taken one after the other, so that the CPU sees where this leads, and brings those that a pace above 1 leaves out.
+        """
+        b, w, v, side = self.b, self.w, self.v, self.lane_side
+        size = self._c(side.dtype.itemsize)
+        after = b.select(last, b.add(panel, w["panels_per_block"]), panel)
+        column, k = self._at(after, v.columns), b.select(last, self._c(0), b.add(k_first, self._c(K_BLOCK)))
+        depth, width = b.min(b.sub(w["k"], k), self._c(K_BLOCK)), self._at(w["panels_per_block"], v.columns)
+        (rows, length_of_row), (row, at) = ((width, depth), (column, k)) if side.along_k else ((depth, width), (k, column))
+        start, step = b.offset(lane_start, b.add(b.mul(row, w["lane_leading"]), at), side.dtype), b.mul(w["lane_leading"], size)
+        lines = b.div(b.add(b.mul(length_of_row, size), self._c(_LINE - 1)), self._c(_LINE))
+        tiles = b.mul(b.sub(slivers[1], slivers[0]), w["panels_per_block"])
+        share = b.select(b.cmp("lt", after, w["panels"]), b.div(b.mul(rows, lines), tiles), self._c(0))
+        pace, inverse = self._pace(share, length), b.add(b.div(self._c(1 << 32), lines), self._c(1))
+
+        def tile(number: Value) -> micro.Ahead:
+            first = b.mul(number, share)
+
+            def line(index: Value) -> list[Value]:
+                nth = b.add(first, b.shr(b.mul(index, pace), 16))
+                row = b.shr(b.mul(nth, inverse), 32)
+                across = b.mul(b.sub(nth, b.mul(row, lines)), self._c(_LINE))
+                return [b.offset(start, b.add(b.mul(row, step), across), dt.int8)]
+
+            return line
+
+        return tile
+
+    def _pace(self, count: Value, length: Value) -> Value:
+        """How many of ``count`` pass by in a turn of k, in units of 2**-16, if all do in all turns."""
+        return self.b.div(self.b.shl(count, 16), self.b.max(length, self._c(1)))
 
     def _tile(self, rows: micro.Rows | micro.Runs, lane_at: Value, panel: Value, local: Value, length: Value) -> list[Value]:
         """The sums of one tile over one block of k; ``local`` is the panel's number in the packed block."""

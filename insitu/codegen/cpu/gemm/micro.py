@@ -15,9 +15,8 @@ DType = dt.DType
 
 UNROLL = 4
 
-#: What the epilogue will read or write, to be fetched into the level-2 cache: for each matrix where the tile's first row lies
-#: in it, and the bytes to the next one.
-Ahead = Sequence[tuple[Value, Value]]
+#: The places that are to be fetched into the level-2 cache in a turn of the loop over k, by the number of its first k.
+Ahead = Callable[[Value], Sequence[Value]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,23 +40,19 @@ class Lanes:
     masks: tuple[Value, ...] | None
 
 
-def tile(b: Emitter, variant: Variant, dtype: DType, rows: Rows, lanes: Lanes, length: Value, ahead: Ahead = ()) -> list[Value]:
+def tile(b: Emitter, variant: Variant, dtype: DType, rows: Rows, lanes: Lanes, length: Value, ahead: Sequence[Ahead] = ()) -> list[Value]:
     """The sums over ``length`` turns of k, a chain each, row by row: ``rows * vectors`` vectors.
 
-    ``k`` is unrolled by 4; the turns that remain run in a second loop. Meanwhile rows of what is ``ahead`` are fetched.
+    ``k`` is unrolled by 4; the turns that remain run in a second loop. Meanwhile what is ``ahead`` is fetched.
     """
-    pace = b.div(b.const(variant.rows << 16, dt.int64), b.max(length, b.const(1, dt.int64))) if ahead else None
     zero = Value("zeroinitializer", dtype, variant.lanes) if variant.lanes > 1 else b.const(0, dtype)
     carried = [rows.start, lanes.start] + [zero] * (variant.rows * variant.vectors)
     whole = b.and_(length, b.const(-UNROLL, dt.int64))
     for first, last, turns in ((b.const(0, dt.int64), whole, UNROLL), (whole, length, 1)):
         with loop(b, first, last, turns, carried) as turn:
-            if pace is not None and turns > 1:
-                row = b.shr(b.mul(turn.index, pace), 16)
-                for start, step in ahead:
-                    line = b.offset(start, b.mul(row, step), dt.int8)
-                    for v in range(variant.vectors):
-                        b.prefetch(b.offset(line, v * variant.lanes, dtype))
+            if turns > 1:
+                for place in (place for places in ahead for place in places(turn.index)):
+                    b.prefetch(place)
             turn.next = _turns(b, variant, dtype, rows, lanes, turn.values, turns)
         carried = turn.results
     return carried[2:]

@@ -37,6 +37,8 @@ _FAR_RATE = 20
 #: Bytes that an epilogue touches from which on they are taken to come from memory, and the longest k that leaves it time worth hiding.
 _FETCHED_BYTES = 1_000_000
 _FETCHING_K = 2 * K_BLOCK
+#: Slivers that are enough to fetch what is packed next, a line or two in a turn of the loop over k; and rows that hide what packing costs.
+_FETCHING_SLIVERS, _FETCHING_ROWS = 4, 512
 #: Panels that do not pay for packing the row side.
 _FEW_PANELS = 4
 #: Rows of one run of tiles whose partial sums are kept while later k blocks are packed.
@@ -98,8 +100,8 @@ class Variant:
         Few rows, and a lane side whose neighbours in memory differ in k: it is turned in registers.
     whole : bool
         With ``swap``: a unit has all slivers of its panels, so that the epilogue runs over whole rows of the result.
-    fetch : bool
-        Whether what the epilogue reads and writes is fetched while the sums are made.
+    fetch, fetch_lanes : bool
+        Whether what the epilogue reads and writes is fetched while the sums are made, and what the next block of panels is packed from.
     windows : str
         What rows that show windows of a grid are: ``"positions"`` or ``"elements"``.
     slab : bool
@@ -119,6 +121,7 @@ class Variant:
     turn: bool = False
     whole: bool = False
     fetch: bool = False
+    fetch_lanes: bool = False
     windows: str = ""
     slab: bool = False
     lines: int = 1
@@ -188,13 +191,20 @@ def choose(contract: Contract, target: Target) -> Schedule:
         return _cost(contract, v, target) * (_uneven(arrange(contract, v).units) if large else 1)
 
     best = min(_candidates(contract, target), key=cost)
-    return arrange(contract, dataclasses.replace(best, fetch=_fetches(contract, best)))
+    return arrange(contract, dataclasses.replace(best, fetch=_fetches(contract, best), fetch_lanes=_fetches_lanes(contract, best)))
 
 
 def _fetches(c: Contract, v: Variant) -> bool:
     """Whether tiles should fetch what their epilogue touches: large matrices, and no more arithmetic than hides them."""
     plain = not (v.swap or v.narrow or v.stream or v.turn) and (v.pack_rows or not v.windows)
     return plain and c.k <= _FETCHING_K and c.batch * c.m * c.n * sum(x.dtype.itemsize for x in matrices(c)) > _FETCHED_BYTES
+
+
+def _fetches_lanes(c: Contract, v: Variant) -> bool:
+    """Whether the tiles of one block of panels should fetch what the next one is packed from: it is far, and not used often."""
+    m, n = (c.n, c.m) if v.swap else (c.m, c.n)
+    far = n * c.k * sides(c, v.swap)[1].dtype.itemsize > _FAR_BYTES
+    return v.pack_lanes and not v.windows and far and _FETCHING_SLIVERS * v.rows <= m <= _FETCHING_ROWS
 
 
 def _uneven(units: int) -> float:
@@ -223,8 +233,9 @@ def arrange(c: Contract, variant: Variant, *, panels_per_block: int = 0, run: in
         panels_per_block = panels_per_block or 1  # nothing is used twice, so small units cost nothing
     larger = 2 if variant.windows == "elements" and variant.pack_rows else 1  # a slab and packed rows are worth sharing
     per_block = panels_per_block or _panels_per_block(panels, variant.columns, larger * BLOCK_BYTES, c)
-    if variant.pack_lanes and not panels_per_block and per_block == panels and m <= n:
-        per_block = -(-panels // 2)  # two threads then pack a half each, not both the whole
+    blocks = -(-panels // per_block)
+    if variant.pack_lanes and not panels_per_block and m <= n and blocks % 2 and (blocks == 1 or m <= GRAIN_ROWS):
+        per_block = -(-panels // (blocks + 1))  # two threads then pack a half each
     runs = -(-slivers * variant.rows // (larger * RUN_ROWS)) if c.k > K_BLOCK and not variant.whole else 1
     run = slivers if variant.whole else run or -(-slivers // runs)
     slab = None

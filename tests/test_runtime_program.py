@@ -119,10 +119,10 @@ def test_the_split_of_work() -> None:
     assert threads_for([launch], 1) == 1 and threads_for([launch], 8) == 8 and threads_for([launch], 1000) == 100
     tiny = Launch(code(), (), (), 10, 1000, 0, 0)
     assert threads_for([tiny], 8) == 1 and threads_for([tiny] * 100, 8) == 1 and threads_for([tiny] * 101, 8) == 2
-    assert chunk_units(launch, 1) == 1000 and chunk_units(launch, 2) == 125 and chunk_units(launch, 64) == 10
+    assert chunk_units(launch, 1) == 1000 and chunk_units(launch, 2) == 125 and chunk_units(launch, 64) == 16
     assert chunk_units(dataclasses.replace(launch, grain=64), 2) == 128
-    shared = dataclasses.replace(launch, shared=True)
-    assert chunk_units(shared, 1) == 1000 and chunk_units(shared, 2) == 250 and chunk_units(shared, 60) == 17 and chunk_units(shared, 128) == 10
+    assert chunk_units(dataclasses.replace(launch, units=9, grain=1), 2) == 5  # two of five each are fewer than three of two
+    assert [chunk_units(dataclasses.replace(launch, shared=x), 2) for x in (1, 6, 20)] == [125, 250, 500]
 
 
 def test_wrong_pointers_and_slots_are_refused() -> None:

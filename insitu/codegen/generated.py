@@ -46,8 +46,8 @@ class Generated:
         Smallest number of units worth giving to one thread.
     scratch_bytes : int
         Each thread's own memory, 64-byte aligned.
-    shared : bool
-        Whether neighbouring units share preparation that every call repeats, so that few large calls are best.
+    shared : float
+        Preparation that every call repeats for its units, in the time of a unit.
     """
 
     code: Code
@@ -55,4 +55,4 @@ class Generated:
     units: int
     grain: int
     scratch_bytes: int
-    shared: bool = False
+    shared: float = 0

@@ -22,10 +22,10 @@ from insitu.runtime.memory import PAGE, Memory, allocate
 from insitu.runtime.runner import Group, Header, Launched
 from insitu.runtime.threads import native, workers
 
-#: Chunks that each thread gets: a few, so that a thread which is held up leaves some to the others.
+#: Most chunks that each thread gets: a few, so that a thread which is held up leaves some to the others.
 CHUNKS_PER_THREAD = 4
-#: The same where each chunk begins with preparation that its units share.
-SHARED_CHUNKS_PER_THREAD = 2
+#: Share of a chunk's time that the others wait for the last one.
+_WAITED = 1 / 16
 #: Units that fill whole lines of the cache where a unit is one element.
 WHOLE_LINES = 64
 _RANGE_BYTES = 128
@@ -61,8 +61,8 @@ class Launch:
     group : int
         Neighbouring launches with the same number are independent and may run at the same time;
         between groups every thread waits for the others.
-    shared : bool
-        Whether units share preparation that every chunk repeats: they are cut evenly into few chunks, not at multiples of the grain.
+    shared : float
+        Preparation that every chunk repeats for its units, in the time of a unit.
     """
 
     code: Code
@@ -72,7 +72,7 @@ class Launch:
     grain: int
     scratch_bytes: int
     group: int
-    shared: bool = False
+    shared: float = 0
 
 
 class Program:
@@ -262,25 +262,18 @@ def threads_for(launches: Sequence[Launch], most: int) -> int:
 
 
 def chunk_units(launch: Launch, threads: int) -> int:
-    """Units that a thread takes at a time: even shares of at least a grain, few where units share preparation."""
+    """Units that a thread takes at a time: even shares of at least a grain, those with which the last thread is ready first."""
     if threads == 1:
         return launch.units
-    grains = -(-launch.units // launch.grain)
-    if launch.shared:
-        most = max(1, min(SHARED_CHUNKS_PER_THREAD, grains // threads))
-        return min(
-            (-(-launch.units // min(threads * k, grains)) for k in range(1, most + 1)),
-            key=lambda chunk: (_longest(launch.units, chunk, threads), chunk),
-        )
-    step = WHOLE_LINES if launch.grain % WHOLE_LINES == 0 else 1
-    share = -(-launch.units // min(grains, threads * CHUNKS_PER_THREAD))
-    return -(-share // step) * step
+    grains, step = -(-launch.units // launch.grain), WHOLE_LINES if launch.grain % WHOLE_LINES == 0 else 1
+    shares = [-(-launch.units // min(grains, threads * k)) for k in range(1, CHUNKS_PER_THREAD + 1)]
+    return min([-(-share // step) * step for share in shares], key=lambda chunk: _time(launch, chunk, threads))
 
 
-def _longest(units: int, chunk: int, threads: int) -> int:
-    """Units of the thread that gets most, in chunks of that size."""
-    chunks = -(-units // chunk)
-    return -(-chunks // threads) * chunk
+def _time(launch: Launch, chunk: int, threads: int) -> float:
+    """How long the thread that gets most takes in chunks of that size, in units."""
+    chunks = -(-launch.units // chunk)
+    return -(-chunks // threads) * (chunk + launch.shared) + chunk * _WAITED
 
 
 def _check(launch: Launch, n_inputs: int, n_outputs: int, arena_bytes: int) -> None:

@@ -64,4 +64,4 @@ def generate(kernel: Kernel, target: Target, schedule: Schedule | None = None) -
     code = Code(key, symbol, lambda: module(kernel, made, epilogue, contract.dtype, target, symbol), target)
     instructions = survey.instructions(survey.values(epilogue.body))
     values = (*words.values(), *epilogue.words)  # in the order of their names
-    return Generated(code, values, made.units, made.grain(instructions), scratch_bytes, made.variant.pack_lanes)
+    return Generated(code, values, made.units, made.grain(instructions), scratch_bytes, made.shared)

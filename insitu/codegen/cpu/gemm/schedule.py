@@ -34,6 +34,8 @@ _LINE = 64
 _NEAR_BYTES = 26_000
 #: Bytes in one cycle that come from the level-2 cache while the arithmetic goes on.
 _FAR_RATE = 20
+#: Bytes in one cycle that come from farther away, or are copied.
+_COPY_RATE = 6
 #: Bytes that an epilogue touches from which on they are taken to come from memory, and the longest k that leaves it time worth hiding.
 _FETCHED_BYTES = 1_000_000
 _FETCHING_K = 2 * K_BLOCK
@@ -168,6 +170,16 @@ class Schedule:
     @property
     def units(self) -> int:
         return self.batch * self.blocks * (1 if self.variant.whole else self.slivers) if self.m and self.n else 0
+
+    @property
+    def shared(self) -> float:
+        """What the units of a block of panels share, in the time of one: the lane side, which is copied or comes from afar, and slabs of elements."""
+        v = self.variant
+        elements = self.panels_per_block * v.columns * self.k if v.pack_lanes or v.windows == "elements" else 0
+        if self.slab is not None and v.windows == "elements":
+            elements += self.slab.size * -(-self.k // K_BLOCK)
+        work = v.rows * v.vectors * self.panels_per_block * max(1, self.k) / 2
+        return 0 if v.whole else round(elements * self.lane_side.dtype.itemsize / _COPY_RATE / work, 2)
 
     def grain(self, epilogue: int) -> int:
         """Units worth a thread's while; where the lane side is packed, enough of them to share the packing.

@@ -172,13 +172,13 @@ def test_wide_graphs() -> None:
 def test_numbers_from_positions_have_one_code_for_all_sizes() -> None:
     """Random draws do not depend on how many there are, so neither does their code."""
     key = placeholder(aval((2,), dt.uint32))
-    sizes = ((7,), (64, 3), (5, 4, 3), (1 << 20,))
-    made = [compile_graph([ops.cast(ops.random_bits(key, shape), dt.float32)], [key], NATIVE) for shape in sizes]
-    assert len({launch.code.key for one in made for launch in one.recipe.launches}) == 1
-    whole, part = (compile_graph([ops.random_bits(key, shape)], [key], NATIVE) for shape in ((1000,), (300,)))
+    for sizes in (((7,), (64, 3), (5, 4, 3), (1030,)), ((1024,), (64, 48), (2, 3, 512), (1 << 20,))):  # the latter in whole blocks
+        made = [compile_graph([ops.cast(ops.random_bits(key, shape), dt.float32)], [key], NATIVE) for shape in sizes]
+        assert len({launch.code.key for one in made for launch in one.recipe.launches}) == 1
+    whole, part = (compile_graph([ops.random_bits(key, shape)], [key], NATIVE) for shape in ((2048,), (1500,)))
     words = from_numpy(np.array([3, 5], np.uint32))
-    first, second = (np.asarray(one.run([words])[0].view((n,), np.uint32)) for one, n in ((whole, 1000), (part, 300)))
-    assert first[:300].tolist() == second.tolist()
+    first, second = (np.asarray(one.run([words])[0].view((n,), np.uint32)) for one, n in ((whole, 2048), (part, 1500)))
+    assert first[:1500].tolist() == second.tolist()
 
 
 def test_row_kernels_overwrite_what_they_read_in_their_last_pass_or_before() -> None:

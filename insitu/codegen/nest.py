@@ -269,6 +269,10 @@ def _algebra(name: str, args: tuple[Expr, ...]) -> Expr | None:
             return op(name, a.args[0], op(name, a.args[1], b))
         if name == "mul" and a.op == "add":
             return op("add", op("mul", a.args[0], b), op("mul", a.args[1], b))
+    if name == "add" and a.op == "add" and a.args[1].op == "const":  # constants come last
+        return op("add", op("add", a.args[0], b), a.args[1])
+    if name == "add" and b.op == "add" and b.args[1].op == "const":
+        return op("add", op("add", a, b.args[0]), b.args[1])
     return _recombined(a, b) if name == "add" else None
 
 

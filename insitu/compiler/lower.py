@@ -15,7 +15,8 @@ from insitu.codegen.nest import Axis, Expr, Stmt
 from insitu.codegen.nest_text import in_order, own_roots
 from insitu.compiler.fuse import Group
 from insitu.errors import InternalError
-from insitu.graph.node import Node, Shape
+from insitu.graph.node import Node, Shape, topological
+from insitu.ops.creation import BLOCKS
 
 Index = tuple[Expr, ...]
 
@@ -178,6 +179,8 @@ def lower_map(group: Group, stored: set[Node]) -> Lowered:
     with contextlib.suppress(Scattered):
         flat = _map_attempt(group, stored, shape, 0, steady=not one_axis)
         counts, alone = (_position_alone(flat.kernel, counting) for counting in (True, False))
+        if counts and flat.kernel.units <= nest.NARROW and flat.kernel.units % BLOCKS == 0 and _draws(group, stored):
+            return _in_blocks(group, stored)
         if alone or (counts and flat.kernel.units <= nest.NARROW):
             free = _map_attempt(group, stored, shape, 0, nest.axis("i", None if alone else nest.NARROW))
             return free if _position_alone(free.kernel, counting=not alone) else flat  # code that serves other extents, too
@@ -256,7 +259,7 @@ def _position_alone(kernel: nest.Kernel, counting: bool) -> bool:
         stack.append(s.value)
     while stack:
         x = stack.pop()
-        if counting and x.op == "cast" and x.args[0].op == "axis":
+        if counting and x.op in ("cast", "eq") and _counts(x.args[0]):
             continue
         if x.op == "axis" or (x.op == "load" and (len(x.args) > 1 or x.args[0].op not in ("axis", "const"))):
             return False
@@ -264,6 +267,36 @@ def _position_alone(kernel: nest.Kernel, counting: bool) -> bool:
             seen.add(x)
             stack.extend(x.args if x.op != "load" else ())
     return True
+
+
+def _counts(x: Expr) -> bool:
+    """Whether a whole number follows from the position alone."""
+    return x.dtype is dt.int64 and all(e.op in ("axis", "const", "add", "mul", "floordiv", "mod") for e in in_order([x]))
+
+
+def _draws(group: Group, stored: set[Node]) -> bool:
+    """Whether random bits are drawn in the group's loop."""
+    own = set(group.nodes)
+    nodes = topological(group.nodes, lambda n: n not in own and (n in stored or n.memory is not None))
+    return any(n.prim.name == "random_bits" and n not in stored - own for n in nodes)
+
+
+def _in_blocks(group: Group, stored: set[Node]) -> Lowered:
+    """The kernel of elements at one flat position, those that share a block of random words together; it serves other extents, too.
+
+    ::
+
+        parallel r:
+          vector j < 256:
+            y0[((r * 1024) + j)] = ...
+            y0[(((r * 1024) + j) + 256)] = ...
+    """
+    low, lanes = Lowerer(stored, group.nodes), Axis("j", BLOCKS // 4, "vector")
+    start = nest.op("mul", nest.axis("r", nest.NARROW // BLOCKS), nest.index(BLOCKS))
+    flat = [nest.op("add", start, nest.op("add", lanes.at, nest.index(word * BLOCKS // 4))) for word in range(4)]
+    body = [low.store(n, unravel(at, group.shape)) for at in flat for n in group.stored]
+    buffers, nodes = low.buffers()
+    return Lowered(nest.Kernel("r", math.prod(group.shape) // BLOCKS, tuple(buffers), (nest.Loop(lanes, tuple(body)),)), nodes, group)
 
 
 def _map_attempt(

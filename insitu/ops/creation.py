@@ -98,6 +98,8 @@ def iota(shape: Sequence[int], axis: int = 0, dtype: DType = dt.int64) -> Node:
     return apply(_IOTA, (), (checked, normal_axis("arange", axis, aval(checked, dtype)), dtype))
 
 
+#: Elements that share blocks of four words.
+BLOCKS = 1024
 _M0, _M1, _W0, _W1 = 0xD2511F53, 0xCD9E8D57, 0x9E3779B9, 0xBB67AE85
 
 
@@ -109,8 +111,8 @@ def _word(value: int) -> nest.Expr:
 class RandomBits(Primitive):
     """Philox-4x32-10: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 
-    The counter is the element's flat index in two 32-bit words (and two zeros), the key is the input; the
-    element is word 0 of the block.
+    The key is the input. Elements share the four words of a block, 256 elements by 256: element f is word ``f // 256 % 4`` of the
+    block whose counter is ``f // 1024 * 256 + f % 256`` in two 32-bit words (and two zeros).
     """
 
     name = "random_bits"
@@ -126,18 +128,23 @@ class RandomBits(Primitive):
 
     def reference(self, attrs: Attrs, *arrays: Values) -> Values:
         shape = attrs[0]
-        index = np.arange(int(np.prod(shape, dtype=np.int64)), dtype=np.uint64)
-        counter = [index & np.uint64(0xFFFFFFFF), index >> np.uint64(32), np.zeros_like(index), np.zeros_like(index)]
-        return philox(counter, [int(k) for k in arrays[0]])[0].reshape(shape)
+        count = int(np.prod(shape, dtype=np.int64))
+        number = np.arange(-(-count // BLOCKS) * BLOCKS // 4, dtype=np.uint64)
+        counter = [number & np.uint64(0xFFFFFFFF), number >> np.uint64(32), np.zeros_like(number), np.zeros_like(number)]
+        words = np.stack([w.reshape(-1, BLOCKS // 4) for w in philox(counter, [int(k) for k in arrays[0]])], axis=1)
+        return words.reshape(-1)[:count].reshape(shape)
 
     def element(self, node: Node, index: tuple[nest.Expr, ...], load: Load, guard: nest.Expr | None) -> nest.Expr:
         flat, stride = nest.index(0), 1
         for at, extent in zip(reversed(index), reversed(node.shape), strict=True):
             flat = nest.op("add", flat, nest.op("mul", at, nest.index(stride)))
             stride *= extent
-        low = nest.cast(flat, dt.uint32)
-        high = nest.cast(nest.op("shr", flat, nest.index(32)), dt.uint32) if stride > 1 << 32 else _word(0)
-        words = [low, high, _word(0), _word(0)]
+        part = nest.index(BLOCKS // 4)
+        whole, rest = nest.op("floordiv", flat, nest.index(BLOCKS)), nest.op("mod", flat, part)
+        counter = nest.op("add", nest.op("mul", whole, part), rest)
+        low = nest.cast(counter, dt.uint32)
+        high = nest.cast(nest.op("shr", counter, nest.index(32)), dt.uint32) if stride > 1 << 34 else _word(0)
+        words: list[nest.Expr] = [low, high, _word(0), _word(0)]
         keys = [load(0, (nest.index(k),), guard) for k in (0, 1)]
         for turn in range(10):
             first = (nest.op("mulhi", words[0], _word(_M0)), nest.op("mul", words[0], _word(_M0)))
@@ -147,11 +154,17 @@ class RandomBits(Primitive):
                 nest.op("xor", nest.op("xor", second[0], words[1]), step[0]), second[1],
                 nest.op("xor", nest.op("xor", first[0], words[3]), step[1]), first[1],
             ]  # fmt: skip
-        return words[0]
+        number = nest.op("mod", nest.op("floordiv", flat, part), nest.index(4))
+        if number.op == "const":
+            return words[number.attr]
+        made = words[0]
+        for k in (1, 2, 3):
+            made = nest.op("select", nest.op("eq", number, nest.index(k)), words[k], made)
+        return made
 
     def samples(self, rng: np.random.Generator) -> Iterable[Sample]:
         yield ((1,),), (np.zeros(2, np.uint32),)
-        for shape in ((), (5,), (3, 4), (2, 1, 3), (0, 2)):
+        for shape in ((), (5,), (3, 4), (2, 1, 3), (0, 2), (5, 513), (4, 512)):
             yield (shape,), (rng.integers(0, 1 << 32, 2, dtype=np.uint32),)
 
 

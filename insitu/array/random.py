@@ -6,7 +6,7 @@ threads nor vector widths nor compiling change it.
 How it works. A generator's state is one 64-bit number, made from the seed by SplitMix64 (Steele, Lea,
 Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014) and counted up by each call. The
 call's key is the first two words of Philox-4x32-10 (Salmon, Moraes, Dror, Shaw, SC 2011) with the state
-as key; element ``i`` of the call is word 0 of Philox with that key and counter ``i``.
+as key; element ``i`` of the call is word ``i // 256 % 4`` of Philox with that key and counter ``i // 1024 * 256 + i % 256``.
 """
 
 from __future__ import annotations

@@ -156,7 +156,7 @@ class RandomBits(Primitive):
             ]  # fmt: skip
         number = nest.op("mod", nest.op("floordiv", flat, part), nest.index(4))
         if number.op == "const":
-            return words[number.attr]
+            return words[int(number.attr)]
         made = words[0]
         for k in (1, 2, 3):
             made = nest.op("select", nest.op("eq", number, nest.index(k)), words[k], made)

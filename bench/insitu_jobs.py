@@ -14,7 +14,7 @@ from insitu.nn.activations import relu
 def build(workload: str, mode: str, threads: int) -> list[Job]:
     si.config.threads = threads
     if workload == "matmul":
-        return [_product(p) for p in workloads.PRODUCTS]
+        return [*map(_product, workloads.PRODUCTS), _peak()]
     if workload == "j":
         return [_chain(), _softmax(), _layer_norm()]
     return [training(workload)]
@@ -47,6 +47,14 @@ def _product(product: workloads.Product) -> Job:
 
     a, b = map(si.asarray, product.operands())
     return Job(lambda: multiply(a, b), name=product.name, flop=product.flop)
+
+
+def _peak() -> Job:
+    """The machine's multiply-adds on registers: what products are measured against."""
+    from insitu.runtime import measure
+
+    program, out, flop = measure.multiply_adds(si.config.threads)
+    return Job(lambda: program.run([out.ptr]), name="peak", flop=flop)
 
 
 # -- element-wise and row kernels ----------------------------------------------------------------

@@ -23,20 +23,42 @@ CHUNK = 0.01
 
 def per_step(job: Any, seconds: float) -> float:
     """Median time of one step over chunks of steps that take ``seconds`` together."""
-    start = time.perf_counter()
+    start, steps = time.perf_counter(), _steps(job)
+    chunks: list[float] = []
+    while len(chunks) < 3 or time.perf_counter() - start < seconds:
+        chunks.append(_chunk(job, steps))
+    return statistics.median(chunks)
+
+
+def share(job: Any, other: Any, seconds: float) -> list[float]:
+    """Median time of one step, and median rate beside that of another job: a chunk of each in turns, so that both meet one machine."""
+    start, steps, others = time.perf_counter(), _steps(job), _steps(other)
+    chunks: list[float] = []
+    shares: list[float] = []
+    before = _chunk(other, others)
+    while len(chunks) < 3 or time.perf_counter() - start < seconds:
+        chunks.append(_chunk(job, steps))
+        after = _chunk(other, others)
+        shares.append(job.flop / chunks[-1] / (2 * other.flop / (before + after)))
+        before = after
+    return [statistics.median(chunks), statistics.median(shares)]
+
+
+def _steps(job: Any) -> int:
+    """How many steps make a chunk."""
     job.wait(job.step())  # the first step of a turn finds cold caches and is not counted
     begin = time.perf_counter()
     job.wait(job.step())
-    once = time.perf_counter() - begin
-    steps = max(1, min(2000, int(CHUNK / max(once, 1e-7))))
-    chunks: list[float] = []
-    while len(chunks) < 3 or time.perf_counter() - start < seconds:
-        begin = time.perf_counter()
-        for _ in range(steps):
-            handle = job.step()
-        job.wait(handle)
-        chunks.append((time.perf_counter() - begin) / steps)
-    return statistics.median(chunks)
+    return max(1, min(2000, int(CHUNK / max(time.perf_counter() - begin, 1e-7))))
+
+
+def _chunk(job: Any, steps: int) -> float:
+    """Time of one of so many steps."""
+    begin = time.perf_counter()
+    for _ in range(steps):
+        handle = job.step()
+    job.wait(handle)
+    return (time.perf_counter() - begin) / steps
 
 
 def first_step(job: Any) -> list[float]:
@@ -86,6 +108,8 @@ def answer(command: dict[str, Any], jobs: Jobs, module: Any) -> Any:
         return warm_up(jobs[command["job"]], command["seconds"])
     if command["do"] == "measure":
         return per_step(jobs[command["job"]], command["seconds"])
+    if command["do"] == "share":
+        return share(jobs[command["job"]], jobs[command["of"]], command["seconds"])
     return module.machine()
 
 

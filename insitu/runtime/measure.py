@@ -66,15 +66,20 @@ def peak_gflops(threads: int = 1, dtype: dt.DType = dt.float32, target: Target |
     float
         GFLOP/s; a multiply-add counts as two operations, also where it takes two instructions.
     """
+    program, out, flop = multiply_adds(threads, dtype, target)
+    with _threads(threads):
+        best = _best(program, [out.ptr], seconds)
+    return flop / best / 1e9
+
+
+def multiply_adds(threads: int = 1, dtype: dt.DType = dt.float32, target: Target | None = None) -> tuple[Program, Memory, int]:
+    """What `peak_gflops` runs: a program, the memory that it writes, and its floating-point operations."""
     made_for = target or config.target
     chains, lanes = _chains(made_for), made_for.lanes(dtype.bits)
     code = _code(f"peak_{dtype.name}", made_for, lambda b: _fma_chains(b, dtype, chains, lanes))
     units = 64 * threads
-    out = allocate(units * 64)
     program = Program([Launch(code, (Slot("output", 0),), (), units, 1, 0, 0)], 0, 1, 0)
-    with _threads(threads):
-        best = _best(program, [out.ptr], seconds)
-    return units * _STEPS * chains * lanes * 2 / best / 1e9
+    return program, allocate(units * 64), units * _STEPS * chains * lanes * 2
 
 
 def bandwidth(kernel: str = "copy", place: str = "memory", threads: int = 1, seconds: float = 0.1) -> float:

@@ -63,14 +63,14 @@ def test_values_and_gradients_are_as_near_as_those_of_chains(
     case = Case(grid, outputs, padding)
     assert "conv" not in kinds(case.outputs[:1])
     exact, found = evaluate(case.outputs, case.feeds), case.run()
-    limited(monkeypatch, "POSITIONS", 10**6)
+    limited(monkeypatch, "CHANNELS", dict.fromkeys(room.CHANNELS, 10**6))
     chains = case.run()
     for got, chain, expected in zip(found, chains, exact, strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
         assert np.std(got - expected) <= 2 * np.std(chain - expected)
 
 
-def limited(monkeypatch: pytest.MonkeyPatch, name: str, value: int) -> None:
+def limited(monkeypatch: pytest.MonkeyPatch, name: str, value: object) -> None:
     """Set a limit of the pass, of which recipes on disk know nothing: they are left aside."""
     monkeypatch.setattr(config, "verify", True)
     monkeypatch.setattr(room, name, value)
@@ -129,8 +129,10 @@ def test_other_shapes_stay_chains(grid: tuple[int, ...], outputs: int, padding: 
     assert kinds(Case(grid, outputs, padding, dtype).outputs[:1]) == ["conv"]
 
 
-def test_gradients_by_small_kernels_stay_chains() -> None:
+def test_gradients_by_the_kernel_need_more_channels_and_fewer_positions() -> None:
     assert kinds([Case((2, 8, 8, 64), 128).outputs[2]]) == ["conv_weight"]
+    assert kinds(Case((2, 4, 4, 128), 128).outputs) == ["conv", "conv", "mix", "mix", "matmul", "mix"]
+    assert kinds([Case((2, 2, 6, 128), 128).outputs[2]]) == ["conv_weight"]
 
 
 def test_strides_dilation_and_groups_stay_chains() -> None:

@@ -13,8 +13,8 @@ from insitu.ops.mixing import Matrix, transposed
 
 #: Fewer channels on either side do not pay for the transformations; the gradient by the kernel reads more for what it computes.
 CHANNELS = {"conv": 64, "conv_weight": 128}
-#: Fewer positions do not pay for the transformation of the kernel, which is larger than the kernel.
-POSITIONS = 64
+#: Fewer positions do not pay for the transformation of the kernel, which is larger than the kernel; its gradient is for many examples.
+POSITIONS = {"conv": 64, "conv_weight": 16}
 #: Bytes of transformed grids above which the examples of a batch are taken some at a time; one example must stay below.
 BYTES = 1 << 27
 
@@ -70,7 +70,7 @@ def _pays(n: Node) -> bool:
     if kernel.shape[:-2] != (3, 3) or (*strides, *dilation) != (1, 1, 1, 1) or groups != 1 or min(kernel.shape[-2:]) < CHANNELS[n.prim.name]:
         return False
     _, rows, columns, _ = grid.shape
-    return bool(rows % 2 == columns % 2 == 0 and rows * columns >= POSITIONS and grid.aval.size and _bytes(n) <= BYTES)
+    return bool(rows % 2 == columns % 2 == 0 and rows * columns >= POSITIONS[n.prim.name] and grid.aval.size and _bytes(n) <= BYTES)
 
 
 def _bytes(n: Node) -> int:

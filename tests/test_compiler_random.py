@@ -10,7 +10,7 @@ import pytest
 from random_graphs import Graph
 
 from insitu.codegen import target
-from insitu.compiler import Compiled, compile_graph
+from insitu.compiler import Compiled, compile_graph, constants
 from insitu.config import config
 from insitu.graph.node import Node, placeholder, topological
 from insitu.runtime.memory import Memory, from_numpy
@@ -22,7 +22,8 @@ EPSILON = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float
 
 
 @pytest.fixture(autouse=True)
-def settings() -> Iterator[None]:
+def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(constants, "WORTH_BYTES", 0)  # the graphs are small
     yield
     config.threads = None  # type: ignore[assignment]
 
@@ -102,7 +103,7 @@ def _scale(n: Node, expected: np.ndarray, inputs: Sequence[np.ndarray]) -> tuple
 def split(compiled: Compiled, grain: int) -> None:
     """Let even the smallest kernels be shared by threads."""
     launches = [dataclasses.replace(launch, grain=grain) for launch in compiled.recipe.launches]
-    compiled._program = Program(launches, len(compiled._inputs), len(compiled.graph), compiled.recipe.arena)
+    compiled._program = Program(launches, compiled._n_inputs, len(compiled.graph), compiled.recipe.arena)
 
 
 def wishes(graph: Graph) -> dict[int, int]:
@@ -130,6 +131,11 @@ def check(seed: int, steps: int = 12) -> None:
                 split(compiled, grain)
             for n, got, bytes_ in zip(outputs, arrays(outputs, compiled.run(kept)), expected, strict=True):
                 assert bits(got) == bytes_, f"{seed}: {n!r} with {width} bits, {threads} threads: {_difference(got, values[n])}"
+    fixed = graph.rng.randint(1, len(kept))
+    prepared = compile_graph(outputs, graph.inputs, NATIVE, {}, True, fixed)
+    ready = [*kept[:-fixed], *prepared.prepare(kept[-fixed:])]
+    for n, got, bytes_ in zip(outputs, arrays(outputs, prepared.run(ready)), expected, strict=True):
+        assert bits(got) == bytes_, f"{seed}: {n!r} with {fixed} constants: {_difference(got, values[n])}"
     wanted = wishes(graph)
     for join, threads, grain in ((False, 1, 0), (True, 1, 0), (True, 3, 1)):
         config.threads = threads

@@ -87,6 +87,7 @@ class CompiledFunction:
             traced = self._trace(leaves, nodes, structure, keywords)
             if self._traced:
                 traced.program.make()
+            traced.captured = traced.program.prepare(traced.captured)
             self._traced[signature] = traced
             self._retraces.note(self.__name__, signature, keywords, time.perf_counter() - begin)
         if traced.keeps_arguments:  # what outlives the call must not share NumPy's memory
@@ -189,7 +190,9 @@ class CompiledFunction:
         holes = {n: placeholder(n.aval) for n in captured}
         from insitu.compiler import compile_graph  # late: `import insitu` does not wait for the compiler
 
-        program = compile_graph(_replace(outputs, holes), [holes.get(n, n) for n in inputs], config.target, wishes, join=True)
+        program = compile_graph(
+            _replace(outputs, holes), [holes.get(n, n) for n in inputs], config.target, wishes, join=True, constants=len(captured)
+        )
         source: dict[Node, Source] = {h: ("argument", i) for i, h in enumerate(holders) if h is not None}
         source |= {n: ("variable", v) for v, n in trace.read.items()}
         source |= {n: ("output", k) for n, k in number.items()}
@@ -277,11 +280,25 @@ def compile(function: Callable[..., Any]) -> CompiledFunction:
     -------
     CompiledFunction
 
+    Notes
+    -----
+    Arrays that the function takes from outside, neither as arguments nor from a `Variable`, are constants. What follows from
+    constants alone is computed once, when the function is traced, and matrices and kernels of convolutions are laid out once
+    in the order in which products read them. Weights that do not change make the fastest program as constants; it keeps a copy
+    of them in its own order.
+
     Examples
     --------
     >>> import insitu as si
     >>> f = si.compile(lambda x: si.sum(x * x))
     >>> f(si.asarray([3.0, 4.0]))
     Array(25., dtype=float32)
+
+    The weights are constants of ``layer``, whose scale becomes a part of them:
+
+    >>> weights, scale = si.ones((3, 2)), si.asarray([1.0, 10.0])
+    >>> layer = si.compile(lambda x: x @ (weights * scale))
+    >>> layer(si.ones((1, 3)))
+    Array([[ 3., 30.]], dtype=float32)
     """
     return CompiledFunction(function)

@@ -409,6 +409,10 @@ def depends(x: Expr, name: str) -> bool:
     return False
 
 
+#: Of an `Operand`: it could lie in panels of any width.
+ANY_PANEL = -1
+
+
 # -- statements ----------------------------------------------------------------------------------
 @dataclasses.dataclass(frozen=True)
 class Axis:
@@ -475,6 +479,10 @@ class Operand:
     """A matrix operand of a `Contract`: element (batch, i, j) is at ``batch*batch_stride + i*row_stride + j*col_stride``.
 
     Exactly one of the last two strides is 1 (or both for a vector).
+
+    With ``panel`` the index that is not contracted is cut into panels of so many positions, which have all of k and follow one
+    another; the strides hold within a panel. The last panel is moved back so that it is full; if it is the only one, it is
+    filled up with zeros. `ANY_PANEL` asks the code generator which width it would like best; no code is made for that.
     """
 
     buffer: str
@@ -482,6 +490,7 @@ class Operand:
     batch_stride: int
     row_stride: int
     col_stride: int
+    panel: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

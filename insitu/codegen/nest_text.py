@@ -133,7 +133,7 @@ def _show_body(body: Sequence[Stmt], depth: int) -> list[str]:
 
 def _show_operand(o: nest.Operand | nest.Windows) -> str:
     if isinstance(o, nest.Operand):
-        return f"strides {o.batch_stride}, {o.row_stride}, {o.col_stride}"
+        return f"strides {o.batch_stride}, {o.row_stride}, {o.col_stride}" + (f" panels of {o.panel}" if o.panel else "")
     order = ("m", "k") if o.positions_first else ("k", "m")
     where = f"position {order[0]} of {o.items}x{_show_extents(o.positions)} strides {_show_extents(o.strides)} before {_show_extents(o.before)}"
     what = f"element {order[1]} of {_show_extents(o.taps)}x{o.channels} dilation {_show_extents(o.dilation)}"

@@ -38,44 +38,49 @@ class Compiled:
     recipe : Recipe
     donated : dict of int to int
         Results (by number) that are written over an input (by number) if the caller gives it away.
+
+    Where the last inputs are constants, what follows from them alone is computed once, by `prepare`; programs are then run
+    with what it gives in their place.
     """
 
-    def __init__(self, outputs: Sequence[Node], inputs: Sequence[Node], target: Target, wishes: dict[int, int], join: bool) -> None:
+    def __init__(self, outputs: Sequence[Node], inputs: Sequence[Node], target: Target, wishes: dict[int, int], join: bool, constants: int) -> None:
         self.target = target
         self.graph = list(outputs)
-        self._inputs, self._wishes, self._join = list(inputs), wishes, join
+        self._inputs, self._wishes, self._join, self._constants = list(inputs), wishes, join, constants
         self.recipe = self._recipe()
+        prepared = self.recipe.preparation.results if self.recipe.preparation else ()
+        self._n_inputs = n_inputs = len(inputs) - constants + len(self.recipe.kept) + len(prepared)
         self._results = self.recipe.results
         self.donated = {k: source for k, (_, source) in enumerate(self._results) if source >= 0}
         # where results lie if every donated input is overwritten: in an input, or in the next of the fresh blocks
         fresh = [size for size, source in self._results if source < 0]
         self._fresh = shared(fresh)
         self._overwritten = [None] * (len(self._results) - len(fresh))
-        places, following = [], len(inputs)
+        places, following = [], n_inputs
         for _, source in self._results:
             places.append(source if source >= 0 else following)
             following += source < 0
         #: whether the results that are written over inputs come before all others
-        self.steady = places == sorted(places, key=lambda place: place >= len(inputs))
-        self._outs, self._slots = _picker(places), _picker([*range(len(inputs)), *places])
+        self.steady = places == sorted(places, key=lambda place: place >= n_inputs)
+        self._outs, self._slots = _picker(places), _picker([*range(n_inputs), *places])
         self._program: Program | None = None
 
     @functools.cached_property
     def stages(self) -> Stages:
         """What the compiler's passes make of the graph; they run when this is first asked for."""
-        from insitu.compiler.pipeline import Stages  # late: a program with a recipe does without
+        from insitu.compiler.pipeline import stages  # late: a program with a recipe does without
 
-        return Stages(self.graph, self._inputs, self.target, self._wishes, self._join)
+        return stages(self.graph, self._inputs, self.target, self._wishes, self._join, self._constants)
 
     def _recipe(self) -> Recipe:
         """The recipe, from the disk if it is there; when passes are to be verified, they run."""
         order = topological(self.graph, lambda n: n.memory is not None)
         if config.verify or not (self._join or len(order) >= KEPT_NODES):
             return self.stages.recipe
-        key = recipe_key(order, self.graph, self._inputs, self.target, self._wishes, self._join)
+        key = recipe_key(order, self.graph, self._inputs, self.target, self._wishes, self._join, self._constants)
         kept = loader.kept(key)
         if kept is not None:
-            return parsed(kept, self.target, lambda k: self.stages.recipe.launches[k].code.ir())
+            return parsed(kept, self.target, lambda: self.stages.recipe)
         loader.keep(key, self.stages.recipe.text())
         return self.stages.recipe
 
@@ -88,8 +93,19 @@ class Compiled:
         """Make or load the machine code, if that has not been done."""
         if self._program is None:
             with reported(self.graph, self.target, lambda: [(name, functools.partial(self.inspect, name)) for name in ("simplified", "nests")]):
-                self._program = Program(self.recipe.launches, len(self._inputs), len(self._results), self.recipe.arena)
+                self._program = Program(self.recipe.launches, self._n_inputs, len(self._results), self.recipe.arena)
         return self._program
+
+    def prepare(self, constants: Sequence[Memory]) -> list[Memory]:
+        """What the program takes as its last inputs instead of the constants: those that it reads, and what follows from them all."""
+        kept, preparation = [constants[k] for k in self.recipe.kept], self.recipe.preparation
+        if preparation is None:
+            return kept
+        with reported(self.graph, self.target, lambda: [("kernels", functools.partial(self.inspect, "kernels"))]):
+            program = Program(preparation.launches, len(constants), len(preparation.results), preparation.arena)
+        made = [allocate(size) for size, _ in preparation.results]
+        program.run([m.ptr for m in (*constants, *made)])
+        return kept + made
 
     def run(self, memories: Sequence[Memory], free: set[int] | frozenset[int] = frozenset()) -> list[Memory]:
         """Run on input memories; returns the results' memories.
@@ -139,7 +155,7 @@ def _picker(places: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
 
 
 def compile_graph(
-    outputs: Sequence[Node], inputs: Sequence[Node], target: Target, wishes: dict[int, int] | None = None, join: bool = False
+    outputs: Sequence[Node], inputs: Sequence[Node], target: Target, wishes: dict[int, int] | None = None, join: bool = False, constants: int = 0
 ) -> Compiled:
     """Compile a graph whose leaves are ``inputs`` (placeholders).
 
@@ -154,10 +170,13 @@ def compile_graph(
     wishes : dict of int to int, optional
         Results that would like to overwrite an input.
     join : bool
-        Whether small kernels become one launch, with machine code of its own: for programs that run often.
+        Whether small kernels become one launch, with machine code of its own, and what follows from constants is computed once:
+        for programs that run often.
+    constants : int
+        How many of the last inputs are the same in every run.
     """
     with _uncollected(), reported(outputs, target, lambda: _described(outputs)):
-        return Compiled(outputs, inputs, target, wishes or {}, join)
+        return Compiled(outputs, inputs, target, wishes or {}, join, constants)
 
 
 @contextlib.contextmanager

@@ -42,7 +42,9 @@ CANDIDATES = 8
 #: So often is each number of a vector read by what is computed again where it is read.
 _REPEATED = 64
 #: Views that are always computed where they are read.
-CHEAP_VIEWS = frozenset({"reshape", "permute", "broadcast_to", "slice", "pad", "windows", "concat", "constant", "iota", "take", "take_along"})
+CHEAP_VIEWS = frozenset(
+    {"reshape", "permute", "broadcast_to", "slice", "pad", "windows", "concat", "constant", "iota", "take", "take_along", "panels"}
+)
 _PLAIN = frozenset({"map", "view", "reduce"})
 #: Views whose positions are values.
 GATHERS = frozenset({"take", "take_along"})

@@ -73,19 +73,36 @@ def lower_contract(group: Group, stored: set[Node]) -> Lowered:
     """
     product = group.nodes[0]
     low = Lowerer(stored, group.nodes)
-    c, index = (_matmul if product.prim.name == "matmul" else _conv)(product, low)
+    c, index = contraction(product, low)
     low.refs[product] = nest.cast(nest.ref("acc", c.dtype), product.dtype)
     contract = dataclasses.replace(c, epilogue=tuple([low.store(s, index) for s in group.stored]))
     buffers, nodes = low.buffers()
     return Lowered(nest.Kernel("u", 0, tuple(buffers), (contract,)), nodes, group)
 
 
+def contraction(product: Node, low: Lowerer) -> tuple[nest.Contract, Index]:
+    """A product without an epilogue, and the index of its elements."""
+    return (_matmul if product.prim.name == "matmul" else _conv)(product, low)
+
+
+def in_panels(node: Node, stored: set[Node], outer_first: bool) -> nest.Operand | None:
+    """The node as an operand that lies in panels; ``outer_first`` if its first index is the one that is cut into panels."""
+    while node not in stored and node.prim.kind == "view" and node.prim.name != "panels":
+        node = node.inputs[0]
+    if node in stored or node.prim.name != "panels":
+        return None
+    matrices, *panels = node.inputs[0].shape
+    width = panels[-1]
+    strides = (1, width) if outer_first else (width, 1)
+    return nest.Operand("", node.dtype, math.prod(panels) if matrices > 1 else 0, *strides, width)
+
+
 def _matmul(product: Node, low: Lowerer) -> tuple[nest.Contract, Index]:
     batch_shape, (m, n), k = product.shape[:-2], product.shape[-2:], product.inputs[0].shape[-1]
     batch = math.prod(batch_shape)
     sides = []
-    for x in product.inputs:
-        found = strided(x, low.stored)
+    for x, outer_first in zip(product.inputs, (True, False), strict=True):
+        found = in_panels(x, low.stored, outer_first) or strided(x, low.stored)
         if found is None:
             raise InternalError(f"operand {x!r} of a contraction is not a strided view of a stored value")
         sides.append(found)
@@ -124,11 +141,12 @@ def _conv(product: Node, low: Lowerer) -> tuple[nest.Contract, Index]:
     m, k = (positions, elements) if forward else (elements, positions)
     n = outputs // groups
     source, pixel = low.buffer(_source(x, low.stored)), max(x.shape[-1], 1)
-    b = nest.Operand("", other.dtype, n if groups > 1 else 0, max(outputs, 1), 1)
+    laid = in_panels(other, low.stored, False)
+    b = laid or nest.Operand("", other.dtype, n if groups > 1 else 0, max(outputs, 1), 1)
     a: nest.Operand | nest.Windows
     if sees_itself(product):
         a = nest.Operand(source, x.dtype, elements if groups > 1 else 0, *((pixel, 1) if forward else (1, pixel)))
-        b = (strided(other, low.stored) if forward and groups == 1 else None) or b
+        b = (strided(other, low.stored) if forward and groups == 1 and not laid else None) or b
     else:
         moves = strides, dilation, tuple([before for before, _ in padding])
         a = _windows(x, source, grid[1:-1], window[:-2], moves, groups, forward)

@@ -12,6 +12,7 @@ from insitu.codegen.nest import Kernel
 from insitu.codegen.target import Target
 from insitu.codegen.verify import verify as verify_kernel
 from insitu.compiler.canonical import chunk_reductions
+from insitu.compiler.constants import divide, lay_in_panels
 from insitu.compiler.expand import expand
 from insitu.compiler.fuse import Group, group
 from insitu.compiler.join import launched
@@ -48,10 +49,21 @@ class Stages:
         The launches' machine code.
     recipe : Recipe
         How to run it all.
+    preparation : Stages, optional
+        What is computed once, from constants.
     """
 
-    def __init__(self, outputs: Sequence[Node], inputs: Sequence[Node], target: Target, wishes: dict[int, int], join: bool) -> None:
-        self.simplified = passed(outputs)
+    def __init__(
+        self,
+        simplified: list[Node],
+        inputs: Sequence[Node],
+        target: Target,
+        wishes: dict[int, int],
+        join: bool,
+        preparation: Stages | None = None,
+        kept: Sequence[int] = (),
+    ) -> None:
+        self.simplified, self.preparation = simplified, preparation
         self.groups = group(self.simplified)
         self.plan = make_plan(lowered(self.groups), self.simplified, inputs, wishes, join)
         if config.verify:
@@ -61,7 +73,26 @@ class Stages:
         self.generated = [_generated(tuple([low.kernel for low in parts]), target) for _, parts in self.launched]
         results = [(n.aval.nbytes, self.plan.donated.get(k, -1)) for k, n in enumerate(self.simplified)]
         launches = _launches(self.plan, self.launched, self.generated, self.simplified, inputs)
-        self.recipe = Recipe(tuple(launches), tuple(results), self.plan.arena)
+        before = None if preparation is None else preparation.recipe
+        self.recipe: Recipe = Recipe(tuple(launches), tuple(results), self.plan.arena, tuple(kept), before)
+
+
+def stages(outputs: Sequence[Node], inputs: Sequence[Node], target: Target, wishes: dict[int, int], join: bool, constants: int) -> Stages:
+    """What the passes make of a graph; the last inputs, so many of them, are ``constants``.
+
+    What follows from constants alone becomes a preparation of a program that runs often (``join``). The program reads its other
+    inputs, then the constants that it still needs itself, then what has been prepared.
+    """
+    graph, own, fixed = passed(outputs), list(inputs[: len(inputs) - constants]), list(inputs[len(inputs) - constants :])
+    if not join:
+        return Stages(graph, inputs, target, wishes, join, kept=range(constants))
+    divided = divide(lay_in_panels(graph, fixed, target), fixed)
+    preparation = Stages(list(divided.prepared.values()), fixed, target, {}, True) if divided.prepared else None
+    read = set(topological(divided.outputs))
+    kept = [k for k, n in enumerate(fixed) if n in read]
+    if config.verify:
+        verify([*divided.outputs, *divided.prepared.values()])
+    return Stages(divided.outputs, [*own, *[fixed[k] for k in kept], *divided.prepared], target, wishes, join, preparation, kept)
 
 
 def described(outputs: Sequence[Node]) -> list[Stage]:

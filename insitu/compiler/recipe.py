@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from insitu.codegen.generated import Code
 from insitu.codegen.target import Target
@@ -24,30 +25,44 @@ class Recipe:
         For each result its bytes, and the input whose memory it may take (-1: none).
     arena : int
         Bytes of the arena.
+    kept : tuple of int
+        The constants that the launches read.
+    preparation : Recipe, optional
+        How to compute, once, the inputs behind these from all constants.
     """
 
     launches: tuple[Launch, ...]
     results: tuple[tuple[int, int], ...]
     arena: int
+    kept: tuple[int, ...] = ()
+    preparation: Recipe | None = None
 
     def text(self) -> bytes:
         """The recipe without the kernels' LLVM text; `parsed` reads it."""
+        return json.dumps(self._plain()).encode()
+
+    def _plain(self) -> list[object]:
         rows = []
         for launch in self.launches:
             numbers = (launch.units, launch.grain, launch.scratch_bytes, launch.group, launch.shared)
             rows.append((launch.code.key, launch.code.symbol, [(slot.kind, slot.index) for slot in launch.args], launch.words, *numbers))
-        return json.dumps([rows, self.results, self.arena]).encode()
+        return [rows, self.results, self.arena, self.kept, self.preparation and self.preparation._plain()]
 
 
-def parsed(text: bytes, target: Target, ir: Callable[[int], str]) -> Recipe:
-    """The recipe of a text; ``ir`` gives the LLVM text of a launch by its number, should its machine code be missing."""
-    rows, results, arena = json.loads(text)
+def parsed(text: bytes, target: Target, whole: Callable[[], Recipe]) -> Recipe:
+    """The recipe of a text; ``whole`` gives the one with the LLVM text of launches, should machine code be missing."""
+    return _parsed(json.loads(text), target, whole)
+
+
+def _parsed(plain: Any, target: Target, whole: Callable[[], Recipe]) -> Recipe:
+    rows, results, arena, kept, before = plain
+    preparation = before and _parsed(before, target, lambda: whole().preparation)  # type: ignore[arg-type, return-value]
     launches = []
     for k, (key, symbol, slots, words, units, grain, scratch_bytes, group, shared) in enumerate(rows):
-        code = Code(key, symbol, lambda k=k: ir(k), target)  # type: ignore[misc]
+        code = Code(key, symbol, lambda k=k: whole().launches[k].code.ir(), target)  # type: ignore[misc]
         args = tuple([Slot(kind, at) for kind, at in slots])
         launches.append(Launch(code, args, tuple(words), units, grain, scratch_bytes, group, shared))
-    return Recipe(tuple(launches), tuple((size, source) for size, source in results), arena)
+    return Recipe(tuple(launches), tuple((size, source) for size, source in results), arena, tuple(kept), preparation)
 
 
 def recipe_key(order: Sequence[Node], outputs: Sequence[Node], inputs: Sequence[Node], *settings: object) -> str:

@@ -11,6 +11,7 @@ from insitu.graph import node as graph
 
 if TYPE_CHECKING:
     from insitu.compiler.compiled import Compiled
+    from insitu.compiler.pipeline import Stages
 
 STAGES = ("graph", "simplified", "kernels", "nests", "llvm", "assembly")
 
@@ -34,30 +35,36 @@ def report(compiled: Compiled, stage: str = "") -> str:
 def _stage(compiled: Compiled, stage: str) -> str:
     if stage == "graph":
         return graph.show(compiled.graph)
+    before = compiled.stages.preparation
+    shown = _made(compiled, compiled.stages, stage)
+    return shown if before is None else f"once, from constants:\n{_made(compiled, before, stage)}\n\nin every run:\n{shown}"
+
+
+def _made(compiled: Compiled, stages: Stages, stage: str) -> str:
     if stage == "simplified":
-        return graph.show(compiled.stages.simplified)
+        return graph.show(stages.simplified)
     if stage == "kernels":
-        return _kernels(compiled)
+        return _kernels(stages)
     if stage == "nests":
-        return "\n\n".join(str(low.kernel) for low in compiled.stages.plan.order)
+        return "\n\n".join(str(low.kernel) for low in stages.plan.order)
     from insitu.codegen.cpu import assemble
 
-    codes = {g.code.key: g.code for g in compiled.stages.generated}.values()
+    codes = {g.code.key: g.code for g in stages.generated}.values()
     texts = [c.ir() for c in codes]
     if stage == "assembly":
         texts = [assemble.assembly(t, compiled.target) for t in texts]
     return "\n".join(texts)
 
 
-def _kernels(compiled: Compiled) -> str:
+def _kernels(stages: Stages) -> str:
     rows = ["  #  round  units      FLOPs      bytes  nodes"]
-    for k, ((when, parts), made) in enumerate(zip(compiled.stages.launched, compiled.stages.generated, strict=True)):
+    for k, ((when, parts), made) in enumerate(zip(stages.launched, stages.generated, strict=True)):
         work = f"{sum(map(flops, parts)):>9}  {sum(map(traffic, parts)):>9}"
         names = [f"{low.group.kind}: {', '.join(n.prim.name for n in low.group.nodes)}" for low in parts]
         if len(parts) > 1:
             names = [f"{len(parts)} nests: {' | '.join(names)}"]
         rows.append(f"{k:>3}  {when:>5}  {made.units:>5}  {work}  {names[0]}")
-    rows.append(f"arena {compiled.stages.plan.arena} bytes; written in place: {len(compiled.donated)} of {len(compiled.stages.simplified)} results")
+    rows.append(f"arena {stages.plan.arena} bytes; written in place: {len(stages.plan.donated)} of {len(stages.simplified)} results")
     return "\n".join(rows)
 
 

@@ -41,7 +41,7 @@ class Driver:
             table, slab = (b.offset(scratch, words[name], dtype) for name in ("table_at", "slab_at"))
             self.shown = Slab(b, words, self.v.windows, self.v.slab, self.row_side.dtype, dtype, self.v.lanes, table, slab)
         self.masks: tuple[Value, ...] | None = None
-        if self.v.narrow:
+        if self.v.narrow and not self.v.in_panels:
             counts = [b.sub(words["columns"], self._c(k * self.v.lanes)) for k in range(self.v.vectors)]
             self.masks = tuple(below(b, b.max(count, self._c(0)), self.v.lanes) for count in counts)
         self.row_offsets = self._row_offsets()
@@ -299,6 +299,8 @@ class Driver:
         b = self.b
         if self.v.pack_lanes:
             return micro.Lanes(b.offset(self.packed_lanes, b.mul(local, self.w["panel_step"]), self.dtype), self.v.columns, None)
+        if self.v.in_panels:
+            return micro.Lanes(b.offset(lane_at, b.mul(panel, self.w["panel_step"]), self.dtype), self.v.columns, None)
         return micro.Lanes(b.offset(lane_at, self._column(panel), self.lane_side.dtype), self.w["lane_leading"], self.masks)
 
     def _pack_lanes(self, lane_at: Value, panels: tuple[Value, Value], length: Value) -> None:

@@ -67,8 +67,8 @@ def runtime_words(s: Schedule, itemsize: int) -> tuple[dict[str, int], int]:
     """The values of `WORDS` (and `WINDOW_WORDS`) and the bytes of scratch."""
     v = s.variant
     depth = min(max(s.k, 1), K_BLOCK)
-    panel_step = _rounded(depth * v.columns, 64) + 32 if v.pack_lanes else 0
-    sums_at = layout(s).lanes_at + panel_step * s.panels_per_block
+    panel_step = _rounded(depth * v.columns, 64) + 32 if v.pack_lanes else s.k * v.columns
+    sums_at = layout(s).lanes_at + (panel_step * s.panels_per_block if v.pack_lanes else 0)
     k_blocks = max(1, -(-s.k // K_BLOCK))
     pitch = v.columns if v.swap else _odd_lines(s.panels_per_block * v.columns, itemsize)
     tile = v.rows * pitch  # of a sliver, where its rows lie as a whole

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from insitu import dtypes as dt
 from insitu.codegen.cpu.gemm import windows
 from insitu.codegen.cpu.gemm.epilogue import matrices
-from insitu.codegen.nest import K_BLOCK, Contract, Operand, Windows
+from insitu.codegen.nest import ANY_PANEL, K_BLOCK, Contract, Operand, Windows
 from insitu.codegen.target import Target
 from insitu.errors import InternalError
 
@@ -61,7 +61,10 @@ GRAIN_ROWS = 128
 
 @dataclasses.dataclass(frozen=True)
 class Side:
-    """One operand as the generated code sees it: element (outer, k); where it shows ``windows`` their strides say it."""
+    """One operand as the generated code sees it: element (outer, k); where it shows ``windows`` their strides say it.
+
+    ``panel`` is that of `nest.Operand`.
+    """
 
     buffer: str
     dtype: DType
@@ -69,6 +72,7 @@ class Side:
     outer_stride: int
     k_stride: int
     windows: Windows | None = None
+    panel: int = 0
 
     @property
     def along_k(self) -> bool:
@@ -110,6 +114,8 @@ class Variant:
         Whether their grid is copied with its padding.
     lines : int
         Whole rows of positions, or whole runs of elements, in a tile of such rows.
+    in_panels : bool
+        The lane side lies in memory in the panels that tiles read.
     """
 
     swap: bool
@@ -127,6 +133,7 @@ class Variant:
     windows: str = ""
     slab: bool = False
     lines: int = 1
+    in_panels: bool = False
 
     @property
     def columns(self) -> int:
@@ -234,7 +241,9 @@ def arrange(c: Contract, variant: Variant, *, panels_per_block: int = 0, run: in
     """
     m, n = (c.n, c.m) if variant.swap else (c.m, c.n)
     row_side, lane_side = sides(c, variant.swap)
-    if variant.rows > max(1, m) or (variant.columns > n) != variant.narrow or (lane_side.along_k and not (variant.pack_lanes or variant.turn)):
+    if variant.rows > max(1, m) or (variant.columns > n) != variant.narrow or (
+        lane_side.along_k and not (variant.pack_lanes or variant.turn or variant.in_panels)
+    ):
         raise InternalError(f"a contraction of {c.m}x{c.k} by {c.k}x{c.n} cannot run as {variant}")
     panels, slivers = max(1, -(-n // variant.columns)), max(1, -(-m // variant.rows))
     if variant.stream:
@@ -246,8 +255,8 @@ def arrange(c: Contract, variant: Variant, *, panels_per_block: int = 0, run: in
     larger = 2 if variant.windows == "elements" and variant.pack_rows else 1  # a slab and packed rows are worth sharing
     per_block = panels_per_block or _panels_per_block(panels, variant.columns, larger * BLOCK_BYTES, c)
     blocks = -(-panels // per_block)
-    if variant.pack_lanes and not panels_per_block and m <= n and blocks % 2 and (blocks == 1 or m <= GRAIN_ROWS):
-        per_block = -(-panels // (blocks + 1))  # two threads then pack a half each
+    if (variant.pack_lanes or variant.in_panels) and not panels_per_block and m <= n and blocks % 2 and (blocks == 1 or m <= GRAIN_ROWS):
+        per_block = -(-panels // (blocks + 1))  # two threads then pack or fetch a half each
     runs = -(-slivers * variant.rows // (larger * RUN_ROWS)) if c.k > K_BLOCK and not variant.whole else 1
     run = slivers if variant.whole else run or -(-slivers // runs)
     slab = None
@@ -275,7 +284,7 @@ def sides(c: Contract, swap: bool) -> tuple[Side, Side]:
             return Side(o.buffer, o.dtype, o.channels, *((2, 1) if o.positions_first else (1, 2)), o)
         if extent == 1 and k == 1:
             outer = max(outer, c.k, 2)  # a vector: neighbours differ in k, whatever its other stride says
-        return Side(o.buffer, o.dtype, o.batch_stride, outer, k)
+        return Side(o.buffer, o.dtype, o.batch_stride, outer, k, panel=o.panel)
 
     a = side(c.a, c.m, 0, 0) if isinstance(c.a, Windows) else side(c.a, c.m, c.a.row_stride, c.a.col_stride)
     b = side(c.b, c.n, c.b.col_stride, c.b.row_stride)
@@ -327,6 +336,9 @@ def _candidates(c: Contract, target: Target) -> Iterator[Variant]:
         both = both[:1]
     streams = [side for side in both if not shown and _streams(c, side[0], max(1, side[1]), side[2], lanes)]
     for swap, m, n in streams or both:  # nothing else reads a large operand of few rows once, in order
+        row_side, lane_side = sides(c, swap)
+        if row_side.panel > 0:
+            continue  # only lanes are read in panels
         available = max(1, -(-n // lanes))
         few = max(1, m)
         tiles = {(rows, min(vectors, available)) for rows, vectors in machine.tiles if rows <= few}
@@ -337,14 +349,16 @@ def _candidates(c: Contract, target: Target) -> Iterator[Variant]:
             continue
         if isinstance(c.a, Windows):
             for rows, vectors, lines in _window_tiles(c.a, c.a.dtype is c.dtype, available, target):
-                yield _packed(c, target, swap, rows, vectors, lanes, lines)
+                if lane_side.panel in (0, ANY_PANEL, vectors * lanes):
+                    yield _packed(c, target, swap, rows, vectors, lanes, lines)
             continue
-        turned = 0 if shown else _turned_vectors(c, swap, few, n, lanes, target)
+        turned = 0 if lane_side.panel else _turned_vectors(c, swap, few, n, lanes, target)
         if turned:
             yield Variant(swap, few, turned, lanes, False, False, False, turn=True)
             continue
         for rows, vectors in sorted(tiles):
-            yield _packed(c, target, swap, rows, vectors, lanes)
+            if lane_side.panel in (0, ANY_PANEL, vectors * lanes):
+                yield _packed(c, target, swap, rows, vectors, lanes)
 
 
 def _window_tiles(w: Windows, dtype_fits: bool, available: int, target: Target) -> Iterator[tuple[int, int, int]]:
@@ -362,7 +376,7 @@ def _window_tiles(w: Windows, dtype_fits: bool, available: int, target: Target) 
 def _streams(c: Contract, swap: bool, rows: int, columns: int, lanes: int) -> bool:
     """Whether memory decides: few rows, and a lane side that lies in the right order and in no near cache."""
     row_side, lane_side = sides(c, swap)
-    fits = row_side.dtype is lane_side.dtype is c.dtype and not lane_side.along_k and columns >= lanes
+    fits = row_side.dtype is lane_side.dtype is c.dtype and not lane_side.along_k and columns >= lanes and max(row_side.panel, lane_side.panel) <= 0
     return fits and rows <= 4 and columns * c.k * c.dtype.itemsize > _IN_PLACE_BYTES
 
 
@@ -401,6 +415,7 @@ def _packed(c: Contract, target: Target, swap: bool, rows: int, vectors: int, la
     pack_lanes = not lanes_in_place or (m > 48 and far)
     if row_side.windows and panels > 1 and m > 256 and n * min(c.k, K_BLOCK) * size > _NEAR_BYTES:
         pack_lanes = True  # panels that lie together are fetched ahead
+    in_panels = bool(lane_side.panel)
     rows_in_place = row_side.dtype is c.dtype and (not row_side.along_k or rows <= _machine(target).in_place[min(vectors, 4) - 1])
     paged = row_side.leading * size % 2048 == 0 and (rows > 10 if row_side.along_k else c.k > 256)
     paged = paged or (target.vector_bits < 512 and not row_side.along_k and m > 48 and _crowded(row_side.leading * size, c.k, rows * size))
@@ -409,7 +424,7 @@ def _packed(c: Contract, target: Target, swap: bool, rows: int, vectors: int, la
     if row_side.windows:  # elements of many positions far apart, for many panels
         pack_rows = not row_side.windows.positions_first and lines == 1 and panels > _FEW_PANELS
     whole = swap and m <= WHOLE_COLUMNS
-    made = Variant(swap, rows, vectors, lanes, pack_rows, pack_lanes, narrow, whole=whole, lines=lines)
+    made = Variant(swap, rows, vectors, lanes, pack_rows, pack_lanes and not in_panels, narrow, whole=whole, lines=lines, in_panels=in_panels)
     if not row_side.windows:
         return made
     copies = windows.copied(row_side.windows, row_side.dtype is c.dtype)
@@ -440,7 +455,7 @@ def _cost(c: Contract, v: Variant, target: Target) -> float:
             step *= 1.08 / machine.pace[0]  # one address for all rows
         if v.rows * min(k, K_BLOCK) * c.dtype.itemsize > _NEAR_BYTES:
             step *= 1.04
-    if v.pack_lanes and v.columns * min(k, K_BLOCK) * c.dtype.itemsize > BLOCK_BYTES // 4:
+    if (v.pack_lanes or v.in_panels) and v.columns * min(k, K_BLOCK) * c.dtype.itemsize > BLOCK_BYTES // 4:
         step *= 1.5  # a panel is read again from far away
     tile = k * step + -(-k // K_BLOCK) * (25 + 2 * sums)
     tile += v.columns * 7 + 40 if v.swap else v.rows * (3 + 2 * v.vectors)

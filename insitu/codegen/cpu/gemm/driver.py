@@ -62,6 +62,7 @@ class Driver:
         slivers = w["slivers"]
         if self.v.whole:
             with loop(b, begin, end) as unit:
+                self.more = b.cmp("lt", b.add(unit.index, self._c(1)), end)
                 batch, panels, starts = self._block(unit.index)
                 self._run(batch, (self._c(0), slivers), panels, *starts)
                 self._write_whole(batch, panels)
@@ -69,6 +70,7 @@ class Driver:
         past = b.add(end, b.sub(slivers, self._c(1)))
         with loop(b, b.div(begin, slivers), b.div(past, slivers)) as outer:
             base = b.mul(outer.index, slivers)
+            self.more = b.cmp("lt", b.add(base, slivers), end)
             low = b.max(b.sub(begin, base), self._c(0))
             high = b.min(b.sub(end, base), slivers)
             batch, panels, starts = self._block(outer.index)
@@ -119,6 +121,8 @@ class Driver:
                         self.ahead = self._touched(batch, sliver.index, panel.index, length, last) if self.v.fetch else []
                         if following is not None:
                             self.ahead.append(following(b.add(b.mul(number, w["panels_per_block"]), local)))
+                        if self.v.coming:
+                            self.ahead.append(self._coming(lane_start, lane_at, panel.index, sliver.index, length, last))
                         sums = self._tile(rows, lane_at, panel.index, local, length)
                         tile_at, pitch = self._tile_at(number, local)
                         micro.store_tile(b, self.v, sums, tile_at, pitch, first)
@@ -194,9 +198,27 @@ class Driver:
 
     def _tile(self, rows: micro.Rows | micro.Runs, lane_at: Value, panel: Value, local: Value, length: Value) -> list[Value]:
         """The sums of one tile over one block of k; ``local`` is the panel's number in the packed block."""
+        lanes = self._lanes(lane_at, panel, local)
         if isinstance(rows, micro.Runs):
-            return micro.tile_of_runs(self.b, self.v, self.dtype, rows, self._lanes(lane_at, panel, local))
-        return micro.tile(self.b, self.v, self.dtype, rows, self._lanes(lane_at, panel, local), length, self.ahead)
+            return micro.tile_of_runs(self.b, self.v, self.dtype, rows, lanes, self.ahead)
+        return micro.tile(self.b, self.v, self.dtype, rows, lanes, length, self.ahead)
+
+    def _coming(self, lane_start: Value, lane_at: Value, panel: Value, sliver: Value, length: Value, last: Value) -> micro.Ahead:
+        """What to fetch of panels in memory: a sliver's share of what the tiles of this panel in the next block will read."""
+        b, w, v = self.b, self.w, self.v
+        here, further = b.offset(lane_at, b.mul(panel, w["panel_step"]), self.dtype), b.add(panel, w["panels_per_block"])
+        there = b.and_(self.more, b.cmp("lt", b.select(b.cmp("lt", self._c(0), w["lane_batch"]), self._c(0), further), w["panels"]))
+        start = b.select(there, b.offset(lane_start if v.deep else lane_at, b.mul(further, w["panel_step"]), self.dtype), here)
+        if v.deep:
+            start = b.select(last, start, b.offset(here, self._at(length, v.columns), self.dtype))
+        each = b.min(b.div(self._c(v.columns * self.dtype.itemsize << 8), w["slivers"]), self._c(v.coming * _LINE << 6))
+        start = b.offset(start, b.shr(b.mul(b.mul(sliver, each), length), 8), dt.int8)
+
+        def lines(index: Value) -> list[Value]:
+            first = b.offset(start, b.shr(b.mul(index, each), 8), dt.int8)
+            return [b.offset(first, n * _LINE, dt.int8) for n in range(v.coming)]
+
+        return lines
 
     def _from_k(self, start: Value, side: Side, k: Value, leading: Value) -> Value:
         return self.b.offset(start, k if side.along_k else self.b.mul(k, leading), side.dtype)
@@ -296,6 +318,7 @@ class Driver:
 
     # -- the lane side -------------------------------------------------------------------------
     def _lanes(self, lane_at: Value, panel: Value, local: Value) -> micro.Lanes:
+        """Where a tile finds a panel in a block of k; ``local`` is its number in the packed block."""
         b = self.b
         if self.v.pack_lanes:
             return micro.Lanes(b.offset(self.packed_lanes, b.mul(local, self.w["panel_step"]), self.dtype), self.v.columns, None)

@@ -51,11 +51,15 @@ def tile(b: Emitter, variant: Variant, dtype: DType, rows: Rows, lanes: Lanes, l
     for first, last, turns in ((b.const(0, dt.int64), whole, UNROLL), (whole, length, 1)):
         with loop(b, first, last, turns, carried) as turn:
             if turns > 1:
-                for place in (place for places in ahead for place in places(turn.index)):
-                    b.prefetch(place)
+                _fetch(b, ahead, turn.index)
             turn.next = _turns(b, variant, dtype, rows, lanes, turn.values, turns)
         carried = turn.results
     return carried[2:]
+
+
+def _fetch(b: Emitter, ahead: Sequence[Ahead], k: Value) -> None:
+    for place in (place for places in ahead for place in places(k)):
+        b.prefetch(place)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +79,7 @@ class Runs:
     count: Value
 
 
-def tile_of_runs(b: Emitter, variant: Variant, dtype: DType, rows: Runs, lanes: Lanes) -> list[Value]:
+def tile_of_runs(b: Emitter, variant: Variant, dtype: DType, rows: Runs, lanes: Lanes, ahead: Sequence[Ahead] = ()) -> list[Value]:
     """As `tile`, over the elements of all runs, one run after the other."""
     zero = Value("zeroinitializer", dtype, variant.lanes) if variant.lanes > 1 else b.const(0, dtype)
     odd = []
@@ -83,19 +87,23 @@ def tile_of_runs(b: Emitter, variant: Variant, dtype: DType, rows: Runs, lanes: 
         size = b.const(dtype.itemsize, dt.int64)
         odd = [b.mul(b.mul(rows.row_step, b.const(n, dt.int64)), size) for n in range(1, variant.rows // rows.lines, 2)]
     held = len(odd)
-    with loop(b, b.const(0, dt.int64), rows.count, 1, [*odd, lanes.start] + [zero] * (variant.rows * variant.vectors)) as run:
+    passed = [b.const(0, dt.int64)] if ahead else []
+    carried = [*passed, *odd, lanes.start] + [zero] * (variant.rows * variant.vectors)
+    with loop(b, b.const(0, dt.int64), rows.count, 1, carried) as run:
         entry = b.offset(rows.runs, b.shl(run.index, 1), dt.int64)
         first = b.offset(rows.start, b.load(entry, dt.int64), dtype)
         length = b.load(b.offset(entry, 1, dt.int64), dt.int64)
         pointers = [b.offset(first, b.mul(rows.line, b.const(n, dt.int64)), dtype) if n else first for n in range(rows.lines)]
         whole = b.and_(length, b.const(-UNROLL, dt.int64))
-        values = [*pointers, *run.values]
+        passed, values = run.values[: len(passed)], [*pointers, *run.values[len(passed) :]]
         for begin, end, turns in ((b.const(0, dt.int64), whole, UNROLL), (whole, length, 1)):
             with loop(b, begin, end, turns, values) as turn:
+                if passed and turns > 1:
+                    _fetch(b, ahead, b.add(passed[0], turn.index))
                 turn.next = _turns_of_runs(b, variant, dtype, rows, held, lanes, turn.values, turns)
             values = turn.results
-        run.next = values[rows.lines :]
-    return run.results[held + 1 :]
+        run.next = [b.add(k, length) for k in passed] + values[rows.lines :]
+    return run.results[len(passed) + held + 1 :]
 
 
 def _turns_of_runs(b: Emitter, variant: Variant, dtype: DType, rows: Runs, held: int, lanes: Lanes, values: list[Value], turns: int) -> list[Value]:

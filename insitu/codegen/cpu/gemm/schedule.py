@@ -41,6 +41,10 @@ _FETCHED_BYTES = 1_000_000
 _FETCHING_K = 2 * K_BLOCK
 #: Slivers that are enough to fetch what is packed next, a line or two in a turn of the loop over k; and rows that hide what packing costs.
 _FETCHING_SLIVERS, _FETCHING_ROWS = 4, 512
+#: Most slivers whose tiles fetch panels from memory: with more of them the time to wait for a panel is a small part.
+_MOST_FETCHING = 64
+#: Time of a tile that reads as rows what could lie in panels: it waits for what panels let it fetch.
+_UNUSED_PANELS = 1.1
 #: Panels that do not pay for packing the row side.
 _FEW_PANELS = 4
 #: Rows of one run of tiles whose partial sums are kept while later k blocks are packed.
@@ -116,6 +120,10 @@ class Variant:
         Whole rows of positions, or whole runs of elements, in a tile of such rows.
     in_panels : bool
         The lane side lies in memory in the panels that tiles read.
+    coming : int
+        Lines of panels to come that are fetched while `micro.UNROLL` turns of k are computed.
+    deep : bool
+        What comes is the next block of k of the same panels; else the next block of panels.
     """
 
     swap: bool
@@ -134,6 +142,8 @@ class Variant:
     slab: bool = False
     lines: int = 1
     in_panels: bool = False
+    coming: int = 0
+    deep: bool = False
 
     @property
     def columns(self) -> int:
@@ -182,7 +192,7 @@ class Schedule:
     def shared(self) -> float:
         """What the units of a block of panels share, in the time of one: the lane side, which is copied or comes from afar, and slabs of elements."""
         v = self.variant
-        elements = self.panels_per_block * v.columns * self.k if v.pack_lanes or v.windows == "elements" else 0
+        elements = self.panels_per_block * v.columns * self.k if v.pack_lanes or v.coming or v.windows == "elements" else 0
         if self.slab is not None and v.windows == "elements":
             elements += self.slab.size * -(-self.k // K_BLOCK)
         work = v.rows * v.vectors * self.panels_per_block * max(1, self.k) / 2
@@ -210,7 +220,22 @@ def choose(contract: Contract, target: Target) -> Schedule:
         return _cost(contract, v, target) * (_uneven(arrange(contract, v).units) if large else 1)
 
     best = min(_candidates(contract, target), key=cost)
-    return arrange(contract, dataclasses.replace(best, fetch=_fetches(contract, best), fetch_lanes=_fetches_lanes(contract, best)))
+    best = dataclasses.replace(best, fetch=_fetches(contract, best), fetch_lanes=_fetches_lanes(contract, best))
+    return arrange(contract, dataclasses.replace(best, coming=_coming(contract, arrange(contract, best)), deep=_deep(contract, best)))
+
+
+def _coming(c: Contract, s: Schedule) -> int:
+    """Lines to fetch in four turns of k, if tiles fetch a share of the panels to come each: of a far lane side that few slivers share."""
+    size, matrices = c.dtype.itemsize, c.batch if s.lane_side.batch_stride else 1
+    if not s.variant.in_panels or matrices * s.n * s.k * size <= _IN_PLACE_BYTES or s.slivers > _MOST_FETCHING:
+        return 0
+    lines = -(-4 * s.variant.columns * size // (_LINE * s.slivers))
+    return 1 << (lines - 1).bit_length()
+
+
+def _deep(c: Contract, v: Variant) -> bool:
+    """Whether two blocks of panels with all of k do not fit in the cache, or small blocks do not pay, as each copies the grid."""
+    return v.in_panels and (bool(v.windows) or v.columns * c.k * c.dtype.itemsize > BLOCK_BYTES)
 
 
 def _fetches(c: Contract, v: Variant) -> bool:
@@ -241,8 +266,10 @@ def arrange(c: Contract, variant: Variant, *, panels_per_block: int = 0, run: in
     """
     m, n = (c.n, c.m) if variant.swap else (c.m, c.n)
     row_side, lane_side = sides(c, variant.swap)
-    if variant.rows > max(1, m) or (variant.columns > n) != variant.narrow or (
-        lane_side.along_k and not (variant.pack_lanes or variant.turn or variant.in_panels)
+    if (
+        variant.rows > max(1, m)
+        or (variant.columns > n) != variant.narrow
+        or (lane_side.along_k and not (variant.pack_lanes or variant.turn or variant.in_panels))
     ):
         raise InternalError(f"a contraction of {c.m}x{c.k} by {c.k}x{c.n} cannot run as {variant}")
     panels, slivers = max(1, -(-n // variant.columns)), max(1, -(-m // variant.rows))
@@ -253,7 +280,8 @@ def arrange(c: Contract, variant: Variant, *, panels_per_block: int = 0, run: in
     elif slivers == 1 and not variant.pack_rows:
         panels_per_block = panels_per_block or 1  # nothing is used twice, so small units cost nothing
     larger = 2 if variant.windows == "elements" and variant.pack_rows else 1  # a slab and packed rows are worth sharing
-    per_block = panels_per_block or _panels_per_block(panels, variant.columns, larger * BLOCK_BYTES, c)
+    depth = max(c.k, K_BLOCK) if variant.in_panels and not _deep(c, variant) else K_BLOCK
+    per_block = panels_per_block or _panels_per_block(panels, variant.columns * depth * c.dtype.itemsize, larger * BLOCK_BYTES)
     blocks = -(-panels // per_block)
     if (variant.pack_lanes or variant.in_panels) and not panels_per_block and m <= n and blocks % 2 and (blocks == 1 or m <= GRAIN_ROWS):
         per_block = -(-panels // (blocks + 1))  # two threads then pack or fetch a half each
@@ -460,6 +488,8 @@ def _cost(c: Contract, v: Variant, target: Target) -> float:
     tile = k * step + -(-k // K_BLOCK) * (25 + 2 * sums)
     tile += v.columns * 7 + 40 if v.swap else v.rows * (3 + 2 * v.vectors)
     total = tile * panels * slivers
+    if row_side.panel:
+        total *= _UNUSED_PANELS
     if v.stream:
         return k * v.rows * panels * (1 + 2 / v.stream)
     if v.turn:
@@ -486,8 +516,7 @@ def _window_step(c: Contract, v: Variant, machine: _Machine) -> float:
     return step * 2 * machine.rate
 
 
-def _panels_per_block(panels: int, columns: int, size: int, c: Contract) -> int:
-    """Panels that are packed together in ``size`` bytes, the blocks as even as they can be."""
-    most = max(1, size // (columns * K_BLOCK * c.dtype.itemsize))
-    blocks = -(-panels // most)
+def _panels_per_block(panels: int, panel: int, size: int) -> int:
+    """Panels of so many bytes that lie together in ``size`` bytes, the blocks as even as they can be."""
+    blocks = -(-panels // max(1, size // panel))
     return -(-panels // blocks)

@@ -8,7 +8,7 @@ from test_compiler_primitives import leaves, run
 
 from insitu import ops
 from insitu.codegen import target
-from insitu.codegen.cpu.gemm import windows
+from insitu.codegen.cpu.gemm import choose, windows
 from insitu.compiler import compile_graph, pipeline
 from insitu.graph.node import Node
 from insitu.ops.convolution import window_extents
@@ -21,6 +21,10 @@ CASES = {
     "rows end inside a tile": ((3, 5, 19, 4), (3, 3, 4, 33), (1, 1), ((1, 1), (1, 1)), (1, 1), 1),
     "tiles of several rows": ((4, 4, 4, 20), (3, 3, 20, 48), (1, 1), ((1, 1), (1, 1)), (1, 1), 1),
     "narrow": ((2, 6, 6, 40), (3, 3, 40, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 1),
+    "few outputs": ((2, 5, 40, 70), (3, 3, 70, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 1),
+    "few outputs, no padding": ((2, 9, 37, 3), (3, 2, 3, 8), (2, 1), ((0, 0), (0, 0)), (1, 1), 1),
+    "one output, dilated": ((1, 12, 35, 8), (3, 3, 8, 1), (1, 1), ((2, 2), (30, 20)), (2, 3), 1),
+    "few outputs of volumes": ((2, 4, 5, 33, 6), (3, 2, 3, 6, 2), (1, 2, 1), ((1, 1), (0, 1), (1, 1)), (1, 1, 2), 1),
     "several blocks of k": ((1, 6, 7, 150), (3, 3, 150, 37), (1, 1), ((1, 1), (1, 1)), (1, 1), 1),
     "blocks end inside a run": ((3, 5, 5, 97), (3, 3, 97, 17), (2, 1), ((2, 0), (0, 2)), (1, 1), 1),
     "dilated": ((2, 11, 10, 6), (3, 3, 6, 18), (1, 1), ((2, 2), (3, 3)), (2, 3), 1),
@@ -85,7 +89,7 @@ def test_bits_are_those_of_products_with_windows(case: str, bits: int) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float16"])
-@pytest.mark.parametrize("case", ["plain", "blocks end inside a run", "groups", "one channel"])
+@pytest.mark.parametrize("case", ["plain", "blocks end inside a run", "groups", "one channel", "few outputs"])
 def test_other_dtypes_have_the_bits_of_products_with_windows(case: str, dtype: str) -> None:
     _, kernel, strides, padding, dilation, groups = CASES[case]
     given = arrays(case, dtype)
@@ -100,7 +104,7 @@ def test_other_dtypes_have_the_bits_of_products_with_windows(case: str, dtype: s
 
 def test_small_slabs_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A grid that is copied in many pieces, some of which begin or end inside a row."""
-    for case in ("plain", "rows end inside a tile", "volumes", "one axis, long", "blocks end inside a run"):
+    for case in ("plain", "rows end inside a tile", "volumes", "one axis, long", "blocks end inside a run", "few outputs"):
         _, _, strides, padding, dilation, groups = CASES[case]
         given = arrays(case, "float32")
         nodes = leaves(given)
@@ -116,3 +120,12 @@ def test_small_slabs_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
         assert pieces.stages.generated[0].scratch_bytes < whole.stages.generated[0].scratch_bytes
         results = [made.run([from_numpy(a) for a in given])[0].view(node.shape, np.float32).tobytes() for made in (whole, pieces)]
         assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("cpu", ["native", "haswell"])
+def test_few_outputs_take_lanes_of_positions(cpu: str) -> None:
+    for case, wanted in (("few outputs", True), ("one output, dilated", True), ("several blocks of k", False), ("groups", False)):
+        _, _, strides, padding, dilation, groups = CASES[case]
+        nodes = leaves(arrays(case, "float32"))
+        made = compile_graph([ops.conv(nodes[0], nodes[1], strides, padding, dilation, groups)], nodes, target.named(cpu))
+        assert choose(made.stages.launched[-1][1][0].kernel.body[0], target.named(cpu)).variant.planar == wanted

@@ -19,7 +19,7 @@ STREAM_PITCH = STREAM_COLUMNS + 80
 #: Runtime words before those of the epilogue.
 WORDS = ("slivers", "blocks", "panels", "panels_per_block", "rows", "columns", "k", "k_blocks", "run", "row_leading", "row_batch",
          "lane_leading", "lane_batch", "panel_step", "tile_step", "sums_pitch", "sums_at", "rows_at")  # fmt: skip
-#: Further ones where the row side shows windows: where the table of runs and the slab are, and its own.
+#: Further ones where a side shows windows: where the table of runs and the slab are, and its own.
 WINDOW_WORDS = ("table_at", "slab_at", *windows.WORDS)
 
 
@@ -83,11 +83,12 @@ def runtime_words(s: Schedule, itemsize: int) -> tuple[dict[str, int], int]:
     }  # fmt: skip
     whole = s.panels_per_block * v.columns * s.m if v.whole else 0
     end = rows_at + whole + v.lanes
-    if s.row_side.windows is None or s.slab is None:
+    shown = s.row_side.windows or s.lane_side.windows
+    if shown is None or s.slab is None:
         return words, end * itemsize
     table_at = _rounded(end, 64)
     slab_at = table_at + _rounded(2 * (depth + 1) * 8 // itemsize, 64)
-    words |= {"table_at": table_at, "slab_at": slab_at, **windows.runtime_words(s.row_side.windows, s.slab)}
+    words |= {"table_at": table_at, "slab_at": slab_at, **windows.runtime_words(shown, s.slab)}
     return words, (slab_at + s.slab.size + v.lanes) * itemsize
 
 

@@ -129,6 +129,22 @@ def _turns_of_runs(b: Emitter, variant: Variant, dtype: DType, rows: Runs, held:
     return [*[advance(b, p, rows.k_step, turns, dtype) for p in pointers], *odd, advance(b, lane_at, lanes.step, turns, dtype), *sums]
 
 
+def tile_of_lane_runs(b: Emitter, variant: Variant, dtype: DType, rows: Rows, lanes: Lanes, runs: Value, count: Value) -> list[Value]:
+    """As `tile`, where the lane side's k comes in runs, of which ``runs`` tells what it tells in `Runs`."""
+    zero = Value("zeroinitializer", dtype, variant.lanes)
+    with loop(b, b.const(0, dt.int64), count, 1, [rows.start] + [zero] * (variant.rows * variant.vectors)) as run:
+        entry = b.offset(runs, b.shl(run.index, 1), dt.int64)
+        first, length = b.offset(lanes.start, b.load(entry, dt.int64), dtype), b.load(b.offset(entry, 1, dt.int64), dt.int64)
+        whole = b.and_(length, b.const(-UNROLL, dt.int64))
+        values = [run.values[0], first, *run.values[1:]]
+        for begin, end, turns in ((b.const(0, dt.int64), whole, UNROLL), (whole, length, 1)):
+            with loop(b, begin, end, turns, values) as turn:
+                turn.next = _turns(b, variant, dtype, rows, lanes, turn.values, turns)
+            values = turn.results
+        run.next = [values[0], *values[2:]]
+    return run.results[1:]
+
+
 def _turns(b: Emitter, variant: Variant, dtype: DType, rows: Rows, lanes: Lanes, values: list[Value], turns: int) -> list[Value]:
     row_at, lane_at, sums = opaque(b, values[0]), opaque(b, values[1]), list(values[2:])
     for turn in range(turns):

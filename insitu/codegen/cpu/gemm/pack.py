@@ -104,9 +104,9 @@ def rows(b: Emitter, line: Value, apart: Sequence[Step], dtype: DType) -> list[V
     return [b.offset(pointers[str(near)], far, dtype) for near, far in apart]
 
 
-def turn_columns(b: Emitter, start: Value, apart: Sequence[Step], target: Value, pitch: int, length: Value, dtype: DType, to: DType) -> None:
+def turn_columns(b: Emitter, start: Value, apart: Sequence[Step], target: Value, pitch: int | Value, length: Value, dtype: DType, to: DType) -> None:
     """Write column c of some rows as a vector to ``target + c*pitch``; the first row is at ``start``, and each has ``length`` elements."""
-    lanes = len(apart)
+    lanes, step = len(apart), b.const(pitch, i64) if isinstance(pitch, int) else pitch
     width = group(to, lanes)
     with either(b, b.cmp("ge", length, b.const(width, i64))) as otherwise:
         last = b.sub(length, b.const(width, i64))
@@ -114,11 +114,11 @@ def turn_columns(b: Emitter, start: Value, apart: Sequence[Step], target: Value,
             at = b.min(turn.index, last)
             places = rows(b, b.offset(start, at, dtype), apart, dtype)
             vectors = transpose(b, lambda r: read(b, places[r], dtype, to, width), to, lanes)
-            place = b.offset(target, b.mul(at, b.const(pitch, i64)), to)
+            place = b.offset(target, b.mul(at, step), to)
             for c, vector in enumerate(vectors):
-                b.store(vector, b.offset(place, c * pitch, to))
+                b.store(vector, b.offset(place, c * pitch if isinstance(pitch, int) else b.mul(pitch, b.const(c, i64)), to))
         otherwise()
         with loop(b, 0, length, 1) as turn:
-            place = b.offset(target, b.mul(turn.index, b.const(pitch, i64)), to)
+            place = b.offset(target, b.mul(turn.index, step), to)
             for r, line in enumerate(rows(b, b.offset(start, turn.index, dtype), apart, dtype)):
                 b.store(read(b, line, dtype, to), b.offset(place, r, to))

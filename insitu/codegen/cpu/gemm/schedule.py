@@ -47,6 +47,8 @@ _MOST_FETCHING = 64
 _UNUSED_PANELS = 1.1
 #: Panels that do not pay for packing the row side.
 _FEW_PANELS = 4
+#: Outputs of a convolution that leave too many lanes empty.
+_FEW_OUTPUTS = 8
 #: Rows of one run of tiles whose partial sums are kept while later k blocks are packed.
 RUN_ROWS = 1100
 #: Columns of one unit of a product of few rows.
@@ -124,6 +126,8 @@ class Variant:
         Lines of panels to come that are fetched while `micro.UNROLL` turns of k are computed.
     deep : bool
         What comes is the next block of k of the same panels; else the next block of panels.
+    planar : bool
+        With ``swap``: lanes run along positions, whose grid is copied plane by plane; the few outputs are the rows of one sliver.
     """
 
     swap: bool
@@ -144,6 +148,7 @@ class Variant:
     in_panels: bool = False
     coming: int = 0
     deep: bool = False
+    planar: bool = False
 
     @property
     def columns(self) -> int:
@@ -269,9 +274,13 @@ def arrange(c: Contract, variant: Variant, *, panels_per_block: int = 0, run: in
     if (
         variant.rows > max(1, m)
         or (variant.columns > n) != variant.narrow
-        or (lane_side.along_k and not (variant.pack_lanes or variant.turn or variant.in_panels))
+        or (lane_side.along_k and not (variant.pack_lanes or variant.turn or variant.in_panels or variant.planar))
     ):
         raise InternalError(f"a contraction of {c.m}x{c.k} by {c.k}x{c.n} cannot run as {variant}")
+    if variant.planar and isinstance(c.a, Windows):
+        across, planes = c.a.positions[2], windows.planes(c.a, variant.columns, c.dtype.itemsize)
+        lines, tiles = n // across, planes.words["tiles"]
+        return Schedule(variant, row_side, lane_side, 1, m, n, c.k, 1, lines * tiles, tiles, lines, planes.positions // across, planes)
     panels, slivers = max(1, -(-n // variant.columns)), max(1, -(-m // variant.rows))
     if variant.stream:
         panels_per_block = STREAM_UNIT // variant.columns
@@ -376,6 +385,8 @@ def _candidates(c: Contract, target: Target) -> Iterator[Variant]:
             yield Variant(swap, few, 1, lanes, False, False, False, _stream_rows(few, n * c.k * c.dtype.itemsize, target))
             continue
         if isinstance(c.a, Windows):
+            for vectors in range(1, _plane_vectors(c, c.a, target) + 1):
+                yield Variant(True, c.n, vectors, lanes, False, False, False, planar=True)
             for rows, vectors, lines in _window_tiles(c.a, c.a.dtype is c.dtype, available, target):
                 if lane_side.panel in (0, ANY_PANEL, vectors * lanes):
                     yield _packed(c, target, swap, rows, vectors, lanes, lines)
@@ -399,6 +410,13 @@ def _window_tiles(w: Windows, dtype_fits: bool, available: int, target: Target) 
         for rows in range(1, min(wide, most, longest) + 1):
             lines = max([n for n in range(1, max(1, min(most // rows, lines_held)) + 1) if tall % n == 0]) if rows == wide else 1
             yield rows * lines, vectors, lines
+
+
+def _plane_vectors(c: Contract, w: Windows, target: Target) -> int:
+    """Most vectors of a tile of neighbouring positions that few outputs share; 0 where they do not lie so or outputs fill lanes better."""
+    lanes = target.lanes(max(32, c.dtype.bits))
+    fits = w.positions_first and w.strides[2] == 1 and c.batch == 1 and c.b.dtype is c.dtype and c.b.panel <= 0
+    return min((target.registers - 1) // (c.n + 1), w.positions[2] // lanes) if fits and 0 < c.n <= _FEW_OUTPUTS and lanes > 1 else 0
 
 
 def _streams(c: Contract, swap: bool, rows: int, columns: int, lanes: int) -> bool:
@@ -469,6 +487,8 @@ def _crowded(stride: int, rows: int, width: int) -> bool:
 def _cost(c: Contract, v: Variant, target: Target) -> float:
     """Cycles, roughly."""
     m, n, k = (c.n, c.m, max(1, c.k)) if v.swap else (c.m, c.n, max(1, c.k))
+    if v.planar and isinstance(c.a, Windows):
+        return _planar_cost(c, c.a, v, _machine(target))
     row_side, lane_side = sides(c, v.swap)
     panels, slivers = -(-n // v.columns), -(-m // v.rows)
     if row_side.windows:
@@ -514,6 +534,15 @@ def _window_step(c: Contract, v: Variant, machine: _Machine) -> float:
     fetch = v.columns * c.dtype.itemsize / _FAR_RATE if far else 0
     step = max(v.rows * v.vectors * 0.5, 4.5, (v.rows + v.vectors) * 0.5, fetch) + (v.rows + v.vectors) * 0.02
     return step * 2 * machine.rate
+
+
+def _planar_cost(c: Contract, w: Windows, v: Variant, machine: _Machine) -> float:
+    """Cycles, roughly: half of the vectors lie in two lines, and the epilogue meets few outputs at a time."""
+    across = w.positions[2]
+    step = (max(v.rows * v.vectors * 0.5, 4.5, (v.rows + 2 * v.vectors) * 0.5) + (v.rows + v.vectors) * 0.02) * 2 * machine.rate
+    tile = c.k * step + -(-c.k // K_BLOCK) * (25 + 2 * v.rows * v.vectors) + v.columns * 7 + 40
+    copies = math.prod(w.grid) * w.items * w.channels * (0.3 if w.channels >= 4 else 1)
+    return tile * (c.m // across) * -(-across // v.columns) + copies
 
 
 def _panels_per_block(panels: int, panel: int, size: int) -> int:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from insitu import dtypes as dt
 from insitu.codegen.cpu.access import below
@@ -29,7 +29,7 @@ _NUMBERS = ("grid", "out", "taps", "stride", "dilation", "before")
 #: Runtime words of a row side of windows.
 WORDS = (
     "pixel", "channels", "span", "length", *[f"{name}_{axis}" for axis in _AXES for name in _NUMBERS], "tiles", "lines", "last", "wide",
-    "tall", "part", "side", "step_x", "step_y", "step_z", "step_item", "step_line", "tap_x", "tap_y", "tap_z",
+    "tall", "part", "plane", "side", "step_x", "step_y", "step_z", "step_item", "step_line", "tap_x", "tap_y", "tap_z",
 )  # fmt: skip
 #: Bytes of a slab, which should stay in the level-2 cache.
 SLAB_BYTES = 300_000
@@ -92,8 +92,8 @@ class Plan:
 
 
 @functools.lru_cache(maxsize=4096)
-def plan(w: Windows, rows: int, lines: int, itemsize: int, dtype_fits: bool, most_bytes: int) -> Plan:
-    """The plan for tiles of ``rows`` rows; a slab has at most ``most_bytes``, or what one tile or one block of k needs.
+def plan(w: Windows, rows: int, lines: int, itemsize: int, dtype_fits: bool, most_bytes: int, least: int = 0) -> Plan:
+    """The plan for tiles of ``rows`` rows; a slab has at most ``most_bytes``, or what one tile, ``least`` positions or one block of k needs.
 
     Rows that are positions lie in one row of the result, or are ``lines`` whole rows of it; those that are elements lie in
     one run, or are ``lines`` whole ones.
@@ -135,13 +135,22 @@ def plan(w: Windows, rows: int, lines: int, itemsize: int, dtype_fits: bool, mos
     if w.positions_first:
         most = most_bytes // itemsize // max(1, w.channels * w.taps[0])
         fits = int((most - reach - wrap - min(turn, (planes - 1) * turn)) / (sx + wrap / row + turn / plane)) // rows * rows
-        positions = max(rows, min(fits, -(-planes * plane // rows) * rows))
+        positions = max(rows, least, min(fits, -(-planes * plane // rows) * rows))
     part = pixels(positions) * w.channels
     line = wide * w.channels
     # the planes of positions lie one after the other; what taps along z see lies in parts of its own
     steps = distances(w.channels, line, tall * line, oz * tall * line, part) | {"step_z": tall * line}
     side = wide if w.channels == w.pixel else 1
     return Plan(True, count, positions, part * w.taps[0], known | steps | {"wide": wide, "tall": tall, "part": part, "side": side})
+
+
+def planes(w: Windows, columns: int, itemsize: int) -> Plan:
+    """The plan for tiles of ``columns`` positions of one row; the slab holds a plane for each channel, and serves whole rows."""
+    made = plan(dataclasses.replace(w, channels=1, pixel=1), columns, 1, itemsize, False, 3 * SLAB_BYTES // w.channels, w.positions[2])
+    line = 64 // itemsize
+    plane = (-(-made.size // line) | 1) * line  # an odd number of lines of the cache: planes so far apart meet in no set of it
+    words = made.words | {"plane": plane, "taps_x": w.taps[2], "span": 1, "length": w.channels}
+    return dataclasses.replace(made, size=plane * w.channels, words=words)
 
 
 class Slab:
@@ -157,6 +166,7 @@ class Slab:
         self.positions_first = kind == "positions"
         self.runs, self.slab = runs, slab
         self.base: Value = self._c(0)
+        self.unit, self.k_step = words["channels"], self._c(1) if self.positions_first else words["step_x"]
 
     def _c(self, value: int) -> Value:
         return self.b.const(value, i64)
@@ -180,7 +190,7 @@ class Slab:
         b, w = self.b, self.w
         if not self.copies:
             return start
-        channels = w["channels"]
+        channels = self.unit
         low = self._moved(first)
         reach = b.add(b.mul(b.sub(w["taps_y"], self._c(1)), w["tap_y"]), b.mul(b.sub(b.mul(w["taps_x"], w["span"]), self._c(1)), w["tap_x"]))
         high = b.add(b.add(self._moved(last), reach), channels)
@@ -200,13 +210,18 @@ class Slab:
             line = b.offset(b.offset(self.slab, b.mul(tap.index, w["part"]), self.dtype), moved, self.dtype)
             at = b.add(b.mul(b.add(b.mul(b.add(b.mul(item, w["grid_z"]), z), w["grid_y"]), y), w["grid_x"]), b.sub(some, w["before_x"]))
             source = b.offset(start, b.mul(at, w["pixel"]), self.source)
-            zero(b, b.offset(line, b.mul(left, channels), self.dtype), b.mul(b.sub(some, left), channels), self.dtype, self.lanes)
-            with loop(b, some, stop, w["side"]) as piece:
-                count = b.mul(b.min(b.sub(stop, piece.index), w["side"]), channels)
-                here = b.offset(source, b.mul(b.sub(piece.index, some), w["pixel"]), self.source)
-                pack.copy_row(b, here, b.offset(line, b.mul(piece.index, channels), self.dtype), count, self.source, self.dtype, self.lanes)
-            zero(b, b.offset(line, b.mul(stop, channels), self.dtype), b.mul(b.sub(right, stop), channels), self.dtype, self.lanes)
+            self._copy_line(source, line, (left, some, stop, right))
         return self.slab
+
+    def _copy_line(self, source: Value, line: Value, ends: Sequence[Value]) -> None:
+        """Write a row's pixels: zeros from the first of the ``ends`` to the second, what there is up to the third, zeros up to the last."""
+        b, w, channels, (left, some, stop, right) = self.b, self.w, self.unit, ends
+        zero(b, b.offset(line, b.mul(left, channels), self.dtype), b.mul(b.sub(some, left), channels), self.dtype, self.lanes)
+        with loop(b, some, stop, w["side"]) as piece:
+            count = b.mul(b.min(b.sub(stop, piece.index), w["side"]), channels)
+            here = b.offset(source, b.mul(b.sub(piece.index, some), w["pixel"]), self.source)
+            pack.copy_row(b, here, b.offset(line, b.mul(piece.index, channels), self.dtype), count, self.source, self.dtype, self.lanes)
+        zero(b, b.offset(line, b.mul(stop, channels), self.dtype), b.mul(b.sub(right, stop), channels), self.dtype, self.lanes)
 
     def cut(self, k_first: Value, length: Value) -> Value:
         """Write the runs of a block of k to their table; returns their number."""
@@ -219,7 +234,7 @@ class Slab:
             start = self._seen(part.index) if self.positions_first else b.sub(self._moved(begin), self.base)
             low, high = b.max(b.sub(k_first, begin), self._c(0)), b.min(b.sub(b.add(k_first, length), begin), run)
             entry = b.offset(self.runs, b.mul(b.sub(part.index, first), self._c(2)), i64)
-            b.store(b.add(start, low if self.positions_first else b.mul(low, w["step_x"])), entry)
+            b.store(b.add(start, b.mul(low, self.k_step)), entry)
             b.store(b.sub(high, low), b.offset(entry, 1, i64))
         return b.sub(stop, first)
 

@@ -162,3 +162,31 @@ def test_outputs_that_differ_are_refused():
     with pytest.raises(ArgumentError) as caught:
         own.optimize_for_inference()
     assert caught.value.slug == "inference-model" and "symbols" in caught.value.fix
+
+
+def test_predictions_of_the_copy_prepare_its_weights_once_and_again_when_they_change():
+    model = si.nn.Sequential([si.nn.Dense(70, activation="relu"), si.nn.BatchNormalization(), si.nn.Dense(40)])
+    model.build((None, 300))
+    made = learned(model).optimize_for_inference()
+    x = np.random.default_rng(0).standard_normal((33, 300)).astype(np.float32)
+
+    def check():
+        expected = np.asarray(si.compile(lambda x: made(x, training=False))(x))
+        assert made.predict(x, batch_size=33, verbose=0).tobytes() == expected.tobytes()
+        return made._forward
+
+    first = check()
+    (traced,) = first._traced.values()
+    assert traced.program.recipe.preparation is not None and not traced.variables
+    assert check() is first
+    made.layers[0].kernel.assign(made.layers[0].kernel.value * 2)
+    second = check()
+    assert second is not first
+    made.compile("sgd", "mse")
+    for _ in range(3):  # training updates in place
+        made.fit(x, np.zeros((33, 40), np.float32), batch_size=33, verbose=0)
+        before, second = second, check()
+        assert second is not before
+    made.fit(x, np.zeros((33, 40), np.float32), epochs=3, batch_size=11, verbose=0)
+    assert check() is not second
+    assert model.predict(x, verbose=0).shape == (33, 40) and model._forward._traced and not model._forward.constants

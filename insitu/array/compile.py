@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,11 +32,13 @@ class CompiledFunction:
 
     Made by `compile`. The signature is the shapes and dtypes of all arrays in the arguments, the
     structure of the containers they sit in, and the values of all other arguments.
+
+    ``constants`` are variables that the function takes to have the values (evaluated nodes) given here.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], constants: Mapping[Variable, Node] | None = None) -> None:
         functools.update_wrapper(self, function)
-        self.function = function
+        self.function, self.constants = function, constants or {}
         self.__name__ = getattr(function, "__name__", type(function).__name__)
         self._traced: dict[Any, Traced] = {}
         self._retraces = Retraces(function)
@@ -160,7 +162,7 @@ class CompiledFunction:
         """Run the Python function on placeholders."""
         holders = [None if n is None else placeholder(n.aval) for n in nodes]
         call = unflatten(structure, [x if h is None else Array(h) for x, h in zip(leaves, holders, strict=True)])
-        trace = Trace()
+        trace = Trace(self.constants)
         traces.open.append(trace)
         try:
             with keep_history():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 from insitu.arguments import ARRAY, DTYPE, FLAG, TEXT, checked
@@ -14,15 +15,16 @@ from insitu.graph.node import Node, placeholder
 
 
 class Trace:
-    """The reads and writes of variables while one function is traced."""
+    """The reads and writes of variables while one function is traced; ``constants`` are variables that are read as the values given here."""
 
-    def __init__(self) -> None:
+    def __init__(self, constants: Mapping[Variable, Node] | None = None) -> None:
+        self.constants = constants or {}
         self.read: dict[Variable, Node] = {}
         self.now: dict[Variable, Node] = {}
 
     def value(self, variable: Variable) -> Node:
         """The variable's node at this point of the trace."""
-        found = self.now.get(variable)
+        found = self.now.get(variable) or self.constants.get(variable)
         if found is None:
             found = self.read[variable] = self.now[variable] = placeholder(variable._node.aval)
         return found

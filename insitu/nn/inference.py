@@ -41,6 +41,7 @@ def optimized(model: Model, x: Any, tolerance: float) -> Model:
             slug="inference-model",
         )
     made = folded(model)
+    made.constant_weights = True
     _check(model, made, drawn(model) if x is None else x, tolerance)
     return made
 

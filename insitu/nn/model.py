@@ -12,6 +12,8 @@ import numpy as np
 import insitu as si
 from insitu import optim, registry
 from insitu.arguments import CONFIG, FLAG, FUNCTION, NOT_NEGATIVE, TEXT, WHOLE, Checked, Choice, Constraint, Made, Number, Path, checked
+from insitu.array.compile import CompiledFunction
+from insitu.array.evaluate import evaluate_nodes
 from insitu.array.tree import flatten, map_leaves, unflatten
 from insitu.errors import ArgumentError
 from insitu.nn import checks, functional
@@ -108,6 +110,8 @@ class Model(Layer):
         self._prepared: dict[Any, Prepared] = {}
         self._steps: dict[Any, Steps] = {}
         self._forward: Any = None
+        #: whether predictions take the weights for constants, until one of them is changed
+        self.constant_weights = False
 
     # -- compile -----------------------------------------------------------------------------------
     @checked(
@@ -461,18 +465,24 @@ class Model(Layer):
 
     def forward(self, x: Any) -> Any:
         """The outputs of one batch, by a compiled program."""
-        if self._forward is None:
-            self._forward = si.compile(lambda x: self(x, training=False))
+        if self._forward is None or any(v._node is not value for v, value in self._forward.constants.items()):
+            values = {v: v.node for v in self.weights} if self.constant_weights else {}
+            evaluate_nodes([*values.values()])
+            # who holds a variable's node keeps others from writing over its value: it stays what it is, or the variable gets another node
+            self._forward = CompiledFunction(lambda x: self(x, training=False), values)
             self._forward.__name__ = f'the prediction of "{self.name}"'
         return self._forward(x)
 
     @checked(x=Checked("a batch of inputs, or None"), tolerance=NOT_NEGATIVE)
     def optimize_for_inference(self, x: Any = None, tolerance: float = 1e-3) -> Model:
-        """A copy of the model that predicts faster: batch normalizations become part of the layers that they follow.
+        """A copy of the model that predicts faster: batch normalizations become part of the layers that they follow, weights are constants.
 
         A `BatchNormalization` right behind a convolution (also depthwise, separable or transposed) or a `Dense` layer without an
         activation is only a factor and a shift for each channel outside of training, which its kernel and bias take in.
         Models inside are folded, too. The outputs of the copy are compared with those of this model. `predict` never folds by itself.
+
+        `predict` of the copy lays out its weights once in the order in which products read them, which takes their memory again;
+        if one is changed, it does so again.
 
         Parameters
         ----------

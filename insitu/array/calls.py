@@ -63,7 +63,7 @@ class Traced:
     variables : list of Variable
         The variables that it reads.
     captured : list of Memory
-        Values from outside the function.
+        Values from outside the function; once the program has prepared what follows from them, what it reads in their place.
     written : list of (Variable, Source)
         New values of variables.
     results : list of Source

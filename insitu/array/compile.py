@@ -286,8 +286,8 @@ def compile(function: Callable[..., Any]) -> CompiledFunction:
     -----
     Arrays that the function takes from outside, neither as arguments nor from a `Variable`, are constants. What follows from
     constants alone is computed once, when the function is traced, and matrices and kernels of convolutions are laid out once
-    in the order in which products read them. Weights that do not change make the fastest program as constants; it keeps a copy
-    of them in its own order.
+    in the order in which products read them. Weights that do not change make the fastest program as constants; for each
+    signature it keeps a copy of them in its own order.
 
     Examples
     --------

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 
 from insitu import ops
 from insitu.codegen.cpu.gemm import choose
-from insitu.codegen.nest import ANY_PANEL, EXPENSIVE, Operand
+from insitu.codegen.cpu.gemm.schedule import Variant
+from insitu.codegen.nest import ANY_PANEL, EXPENSIVE, Contract, Operand
 from insitu.codegen.target import Target
 from insitu.compiler.lower import Lowerer
 from insitu.compiler.lower_special import contraction
@@ -49,6 +51,8 @@ def divide(outputs: Sequence[Node], constants: Sequence[Node]) -> Divided:
     """
     order = topological(outputs)
     worth = _worth_keeping(order, set(constants)) - set(outputs)
+    if not worth:
+        return Divided(list(outputs), {})
     needed = dict.fromkeys(outputs, math.inf)  # elements that the rest reads at most
     kept: set[Node] = set()
     for n in reversed(order):
@@ -110,11 +114,14 @@ def lay_in_panels(outputs: Sequence[Node], constants: Sequence[Node], target: Ta
     for n in order:
         if n.prim.kind != "leaf" and all(i in fixed for i in n.inputs):
             fixed.add(n)
+    products = {n for n in order if n.prim.name in ("matmul", "conv") and n not in fixed and any(i in fixed for i in n.inputs)}
+    if not products:
+        return list(outputs)
     made: dict[Node, Node] = {}
     laid: dict[object, Node] = {}
     for n in order:
         inputs = [made[i] for i in n.inputs]
-        if n.prim.name in ("matmul", "conv") and n not in fixed:
+        if n in products:
             place, width, how = _panel(n, fixed, target)
             if width:
                 key = (inputs[place], place, width, how)
@@ -137,9 +144,15 @@ def _panel(product: Node, fixed: set[Node], target: Target) -> tuple[int, int, i
             asked[name] = dataclasses.replace(operand, panel=ANY_PANEL)
     if not asked:
         return 0, 0, 0
-    best = choose(dataclasses.replace(contract, a=asked.get("a", contract.a), b=asked.get("b", contract.b)), target).variant
+    best = _chosen(dataclasses.replace(contract, a=asked.get("a", contract.a), b=asked.get("b", contract.b)), target)
     matrices = product.attrs[3] if product.prim.name == "conv" else contract.batch if contract.b.batch_stride else 1
     return (0 if best.swap else 1), best.columns if best.in_panels else 0, matrices
+
+
+@functools.lru_cache(maxsize=1024)
+def _chosen(contract: Contract, target: Target) -> Variant:
+    """What is chosen for a contraction without an epilogue: layers of a network repeat."""
+    return choose(contract, target).variant
 
 
 def _source(node: Node) -> Node:

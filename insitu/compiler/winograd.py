@@ -11,6 +11,8 @@ from insitu import ops
 from insitu.graph.node import Node, topological
 from insitu.ops.mixing import Matrix, transposed
 
+Pairs = Sequence[tuple[int, int]]
+
 #: Fewer channels on either side do not pay for the transformations; the gradient by the kernel reads more for what it computes.
 CHANNELS = {"conv": 64, "conv_weight": 128}
 #: Fewer positions do not pay for the transformation of the kernel, which is larger than the kernel; its gradient is for many examples.
@@ -70,13 +72,13 @@ def _pays(n: Node) -> bool:
     if kernel.shape[:-2] != (3, 3) or (*strides, *dilation) != (1, 1, 1, 1) or groups != 1 or min(kernel.shape[-2:]) < CHANNELS[n.prim.name]:
         return False
     _, rows, columns, _ = grid.shape
-    return bool(rows % 2 == columns % 2 == 0 and rows * columns >= POSITIONS[n.prim.name] and grid.aval.size and _bytes(n) <= BYTES)
+    return bool(rows * columns >= POSITIONS[n.prim.name] and grid.aval.size and _bytes(n) <= BYTES)
 
 
 def _bytes(n: Node) -> int:
     """Bytes of both transformed grids of one example: each has 16 elements for every 4 positions."""
     x, other = n.inputs[0], n if n.prim.name == "conv" else n.inputs[1]
-    return 4 * math.prod(other.shape[1:3]) * (x.shape[-1] + other.shape[-1]) * n.dtype.itemsize
+    return 16 * math.prod([-(-extent // 2) for extent in other.shape[1:3]]) * (x.shape[-1] + other.shape[-1]) * n.dtype.itemsize
 
 
 def _parts(n: Node) -> list[tuple[int, int]]:
@@ -101,10 +103,10 @@ def _convolution(n: Node, kernels: dict[Node, Node]) -> Node:
     matrix, back = (_INPUT, _OUTPUT) if forwards is None else (_INPUT_BACK, _OUTPUT_BACK)
     made = []
     for part in _parts(n):
-        seen = ops.mix(_squares(_examples(x, part), n.attrs[1]), matrix)
+        seen = ops.mix(_squares(_examples(x, part), n.attrs[1], n), matrix)
         products = ops.matmul(_flat(seen), kernel)
         made.append(ops.mix_blocks(ops.reshape(products, (*seen.shape[:-1], n.shape[-1])), back))
-    return ops.concat(made, 0)
+    return ops.slice_(ops.concat(made, 0), (0, 0, 0, 0), n.shape)
 
 
 def _gradient(n: Node) -> Node:
@@ -112,15 +114,20 @@ def _gradient(n: Node) -> Node:
     x, ct = n.inputs
     sums = []
     for part in _parts(n):
-        seen = ops.mix(_squares(_examples(x, part), n.attrs[2]), _INPUT)
-        given = ops.mix(ops.tiles(_examples(ct, part), 2, 2), transposed(_OUTPUT))
+        seen = ops.mix(_squares(_examples(x, part), n.attrs[2], ct), _INPUT)
+        given = ops.mix(ops.tiles(ops.pad(_examples(ct, part), _evened(((0, 0), (0, 0)), ct)), 2, 2), transposed(_OUTPUT))
         sums.append(ops.matmul(ops.swap_last(_flat(seen)), _flat(given)))
     return ops.mix(functools.reduce(ops.add, sums), transposed(_KERNEL))
 
 
-def _squares(x: Node, padding: Sequence[tuple[int, int]]) -> Node:
+def _squares(x: Node, padding: Pairs, outputs: Node) -> Node:
     """The 4x4 squares of a grid that 2x2 squares of outputs see."""
-    return ops.tiles(ops.pad(x, [(0, 0), *padding, (0, 0)]), 4, 2)
+    return ops.tiles(ops.pad(x, _evened(padding, outputs)), 4, 2)
+
+
+def _evened(padding: Pairs, outputs: Node) -> list[tuple[int, int]]:
+    """The padding of a grid with one row or column more at the end where those of the outputs are odd in number."""
+    return [(0, 0), *[(a, b + extent % 2) for (a, b), extent in zip(padding, outputs.shape[1:3], strict=True)], (0, 0)]
 
 
 def _flat(x: Node) -> Node:

@@ -77,6 +77,12 @@ def test_products_of_other_dtypes(cpu: str) -> None:
     same_bits(lambda x, w: x @ w, values(40, 500, dtype=np.float16), values(500, 90, dtype=np.float16))
 
 
+def test_few_rows_read_a_large_matrix_where_it_lies() -> None:
+    assert not panels(same_bits(lambda x, w: x @ w, values(3, 400), values(400, 300)))
+    assert not panels(same_bits(lambda x, w: x @ w.T, values(3, 400), values(300, 400)))
+    assert panels(same_bits(lambda x, w: x @ w.T, values(3, 40), values(64, 40)))
+
+
 def test_batches_of_products() -> None:
     x, w = values(3, 20, 100), values(3, 100, 50)
     assert panels(same_bits(lambda x, w: x @ w, x, w))

@@ -391,7 +391,8 @@ def _candidates(c: Contract, target: Target) -> Iterator[Variant]:
                 if lane_side.panel in (0, ANY_PANEL, vectors * lanes):
                     yield _packed(c, target, swap, rows, vectors, lanes, lines)
             continue
-        turned = 0 if lane_side.panel else _turned_vectors(c, swap, few, n, lanes, target)
+        asked = lane_side.panel and not (lane_side.panel == ANY_PANEL and _memory_decides(c, few, n))
+        turned = 0 if asked else _turned_vectors(c, swap, few, n, lanes, target)
         if turned:
             yield Variant(swap, few, turned, lanes, False, False, False, turn=True)
             continue
@@ -423,7 +424,12 @@ def _streams(c: Contract, swap: bool, rows: int, columns: int, lanes: int) -> bo
     """Whether memory decides: few rows, and a lane side that lies in the right order and in no near cache."""
     row_side, lane_side = sides(c, swap)
     fits = row_side.dtype is lane_side.dtype is c.dtype and not lane_side.along_k and columns >= lanes and max(row_side.panel, lane_side.panel) <= 0
-    return fits and rows <= 4 and columns * c.k * c.dtype.itemsize > _IN_PLACE_BYTES
+    return fits and _memory_decides(c, rows, columns)
+
+
+def _memory_decides(c: Contract, rows: int, columns: int) -> bool:
+    """Whether so few rows are multiplied with a large lane side that no order of it is faster than another."""
+    return rows <= 4 and columns * c.k * c.dtype.itemsize > _IN_PLACE_BYTES
 
 
 def _turned_vectors(c: Contract, swap: bool, rows: int, columns: int, lanes: int, target: Target) -> int:

@@ -129,3 +129,13 @@ def test_few_outputs_take_lanes_of_positions(cpu: str) -> None:
         nodes = leaves(arrays(case, "float32"))
         made = compile_graph([ops.conv(nodes[0], nodes[1], strides, padding, dilation, groups)], nodes, target.named(cpu))
         assert choose(made.stages.launched[-1][1][0].kernel.body[0], target.named(cpu)).variant.planar == wanted
+
+
+def test_what_follows_a_convolution_of_few_outputs_may_differ_by_output() -> None:
+    _, _, strides, padding, dilation, groups = CASES["few outputs"]
+    x, w, _ = arrays("few outputs", "float32")
+    bias = np.array([1.5, -2.5, 0.25], np.float32)
+    nodes = leaves((x, w, bias))
+    plain = ops.conv(nodes[0], nodes[1], strides, padding, dilation, groups)
+    shifted = ops.add(plain, ops.broadcast_to(nodes[2], plain.shape))
+    np.testing.assert_array_equal(run([shifted], nodes, [x, w, bias])[0], run([plain], nodes[:2], [x, w])[0] + bias)

@@ -51,8 +51,12 @@ class Planar(Driver):
     def _write(self, tile_at: Value, tile: Value) -> None:
         b, zero = self.b, self._c(0)
         done = b.max(b.sub(self._at(b.rem(tile, self.w["tiles"]), self.v.columns), self.w["last"]), zero)
-        columns = self._column(tile), done, self._c(self.v.columns)
-        self._write_turned(tile_at, self.v.columns, zero, (zero, zero, self._c(self.v.rows)), columns)
+        n, outputs, stop = self._column(tile), self._c(self.v.rows), self._c(self.v.columns)
+        if self.writer.epilogue.flat:
+            self._collect(tile_at, zero, zero)
+            self.writer.write_flat(self._whole_panel(zero), n, b.mul(done, outputs), b.mul(stop, outputs), zero)
+        else:
+            self._write_turned(tile_at, self.v.columns, zero, (zero, zero, outputs), (n, done, stop))
 
     def _column(self, panel: Value) -> Value:
         """First position of a tile: the last one of each row of positions is moved back so that it is full."""

@@ -386,7 +386,7 @@ def _candidates(c: Contract, target: Target) -> Iterator[Variant]:
             continue
         if isinstance(c.a, Windows):
             for vectors in range(1, _plane_vectors(c, c.a, target) + 1):
-                yield Variant(True, c.n, vectors, lanes, False, False, False, planar=True)
+                yield Variant(True, c.n, vectors, lanes, False, False, False, whole=True, planar=True)
             for rows, vectors, lines in _window_tiles(c.a, c.a.dtype is c.dtype, available, target):
                 if lane_side.panel in (0, ANY_PANEL, vectors * lanes):
                     yield _packed(c, target, swap, rows, vectors, lanes, lines)

@@ -252,7 +252,7 @@ def _style() -> Job:
 
 
 def _inference(net: str) -> Job:
-    fixed = {k: si.asarray(v) for k, v in weights(net).items()}
+    fixed = {k: si.asarray(v, copy=False) for k, v in weights(net).items()}
     x = si.asarray(batch(net)[0])
     f = si.compile(lambda x: _resnet50(fixed, x))
     return Job(lambda: f(x), value=lambda h: float(si.mean(si.abs(h))), name=TITLES[net])

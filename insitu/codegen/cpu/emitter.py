@@ -426,6 +426,14 @@ class Emitter:
         self.branch(after)
         self.block(after)
 
+    def opaque(self, value: Value) -> Value:
+        """The same pointer or number, without LLVM knowing how it follows from the turn before (no instruction).
+
+        LLVM's pass over the addresses of a loop takes a large part of the compile time where there are many of them,
+        and here they are written the way they should be computed.
+        """
+        return self.emit(f'call {llvm_type(value.dtype)} asm "", "=r,0"({value!r})', value.dtype)
+
     @contextlib.contextmanager
     def loop(self, start: Value | int, stop: Value | int, step: int | Value = 1, carried: Sequence[Value] = ()) -> Iterator[Loop]:
         """``for i in range(start, stop, step)`` over int64, with loop-carried values.
@@ -455,9 +463,9 @@ class Emitter:
         more = self.cmp("lt", index, last)
         self.branch(body, more, done)
         self.block(body)
-        state = Loop(index, values)
+        state = Loop(self.opaque(index), values)
         yield state
-        after = self.add(index, by)
+        after = self.add(state.index, by)
         end = self.block_name
         self.branch(head)
         if len(state.next) != len(values):

@@ -44,7 +44,7 @@ def loop(b: Emitter, start: Value | int, stop: Value | int, step: int | Value = 
     values = [Value(f"%{b.name('c')}", v.dtype, v.lanes) for v in carried]
     phi_at = len(b.lines)
     b.lines += [""] * (1 + len(values))
-    state = Loop(opaque(b, index), values)
+    state = Loop(b.opaque(index), values)
     yield state
     if len(state.next) != len(values):
         raise InternalError(f"loop carries {len(values)} values but {len(state.next)} were given for the next turn")
@@ -55,15 +55,6 @@ def loop(b: Emitter, start: Value | int, stop: Value | int, step: int | Value = 
     b.block(done)
     state.results = [Value(f"%{b.name('r')}", v.dtype, v.lanes) for v in carried]
     b.lines += [_phi(out, initial, before, value, end) for out, initial, value in zip(state.results, carried, state.next, strict=True)]
-
-
-def opaque(b: Emitter, value: Value) -> Value:
-    """The same pointer or number, without LLVM knowing how it follows from the turn before (no instruction).
-
-    LLVM's pass over the addresses of a loop takes most of the compile time where there are many of
-    them, and here they are written the way they should be computed.
-    """
-    return b.emit(f'call {llvm_type(value.dtype)} asm "", "=r,0"({value!r})', value.dtype)
 
 
 def _phi(out: Value, x: Value, x_from: str, y: Value, y_from: str) -> str:

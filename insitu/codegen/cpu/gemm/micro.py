@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from insitu import dtypes as dt
 from insitu.codegen.cpu.emitter import Emitter, Value
-from insitu.codegen.cpu.gemm.control import loop, opaque
+from insitu.codegen.cpu.gemm.control import loop
 from insitu.codegen.cpu.gemm.schedule import Variant
 from insitu.errors import InternalError
 
@@ -109,9 +109,9 @@ def tile_of_runs(b: Emitter, variant: Variant, dtype: DType, rows: Runs, lanes: 
 def _turns_of_runs(b: Emitter, variant: Variant, dtype: DType, rows: Runs, held: int, lanes: Lanes, values: list[Value], turns: int) -> list[Value]:
     """Rows that are no neighbours lie at odd multiples of their distance, times 1, 2, 4 or 8: an address of x86 then needs few registers."""
     lines, each = rows.lines, variant.rows // rows.lines
-    pointers = [opaque(b, v) for v in values[:lines]]
-    odd = [opaque(b, v) for v in values[lines : lines + held]]
-    lane_at, sums = opaque(b, values[lines + held]), list(values[lines + held + 1 :])
+    pointers = [b.opaque(v) for v in values[:lines]]
+    odd = [b.opaque(v) for v in values[lines : lines + held]]
+    lane_at, sums = b.opaque(values[lines + held]), list(values[lines + held + 1 :])
 
     def row(line: int, r: int, turn: int) -> Value:
         here = advance(b, pointers[line], rows.k_step, turn, dtype)
@@ -146,7 +146,7 @@ def tile_of_lane_runs(b: Emitter, variant: Variant, dtype: DType, rows: Rows, la
 
 
 def _turns(b: Emitter, variant: Variant, dtype: DType, rows: Rows, lanes: Lanes, values: list[Value], turns: int) -> list[Value]:
-    row_at, lane_at, sums = opaque(b, values[0]), opaque(b, values[1]), list(values[2:])
+    row_at, lane_at, sums = b.opaque(values[0]), b.opaque(values[1]), list(values[2:])
     for turn in range(turns):
         _separate(b, turn)
         row_here, lane_here = advance(b, row_at, rows.step, turn, dtype), advance(b, lane_at, lanes.step, turn, dtype)

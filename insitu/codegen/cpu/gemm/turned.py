@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from insitu import dtypes as dt
 from insitu.codegen.cpu.emitter import Value
 from insitu.codegen.cpu.gemm import micro, pack
-from insitu.codegen.cpu.gemm.control import loop, opaque
+from insitu.codegen.cpu.gemm.control import loop
 from insitu.codegen.cpu.gemm.driver import Driver
 from insitu.errors import InternalError
 
@@ -66,7 +66,7 @@ class Turned(Driver):
     def _turns(self, rows: micro.Rows, values: list[Value], turns: int) -> list[Value]:
         """Add ``turns`` products to each sum; the values are a pointer to the row side, some to the lane side, and the sums."""
         b, v, d, width = self.b, self.v, self.dtype, pack.group(self.dtype, self.v.lanes)
-        row_at, *near = (opaque(b, p) for p in values[: 1 + width])
+        row_at, *near = (b.opaque(p) for p in values[: 1 + width])
         sums = values[1 + width :]
         points = [row_at]
         for k in range(1, turns):

@@ -11,6 +11,7 @@ a unit has them ``whole``, and the epilogue passes over all their elements as on
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Iterator
 
@@ -219,14 +220,23 @@ class Schedule:
 
 def choose(contract: Contract, target: Target) -> Schedule:
     """The schedule for one shape on one CPU: the cheapest of some tiles, by a rough model of their cycles."""
-    large = contract.batch * contract.m * contract.n * max(1, contract.k) >= 2 * GRAIN_OPS
-
-    def cost(v: Variant) -> float:
-        return _cost(contract, v, target) * (_uneven(arrange(contract, v).units) if large else 1)
-
-    best = min(_candidates(contract, target), key=cost)
+    best = _cheapest(contract, target)
     best = dataclasses.replace(best, fetch=_fetches(contract, best), fetch_lanes=_fetches_lanes(contract, best))
     return arrange(contract, dataclasses.replace(best, coming=_coming(contract, arrange(contract, best)), deep=_deep(contract, best)))
+
+
+def _cheapest(c: Contract, target: Target) -> Variant:
+    large = c.batch * c.m * c.n * max(1, c.k) >= 2 * GRAIN_OPS
+    best, least = None, math.inf
+    for v in _candidates(c, target):
+        cost = _cost(c, v, target)
+        if large and cost < least:  # else uneven halves, which only add to it, need not be looked at
+            cost *= _uneven(arrange(c, v).units)
+        if cost < least:
+            best, least = v, cost
+    if best is None:
+        raise InternalError(f"no tile can run a contraction of {c.m}x{c.k} by {c.k}x{c.n}")
+    return best
 
 
 def _coming(c: Contract, s: Schedule) -> int:
@@ -313,6 +323,7 @@ def _slab(c: Contract, shown: Windows, rows: int, lines: int) -> windows.Plan:
     return windows.plan(shown, rows, lines, c.dtype.itemsize, shown.dtype is c.dtype, times * windows.SLAB_BYTES)
 
 
+@functools.lru_cache(maxsize=64)  # asked for with every tile that is weighed
 def sides(c: Contract, swap: bool) -> tuple[Side, Side]:
     """The row side and the lane side."""
 

@@ -181,6 +181,13 @@ def test_numbers_from_positions_have_one_code_for_all_sizes() -> None:
     assert first[:1500].tolist() == second.tolist()
 
 
+def test_what_two_axes_are_mixed_from_is_computed_once() -> None:
+    """Every element of a small matrix is read four times: what it follows from is stored, also where it has the shape of the result."""
+    x = leaf(2, 2, 300)
+    compiled = check([ops.mix(ops.mul(x, x), ((1, 1), (1, -1))), ops.mix(ops.exp(x), ((0.5, 1), (0, 2)))], [x])
+    assert [[n.prim.name for n in g.nodes] for g in compiled.stages.groups] == [["mul", "exp"], ["mix"], ["mix"]]
+
+
 def test_row_kernels_overwrite_what_they_read_in_their_last_pass_or_before() -> None:
     """A row's values, and a number for each row; not a row that is read again after it is stored."""
     w, g, s = leaf(6, 50), leaf(6, 50), leaf(6)

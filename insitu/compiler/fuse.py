@@ -285,10 +285,10 @@ class _Grouping:
         return [m for m in topological([n], lambda m: m in self.home or m.memory is not None) if m in self.waiting and m is not n]
 
     def _admit(self, before: Sequence[Node], n: Node, target: Group) -> bool:
-        """Let the nodes that have waited for ``n`` enter its group; False, and nothing done, if one does not fit."""
+        """Let the nodes that have waited for ``n`` enter its group; False, and nothing done, if one does not fit. What a mix reads is stored."""
         count = len(target.nodes)
         shapes = {target.shape + target.row} | ({target.shape} if target.kind == "rows" else set())
-        fits = target.kind != "alone" and count + len(before) < GROUP_LIMIT
+        fits = target.kind != "alone" and n.prim.kind != "mix" and count + len(before) < GROUP_LIMIT
         for m in before:
             fits = fits and m.shape in shapes and self._available(m) <= target.number and self._depth_in(target, m) <= DEPTH_LIMIT
             if not fits or not aligned(target, m, self.home):

@@ -21,7 +21,7 @@ import dataclasses
 import functools
 import math
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from insitu import dtypes as dt
@@ -182,6 +182,16 @@ def op(name: str, *args: Expr) -> Expr:
         if _reads_zero_outside(*args):
             return args[1]
     return _make(name, args, dt.bool_ if name in COMPARISONS else dtype)
+
+
+def pick(number: Expr, count: int, value: Callable[[int], Expr]) -> Expr:
+    """The value with that number, of so many; where the number is known only when it runs, all are computed."""
+    if number.op == "const":
+        return value(number.attr)
+    made = value(0)
+    for k in range(1, count):
+        made = op("select", op("eq", number, index(k)), value(k), made)
+    return made
 
 
 def _reads_zero_outside(inside: Expr, x: Expr, outside: Expr) -> bool:

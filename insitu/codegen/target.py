@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 
+#: Bytes of a line of the cache.
+LINE = 64
 #: Prefixes of LLVM's names of what a CPU is good at, listed among the features it has.
 _TUNING = ("tuning", "prefer-", "fast-", "slow-", "false-deps", "branchfusion", "macrofusion", "no-", "idiv")
 

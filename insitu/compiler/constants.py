@@ -13,7 +13,7 @@ from insitu.codegen.cpu.gemm.schedule import Variant
 from insitu.codegen.nest import ANY_PANEL, EXPENSIVE, Contract, Operand
 from insitu.codegen.target import Target
 from insitu.compiler.lower import Lowerer
-from insitu.compiler.lower_special import contraction
+from insitu.compiler.lower_special import contraction, source_of
 from insitu.graph.node import Node, placeholder, topological
 
 #: Bytes below which a value is computed again in every run: it costs less than one more thing to keep.
@@ -136,7 +136,7 @@ def _panel(product: Node, fixed: set[Node], target: Target) -> tuple[int, int, i
     """Which operand of a contraction should lie in panels, how wide they should be (0 if none should), and how many matrices there are."""
     if not any(x in fixed and x.aval.nbytes >= WORTH_BYTES for x in product.inputs) or not product.aval.size:
         return 0, 0, 0
-    contract, _ = contraction(product, Lowerer({_source(x) for x in product.inputs}, [product]))
+    contract, _ = contraction(product, Lowerer({source_of(x) for x in product.inputs}, [product]))
     asked: dict[str, Operand] = {}
     for name, x, operand in zip("ab", product.inputs, (contract.a, contract.b), strict=True):
         free = x in fixed and x.aval.nbytes >= WORTH_BYTES and (name == "b" or (product.prim.name == "matmul" and product.ndim == 2))
@@ -153,12 +153,6 @@ def _panel(product: Node, fixed: set[Node], target: Target) -> tuple[int, int, i
 def _chosen(contract: Contract, target: Target) -> Variant:
     """What is chosen for a contraction without an epilogue: layers of a network repeat."""
     return choose(contract, target).variant
-
-
-def _source(node: Node) -> Node:
-    while node.prim.kind == "view" and node.inputs:
-        node = node.inputs[0]
-    return node
 
 
 def _matrix(x: Node, place: int, width: int, matrices: int) -> Node:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Collection
 
 from insitu import dtypes as dt
 from insitu.codegen import nest
@@ -106,7 +107,7 @@ def _matmul(product: Node, low: Lowerer) -> tuple[nest.Contract, Index]:
         if found is None:
             raise InternalError(f"operand {x!r} of a contraction is not a strided view of a stored value")
         sides.append(found)
-    sources = [_source(x, low.stored) for x in product.inputs]
+    sources = [source_of(x, low.stored) for x in product.inputs]
     a, b = (dataclasses.replace(o, buffer=low.buffer(s)) for s, o in zip(sources, sides, strict=True))
     rows_merge = batch > 1 and b.batch_stride == 0 and a.col_stride == 1 and a.batch_stride == m * a.row_stride
     index: Index
@@ -140,7 +141,7 @@ def _conv(product: Node, low: Lowerer) -> tuple[nest.Contract, Index]:
     positions, elements, outputs = math.prod(grid[:-1]), math.prod(window[:-1]), product.shape[-1]
     m, k = (positions, elements) if forward else (elements, positions)
     n = outputs // groups
-    source, pixel = low.buffer(_source(x, low.stored)), max(x.shape[-1], 1)
+    source, pixel = low.buffer(source_of(x, low.stored)), max(x.shape[-1], 1)
     laid = in_panels(other, low.stored, False)
     b = laid or nest.Operand("", other.dtype, n if groups > 1 else 0, max(outputs, 1), 1)
     a: nest.Operand | nest.Windows
@@ -150,7 +151,7 @@ def _conv(product: Node, low: Lowerer) -> tuple[nest.Contract, Index]:
     else:
         moves = strides, dilation, tuple([before for before, _ in padding])
         a = _windows(x, source, grid[1:-1], window[:-2], moves, groups, forward)
-    b = dataclasses.replace(b, buffer=low.buffer(_source(other, low.stored)))
+    b = dataclasses.replace(b, buffer=low.buffer(source_of(other, low.stored)))
     index = (*unravel(nest.axis("m", m), product.shape[:-1]), _of_group(groups, n))
     return nest.Contract("acc", groups, m, n, k, a, b, product.dtype.compute, ()), index
 
@@ -177,9 +178,9 @@ def _windows(x: Node, buffer: str, out: Shape, taps: Shape, moves: tuple[Shape, 
     )  # fmt: skip
 
 
-def _source(node: Node, stored: set[Node]) -> Node:
-    """The stored node that a view shows."""
-    while node.memory is None and node.prim.kind == "view" and node not in stored:
+def source_of(node: Node, stored: Collection[Node] = ()) -> Node:
+    """The stored node that a view shows; without ``stored``, what the views begin with."""
+    while node.memory is None and node.prim.kind == "view" and node.inputs and node not in stored:
         node = node.inputs[0]
     return node
 

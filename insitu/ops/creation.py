@@ -154,13 +154,7 @@ class RandomBits(Primitive):
                 nest.op("xor", nest.op("xor", second[0], words[1]), step[0]), second[1],
                 nest.op("xor", nest.op("xor", first[0], words[3]), step[1]), first[1],
             ]  # fmt: skip
-        number = nest.op("mod", nest.op("floordiv", flat, part), nest.index(4))
-        if number.op == "const":
-            return words[int(number.attr)]
-        made = words[0]
-        for k in (1, 2, 3):
-            made = nest.op("select", nest.op("eq", number, nest.index(k)), words[k], made)
-        return made
+        return nest.pick(nest.op("mod", nest.op("floordiv", flat, part), nest.index(4)), 4, words.__getitem__)
 
     def samples(self, rng: np.random.Generator) -> Iterable[Sample]:
         yield ((1,),), (np.zeros(2, np.uint32),)

@@ -129,13 +129,8 @@ def _element(matrix: Matrix, at: Index, load: Callable[[nest.Expr, nest.Expr], n
 
 
 def _row(matrix: Matrix, number: nest.Expr, value: Callable[[int], nest.Expr]) -> nest.Expr:
-    """The sum of values times a row of the matrix; of the row whose number is known only when it runs, one of all."""
-    if number.op == "const":
-        return _sum(matrix[number.attr], value)
-    made = _sum(matrix[0], value)
-    for k, row in enumerate(matrix[1:], 1):
-        made = nest.op("select", nest.op("eq", number, nest.index(k)), _sum(row, value), made)
-    return made
+    """The sum of values times a row of the matrix."""
+    return nest.pick(number, len(matrix), lambda k: _sum(matrix[k], value))
 
 
 def _sum(row: Sequence[float], value: Callable[[int], nest.Expr]) -> nest.Expr:

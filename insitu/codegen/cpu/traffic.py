@@ -15,13 +15,13 @@ from insitu.codegen.cpu import survey
 from insitu.codegen.cpu.emitter import Emitter, Value
 from insitu.codegen.nest import Expr, Kernel
 from insitu.codegen.nest_text import in_order
+from insitu.codegen.target import LINE
 from insitu.dtypes import DType
 
 #: Bytes of results from which on writing past the caches pays.
 STREAM_BYTES = 16 << 20
 #: Bytes of a row that is worth fetching ahead, and that a second-level cache holds beside the row at work.
 _ROW_BYTES = range(1 << 10, 128 << 10)
-_LINE = 64
 
 
 def streamed(kernel: Kernel) -> frozenset[str]:
@@ -56,7 +56,7 @@ def _whole_lines(kernel: Kernel, s: nest.Store, size: int) -> bool:
         return s.guard is None and s.offset.op == "axis"
     lanes = [t for t in survey.terms(s.offset) if t.op == "axis"]
     rest = [t for t in survey.terms(s.offset) if t.op != "axis"]
-    return s.guard is None and len(lanes) == 1 and lanes[0].attr != kernel.unit and all(_factor(t) * size % _LINE == 0 for t in rest)
+    return s.guard is None and len(lanes) == 1 and lanes[0].attr != kernel.unit and all(_factor(t) * size % LINE == 0 for t in rest)
 
 
 def _factor(term: Expr) -> int:
@@ -100,5 +100,5 @@ def fetched_ahead(kernel: Kernel) -> dict[int, list[Ahead]]:
 def fetch(b: Emitter, row: Value, step: int, start: Value, lanes: int, dtype: DType) -> None:
     """Fetch ahead the lines of elements ``start`` to ``start + lanes`` of the row that lies ``step`` elements further on."""
     first = b.offset(b.offset(row, step, dtype), start, dtype)
-    for byte in range(0, lanes * dtype.itemsize, _LINE):
+    for byte in range(0, lanes * dtype.itemsize, LINE):
         b.prefetch(b.offset(first, byte, dt.uint8))

@@ -15,10 +15,10 @@ from insitu.codegen.cpu.gemm.layout import layout
 from insitu.codegen.cpu.gemm.schedule import Schedule, Side
 from insitu.codegen.cpu.gemm.windows import Slab
 from insitu.codegen.nest import K_BLOCK
+from insitu.codegen.target import LINE
 
 DType = dt.DType
 i64 = dt.int64
-_LINE = 64
 
 
 class Driver:
@@ -38,14 +38,17 @@ class Driver:
         self.whole_rows = b.offset(scratch, words["rows_at"], dtype)
         self.shown: Slab | None = None
         if self.v.windows:
-            table, slab = (b.offset(scratch, words[name], dtype) for name in ("table_at", "slab_at"))
-            self.shown = Slab(b, words, self.v.windows, self.v.slab, self.row_side.dtype, dtype, self.v.lanes, table, slab)
+            self.shown = self._slab(Slab, self.v.windows, self.v.slab, self.row_side)
         self.masks: tuple[Value, ...] | None = None
         if self.v.narrow and not self.v.in_panels:
             counts = [b.sub(words["columns"], self._c(k * self.v.lanes)) for k in range(self.v.vectors)]
             self.masks = tuple(below(b, b.max(count, self._c(0)), self.v.lanes) for count in counts)
         self.row_offsets = self._row_offsets()
         self.lane_steps = pack.steps(b, words["lane_leading"], dtype, self.v.lanes) if self.lane_side.along_k else []
+
+    def _slab(self, kind: type[Slab], rows: str, copies: bool, side: Side) -> Slab:
+        table, slab = (self.b.offset(self.scratch, self.w[name], self.dtype) for name in ("table_at", "slab_at"))
+        return kind(self.b, self.w, rows, copies, side.dtype, self.dtype, self.v.lanes, table, slab)
 
     def _c(self, value: int) -> Value:
         return self.b.const(value, i64)
@@ -174,7 +177,7 @@ class Driver:
         depth, width = b.min(b.sub(w["k"], k), self._c(K_BLOCK)), self._at(w["panels_per_block"], v.columns)
         (rows, length_of_row), (row, at) = ((width, depth), (column, k)) if side.along_k else ((depth, width), (k, column))
         start, step = b.offset(lane_start, b.add(b.mul(row, w["lane_leading"]), at), side.dtype), b.mul(w["lane_leading"], size)
-        lines = b.div(b.add(b.mul(length_of_row, size), self._c(_LINE - 1)), self._c(_LINE))
+        lines = b.div(b.add(b.mul(length_of_row, size), self._c(LINE - 1)), self._c(LINE))
         tiles = b.mul(b.sub(slivers[1], slivers[0]), w["panels_per_block"])
         share = b.select(b.cmp("lt", after, w["panels"]), b.div(b.mul(rows, lines), tiles), self._c(0))
         pace, inverse = self._pace(share, length), b.add(b.div(self._c(1 << 32), lines), self._c(1))
@@ -185,7 +188,7 @@ class Driver:
             def line(index: Value) -> list[Value]:
                 nth = b.add(first, b.shr(b.mul(index, pace), 16))
                 row = b.shr(b.mul(nth, inverse), 32)
-                across = b.mul(b.sub(nth, b.mul(row, lines)), self._c(_LINE))
+                across = b.mul(b.sub(nth, b.mul(row, lines)), self._c(LINE))
                 return [b.offset(start, b.add(b.mul(row, step), across), dt.int8)]
 
             return line
@@ -211,12 +214,12 @@ class Driver:
         start = b.select(there, b.offset(lane_start if v.deep else lane_at, b.mul(further, w["panel_step"]), self.dtype), here)
         if v.deep:
             start = b.select(last, start, b.offset(here, self._at(length, v.columns), self.dtype))
-        each = b.min(b.div(self._c(v.columns * self.dtype.itemsize << 8), w["slivers"]), self._c(v.coming * _LINE << 6))
+        each = b.min(b.div(self._c(v.columns * self.dtype.itemsize << 8), w["slivers"]), self._c(v.coming * LINE << 6))
         start = b.offset(start, b.shr(b.mul(b.mul(sliver, each), length), 8), dt.int8)
 
         def lines(index: Value) -> list[Value]:
             first = b.offset(start, b.shr(b.mul(index, each), 8), dt.int8)
-            return [b.offset(first, n * _LINE, dt.int8) for n in range(v.coming)]
+            return [b.offset(first, n * LINE, dt.int8) for n in range(v.coming)]
 
         return lines
 

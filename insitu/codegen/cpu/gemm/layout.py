@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from insitu.codegen.cpu.gemm import windows
+from insitu.codegen.cpu.gemm import pack, windows
 from insitu.codegen.cpu.gemm.schedule import Schedule
 from insitu.codegen.nest import K_BLOCK
 
@@ -70,7 +70,7 @@ def runtime_words(s: Schedule, itemsize: int) -> tuple[dict[str, int], int]:
     panel_step = _rounded(depth * v.columns, 64) + 32 if v.pack_lanes else s.k * v.columns
     sums_at = layout(s).lanes_at + (panel_step * s.panels_per_block if v.pack_lanes else 0)
     k_blocks = max(1, -(-s.k // K_BLOCK))
-    pitch = v.columns if v.swap else _odd_lines(s.panels_per_block * v.columns, itemsize)
+    pitch = v.columns if v.swap else pack.odd_lines(s.panels_per_block * v.columns, itemsize)
     tile = v.rows * pitch  # of a sliver, where its rows lie as a whole
     tiles = s.run * (s.panels_per_block if v.swap else 1) if k_blocks > 1 else 1
     sums = 2 * v.rows * STREAM_PITCH if v.stream else tiles * tile
@@ -90,12 +90,6 @@ def runtime_words(s: Schedule, itemsize: int) -> tuple[dict[str, int], int]:
     slab_at = table_at + _rounded(2 * (depth + 1) * 8 // itemsize, 64)
     words |= {"table_at": table_at, "slab_at": slab_at, **windows.runtime_words(shown, s.slab)}
     return words, (slab_at + s.slab.size + v.lanes) * itemsize
-
-
-def _odd_lines(elements: int, itemsize: int) -> int:
-    """At least so many elements, an odd number of cache lines: rows so far apart meet in no set of the cache."""
-    line = 64 // itemsize
-    return (-(-elements // line) | 1) * line
 
 
 def _rounded(n: int, to: int) -> int:

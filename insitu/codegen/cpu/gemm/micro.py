@@ -46,15 +46,23 @@ def tile(b: Emitter, variant: Variant, dtype: DType, rows: Rows, lanes: Lanes, l
     ``k`` is unrolled by 4; the turns that remain run in a second loop. Meanwhile what is ``ahead`` is fetched.
     """
     zero = Value("zeroinitializer", dtype, variant.lanes) if variant.lanes > 1 else b.const(0, dtype)
-    carried = [rows.start, lanes.start] + [zero] * (variant.rows * variant.vectors)
+
+    def some(k: Value, values: list[Value], turns: int) -> list[Value]:
+        if turns > 1:
+            _fetch(b, ahead, k)
+        return _turns(b, variant, dtype, rows, lanes, values, turns)
+
+    return _unrolled(b, length, [rows.start, lanes.start] + [zero] * (variant.rows * variant.vectors), some)[2:]
+
+
+def _unrolled(b: Emitter, length: Value, values: list[Value], some: Callable[[Value, list[Value], int], list[Value]]) -> list[Value]:
+    """Carry values over ``length`` turns: ``some`` emits 4 of them, and 1 where no 4 are left."""
     whole = b.and_(length, b.const(-UNROLL, dt.int64))
     for first, last, turns in ((b.const(0, dt.int64), whole, UNROLL), (whole, length, 1)):
-        with loop(b, first, last, turns, carried) as turn:
-            if turns > 1:
-                _fetch(b, ahead, turn.index)
-            turn.next = _turns(b, variant, dtype, rows, lanes, turn.values, turns)
-        carried = turn.results
-    return carried[2:]
+        with loop(b, first, last, turns, values) as turn:
+            turn.next = some(turn.index, turn.values, turns)
+        values = turn.results
+    return values
 
 
 def _fetch(b: Emitter, ahead: Sequence[Ahead], k: Value) -> None:
@@ -94,15 +102,15 @@ def tile_of_runs(b: Emitter, variant: Variant, dtype: DType, rows: Runs, lanes: 
         first = b.offset(rows.start, b.load(entry, dt.int64), dtype)
         length = b.load(b.offset(entry, 1, dt.int64), dt.int64)
         pointers = [b.offset(first, b.mul(rows.line, b.const(n, dt.int64)), dtype) if n else first for n in range(rows.lines)]
-        whole = b.and_(length, b.const(-UNROLL, dt.int64))
-        passed, values = run.values[: len(passed)], [*pointers, *run.values[len(passed) :]]
-        for begin, end, turns in ((b.const(0, dt.int64), whole, UNROLL), (whole, length, 1)):
-            with loop(b, begin, end, turns, values) as turn:
-                if passed and turns > 1:
-                    _fetch(b, ahead, b.add(passed[0], turn.index))
-                turn.next = _turns_of_runs(b, variant, dtype, rows, held, lanes, turn.values, turns)
-            values = turn.results
-        run.next = [b.add(k, length) for k in passed] + values[rows.lines :]
+        before, others = run.values[: len(passed)], run.values[len(passed) :]
+
+        def some(k: Value, values: list[Value], turns: int) -> list[Value]:
+            if before and turns > 1:
+                _fetch(b, ahead, b.add(before[0], k))
+            return _turns_of_runs(b, variant, dtype, rows, held, lanes, values, turns)
+
+        values = _unrolled(b, length, [*pointers, *others], some)
+        run.next = [b.add(k, length) for k in before] + values[rows.lines :]
     return run.results[len(passed) + held + 1 :]
 
 
@@ -135,12 +143,8 @@ def tile_of_lane_runs(b: Emitter, variant: Variant, dtype: DType, rows: Rows, la
     with loop(b, b.const(0, dt.int64), count, 1, [rows.start] + [zero] * (variant.rows * variant.vectors)) as run:
         entry = b.offset(runs, b.shl(run.index, 1), dt.int64)
         first, length = b.offset(lanes.start, b.load(entry, dt.int64), dtype), b.load(b.offset(entry, 1, dt.int64), dt.int64)
-        whole = b.and_(length, b.const(-UNROLL, dt.int64))
         values = [run.values[0], first, *run.values[1:]]
-        for begin, end, turns in ((b.const(0, dt.int64), whole, UNROLL), (whole, length, 1)):
-            with loop(b, begin, end, turns, values) as turn:
-                turn.next = _turns(b, variant, dtype, rows, lanes, turn.values, turns)
-            values = turn.results
+        values = _unrolled(b, length, values, lambda k, held, turns: _turns(b, variant, dtype, rows, lanes, held, turns))
         run.next = [values[0], *values[2:]]
     return run.results[1:]
 

@@ -9,9 +9,16 @@ from insitu.codegen.cpu.access import below
 from insitu.codegen.cpu.convert import convert
 from insitu.codegen.cpu.emitter import Emitter, Value
 from insitu.codegen.cpu.gemm.control import either, loop
+from insitu.codegen.target import LINE
 
 DType = dt.DType
 i64 = dt.int64
+
+
+def odd_lines(elements: int, itemsize: int) -> int:
+    """At least so many elements, an odd number of lines of the cache: rows so far apart meet in no set of it."""
+    line = LINE // itemsize
+    return (-(-elements // line) | 1) * line
 
 
 def read(b: Emitter, pointer: Value, dtype: DType, to: DType, lanes: int = 1, mask: Value | None = None) -> Value:

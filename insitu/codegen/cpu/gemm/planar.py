@@ -24,8 +24,7 @@ class Planar(Driver):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        table, slab = (self.b.offset(self.scratch, self.w[name], self.dtype) for name in ("table_at", "slab_at"))
-        self.planes = Planes(self.b, self.w, "positions", True, self.lane_side.dtype, self.dtype, self.v.lanes, table, slab)
+        self.planes = self._slab(Planes, "positions", True, self.lane_side)
 
     def units(self, begin: Value, end: Value) -> None:
         b, w = self.b, self.w

@@ -19,7 +19,7 @@ from insitu import dtypes as dt
 from insitu.codegen.cpu.gemm import windows
 from insitu.codegen.cpu.gemm.epilogue import matrices
 from insitu.codegen.nest import ANY_PANEL, K_BLOCK, Contract, Operand, Windows
-from insitu.codegen.target import Target
+from insitu.codegen.target import LINE, Target
 from insitu.errors import InternalError
 
 DType = dt.DType
@@ -30,7 +30,6 @@ BLOCK_BYTES = 400_000
 _IN_PLACE_BYTES = 300_000
 #: Bytes of an operand from which on it comes from memory.
 _FAR_BYTES = 4_000_000
-_LINE = 64
 #: Bytes of a sliver of the row side that stay in the nearest cache while panels stream by.
 _NEAR_BYTES = 26_000
 #: Bytes in one cycle that come from the level-2 cache while the arithmetic goes on.
@@ -244,7 +243,7 @@ def _coming(c: Contract, s: Schedule) -> int:
     size, matrices = c.dtype.itemsize, c.batch if s.lane_side.batch_stride else 1
     if not s.variant.in_panels or matrices * s.n * s.k * size <= _IN_PLACE_BYTES or s.slivers > _MOST_FETCHING:
         return 0
-    lines = -(-4 * s.variant.columns * size // (_LINE * s.slivers))
+    lines = -(-4 * s.variant.columns * size // (LINE * s.slivers))
     return 1 << (lines - 1).bit_length()
 
 
@@ -450,11 +449,11 @@ def _turned_vectors(c: Contract, swap: bool, rows: int, columns: int, lanes: int
     more than the ways of the nearest cache where only a part of a line is read at a time.
     """
     row_side, lane_side = sides(c, swap)
-    whole_lines = target.registers >= 32 and lanes * c.dtype.itemsize == _LINE
+    whole_lines = target.registers >= 32 and lanes * c.dtype.itemsize == LINE
     fits = row_side.dtype is lane_side.dtype is c.dtype and c.dtype.bits >= 32 and lane_side.along_k and c.k >= 32
     if not fits or not target.fma or target.vector_bits < 256 or rows > (10 if whole_lines else 2):
         return 0
-    wanted = max(1, _LINE // c.dtype.itemsize // lanes)
+    wanted = max(1, LINE // c.dtype.itemsize // lanes)
     if lane_side.leading * c.dtype.itemsize % 2048 == 0:
         wanted = min(wanted, max(1, 8 // lanes))
     return min(wanted, columns // lanes)
@@ -496,8 +495,8 @@ def _packed(c: Contract, target: Target, swap: bool, rows: int, vectors: int, la
 
 def _crowded(stride: int, rows: int, width: int) -> bool:
     """Whether rows ``stride`` bytes apart, ``width`` bytes of each, fill more than half of a 32 KiB cache of 64 sets of 8 lines."""
-    lines = -(-width // _LINE) + (stride % _LINE != 0)
-    sets = min(64, 64 // math.gcd(stride // _LINE, 64) * lines) if stride % _LINE == 0 else 64
+    lines = -(-width // LINE) + (stride % LINE != 0)
+    sets = min(64, 64 // math.gcd(stride // LINE, 64) * lines) if stride % LINE == 0 else 64
     return min(rows, K_BLOCK) * lines > 4 * sets
 
 

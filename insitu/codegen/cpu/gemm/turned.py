@@ -14,13 +14,10 @@ from insitu.codegen.cpu.emitter import Value
 from insitu.codegen.cpu.gemm import micro, pack
 from insitu.codegen.cpu.gemm.control import loop
 from insitu.codegen.cpu.gemm.driver import Driver
+from insitu.codegen.target import LINE
 from insitu.errors import InternalError
 
 i64 = dt.int64
-
-#: Bytes of each row that are read together where registers suffice: a whole line of the cache, since
-#: rows whose distance is a power of two push each other's lines out of the nearest cache.
-_LINE = 64
 
 
 class Turned(Driver):
@@ -32,7 +29,8 @@ class Turned(Driver):
         b, v, side = self.b, self.v, self.lane_side
         start = b.offset(lane_at, b.mul(self._column(panel), self.w["lane_leading"]), side.dtype)
         width = pack.group(self.dtype, v.lanes)
-        step = max(self._piece, _LINE // self.dtype.itemsize if b.target.registers >= 32 else 0)
+        # whole lines of each row where registers suffice: rows whose distance is a power of two push each other's out of the nearest cache
+        step = max(self._piece, LINE // self.dtype.itemsize if b.target.registers >= 32 else 0)
         zero = Value("zeroinitializer", self.dtype, v.lanes) if v.lanes > 1 else b.const(0, self.dtype)
         near = [b.offset(start, self._at(self.w["lane_leading"], r) if r else 0, side.dtype) for r in range(width)]
         carried = [rows.start, *near] + [zero] * (v.rows * v.vectors)
@@ -55,7 +53,7 @@ class Turned(Driver):
     def _to_line(self, start: Value, width: int) -> Value:
         """Elements, a multiple of ``width``, to the next line of the cache; where that matters it is the same for every row."""
         b = self.b
-        left = b.and_(b.sub(self._c(0), b.emit(f"ptrtoint {start!r} to i64", i64)), self._c(_LINE - 1))
+        left = b.and_(b.sub(self._c(0), b.emit(f"ptrtoint {start!r} to i64", i64)), self._c(LINE - 1))
         return b.and_(b.div(left, self._c(self.dtype.itemsize)), self._c(-width))
 
     @property

@@ -147,8 +147,7 @@ def plan(w: Windows, rows: int, lines: int, itemsize: int, dtype_fits: bool, mos
 def planes(w: Windows, columns: int, itemsize: int) -> Plan:
     """The plan for tiles of ``columns`` positions of one row; the slab holds a plane for each channel, and serves whole rows."""
     made = plan(dataclasses.replace(w, channels=1, pixel=1), columns, 1, itemsize, False, 3 * SLAB_BYTES // w.channels, w.positions[2])
-    line = 64 // itemsize
-    plane = (-(-made.size // line) | 1) * line  # an odd number of lines of the cache: planes so far apart meet in no set of it
+    plane = pack.odd_lines(made.size, itemsize)
     words = made.words | {"plane": plane, "taps_x": w.taps[2], "span": 1, "length": w.channels}
     return dataclasses.replace(made, size=plane * w.channels, words=words)
 

@@ -100,10 +100,11 @@ def measure(m: int, k: int, n: int, case: str, dtype: dt.DType, target: Target, 
     c, other = np.zeros((m, n), dtype.numpy), np.zeros((m, n), dtype.numpy)
     start = time.perf_counter()
     made = gemm.generate(kernel(m, k, n, case, dtype), target)
-    ir = made.code.ir()
+    texts = [code.ir() for code in made.codes]
     emit = (time.perf_counter() - start) * 1e3
-    function, took = compile_function(ir, made.code.symbol, target, 4)
-    args = np.array([x.ctypes.data for x in (a, b, c)] + list(made.words), np.int64)
+    functions, times = zip(*[compile_function(ir, code.symbol, target, 4) for ir, code in zip(texts, made.codes, strict=True)], strict=True)
+    function, took = functions[0], sum(times)
+    args = np.array([x.ctypes.data for x in (a, b, c)] + [f.address for f in functions[1:]] + list(made.words), np.int64)
     keep, scratch = aligned(made.scratch_bytes)
     at, units = args.ctypes.data, made.units
     x, y = a.T if case[0] == "t" else a, b.T if case[1] == "t" else b

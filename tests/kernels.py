@@ -36,7 +36,7 @@ def scratch(generated: Generated) -> tuple[np.ndarray, int]:
 def launcher(kernel: Kernel, target: Target, arrays: Mapping[str, np.ndarray]) -> Any:
     """A function of (begin, end) that runs units of the kernel on the arrays."""
     made = generate(kernel, target)
-    words = [arrays[b.name].ctypes.data for b in kernel.buffers if b.role != "scratch"] + list(made.words)
+    words = [arrays[b.name].ctypes.data for b in kernel.buffers if b.role != "scratch"] + load(made.calls) + list(made.words)
     args = (ctypes.c_int64 * max(1, len(words)))(*words)
     memory, address = scratch(made)
     function = entry(made.code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import dataclasses
 import itertools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from insitu.codegen.cpu import gemm
 from insitu.codegen.cpu.gemm.schedule import Variant, arrange
 from insitu.codegen.generated import Generated
 from insitu.codegen.target import Target, named
-from insitu.runtime.loader import load
+from insitu.config import config
+from insitu.runtime.loader import Loader, load
 
 NATIVE = named("native")
 
@@ -34,8 +36,8 @@ PLAIN = runnable(NATIVE, named("haswell"), named("x86-64-v2"), named("x86-64"))
 
 def run(made: Generated, arrays: list[np.ndarray], cuts: int = 1) -> None:
     """Run the code over its units in ``cuts`` pieces."""
-    function = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 4)(load([made.code])[0])
-    args = np.array([a.ctypes.data for a in arrays] + list(made.words), np.int64)
+    function = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 4)(load(made.codes)[0])
+    args = np.array([a.ctypes.data for a in arrays] + load(made.calls) + list(made.words), np.int64)
     scratch = np.full(made.scratch_bytes + 64, 0xAB, np.uint8)
     start = (scratch.ctypes.data + 63) & ~63
     edges = [made.units * i // cuts for i in range(cuts + 1)]
@@ -345,7 +347,54 @@ def test_shapes_with_one_schedule_share_one_machine_code() -> None:
     assert one.code.key != gemm.generate(small, named("native", 128)).code.key
 
 
-def test_generated_text_has_no_fast_math_and_no_calls() -> None:
-    text = gemm.generate(simple_kernel(100, 784, 10), NATIVE).code.ir()
-    assert not any(flag in text for flag in (" fast ", "reassoc", "contract", "afn", "nnan"))
-    assert all("@llvm." in line or ' asm sideeffect "", ' in line or ' asm "", ' in line for line in text.splitlines() if " call " in line)
+def test_generated_text_has_no_fast_math_and_no_calls_but_those_of_loops_and_epilogue() -> None:
+    made = gemm.generate(simple_kernel(100, 784, 10), NATIVE)
+    epilogue, loops = (code.ir() for code in made.codes)
+    for text, own in ((epilogue, "ptr @write)"), (loops, "call void %write(")):
+        assert not any(flag in text for flag in (" fast ", "reassoc", "contract", "afn", "nnan"))
+        assert own in text
+        allowed = ("@llvm.", ' asm sideeffect "", ', ' asm "", ', own)
+        assert all(any(some in line for some in allowed) for line in text.splitlines() if " call " in line)
+
+
+def with_bias(m: int, k: int, n: int) -> nest.Kernel:
+    """c = a @ b + x."""
+    plain, f32 = simple_kernel(m, k, n), dt.float32
+    contract: Any = plain.body[0]
+    bias = nest.load("x", nest.axis("n", n), f32)
+    store = dataclasses.replace(contract.epilogue[0], value=nest.op("add", contract.epilogue[0].value, bias))
+    buffers = (*plain.buffers[:2], nest.Buffer("x", f32, "in"), plain.buffers[2])
+    return dataclasses.replace(plain, buffers=buffers, body=(dataclasses.replace(contract, epilogue=(store,)),))
+
+
+@pytest.mark.parametrize("size", [(8, 8, 8), (100, 784, 10), (300, 64, 1200)])  # the last one fetches what its epilogue touches
+def test_loops_are_one_code_for_all_epilogues_and_an_epilogue_one_for_all_loops(size: tuple[int, int, int]) -> None:
+    m, k, n = size
+    plain = gemm.generate(simple_kernel(m, k, n), NATIVE)
+    other = gemm.generate(with_bias(m, k, n), NATIVE)
+    assert other.calls == plain.calls and other.code != plain.code
+    assert other.calls[0].ir() == plain.calls[0].ir()
+    small = gemm.generate(simple_kernel(16, 16, 160), NATIVE)
+    assert small.code == plain.code and small.calls != plain.calls
+    assert small.code.ir() == plain.code.ir()
+    rng = np.random.default_rng(1)
+    a, b, x = (rng.standard_normal(shape).astype(np.float32) for shape in ((m, k), (k, n), (n,)))
+    without, result = np.zeros((m, n), np.float32), np.zeros((m, n), np.float32)
+    run(plain, [a, b, without])
+    run(other, [a, b, x, result])
+    assert np.array_equal(result, without + x)
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["epilogue", "loops"])
+def test_of_loops_and_epilogue_only_what_is_damaged_on_disk_is_compiled_again(which: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(config._values, "cache_dir", tmp_path)
+    made = gemm.generate(with_bias(8, 8, 8), NATIVE)
+    first, second, third = Loader(), Loader(), Loader()
+    first.load(made.codes)
+    assert (first.compiled, first.from_disk) == (2, 0)
+    (entry,) = [e for e in first.cache.entries() if e.key.startswith(made.codes[which].key)]
+    entry.path.write_bytes(entry.path.read_bytes()[:-9] + bytes(9))
+    second.load(made.codes)
+    assert (second.compiled, second.from_disk) == (1, 1)
+    third.load(made.codes)
+    assert (third.compiled, third.from_disk) == (0, 2)

@@ -17,7 +17,7 @@ class Code:
     key : str
         Identifies the machine code: a hash over the kernel, the target and the schedule; sizes that are runtime words are not part of it.
     symbol : str
-        The function's name: ``void symbol(ptr args, i64 begin, i64 end, ptr scratch)``.
+        The function's name; where it is launched it is ``void symbol(ptr args, i64 begin, i64 end, ptr scratch)``.
     ir : callable
         Makes the LLVM IR text; called only if the machine code is not in a cache.
     target : Target
@@ -39,7 +39,7 @@ class Generated:
     code : Code
         The machine code.
     words : tuple of int
-        Runtime words, which follow the buffer pointers in ``args``.
+        Runtime words, which follow buffers and ``calls`` in ``args``.
     units : int
         Independent units of work; any split over threads gives the same bits.
     grain : int
@@ -48,6 +48,8 @@ class Generated:
         Each thread's own memory, 64-byte aligned.
     shared : float
         Preparation that every call repeats for its units, in the time of a unit.
+    calls : tuple of Code
+        Functions that the code calls; their addresses follow the buffers' in ``args``.
     """
 
     code: Code
@@ -56,3 +58,9 @@ class Generated:
     grain: int
     scratch_bytes: int
     shared: float = 0
+    calls: tuple[Code, ...] = ()
+
+    @property
+    def codes(self) -> tuple[Code, ...]:
+        """The machine code and that of what it calls."""
+        return (self.code, *self.calls)

@@ -102,7 +102,7 @@ class Compiled:
         if preparation is None:
             return kept
         with reported(self.graph, self.target, lambda: [("kernels", functools.partial(self.inspect, "kernels"))]):
-            loader.load([launch.code for launch in (*self.recipe.launches, *preparation.launches)])  # all at once, on all threads
+            loader.load([code for launch in (*self.recipe.launches, *preparation.launches) for code in launch.codes])  # all at once, on all threads
             program = Program(preparation.launches, len(constants), len(preparation.results), preparation.arena)
         made = [allocate(size) for size, _ in preparation.results]
         program.run([m.ptr for m in (*constants, *made)])

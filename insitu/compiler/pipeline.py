@@ -188,5 +188,5 @@ def _launches(
     for (when, parts), made in zip(launched, generated, strict=True):
         if made.units:
             args = tuple([slots[n] for low in parts for n in low.arguments])
-            out.append(Launch(made.code, args, made.words, made.units, made.grain, made.scratch_bytes, when, made.shared))
+            out.append(Launch(made.code, args, made.words, made.units, made.grain, made.scratch_bytes, when, made.shared, made.calls))
     return out

@@ -45,7 +45,8 @@ class Recipe:
         rows = []
         for launch in self.launches:
             numbers = (launch.units, launch.grain, launch.scratch_bytes, launch.group, launch.shared)
-            rows.append((launch.code.key, launch.code.symbol, [(slot.kind, slot.index) for slot in launch.args], launch.words, *numbers))
+            codes = [(code.key, code.symbol) for code in launch.codes]
+            rows.append((codes, [(slot.kind, slot.index) for slot in launch.args], launch.words, *numbers))
         return [rows, self.results, self.arena, self.kept, self.preparation and self.preparation._plain()]
 
 
@@ -58,10 +59,10 @@ def _parsed(plain: Any, target: Target, whole: Callable[[], Recipe]) -> Recipe:
     rows, results, arena, kept, before = plain
     preparation = before and _parsed(before, target, lambda: whole().preparation)  # type: ignore[arg-type, return-value]
     launches = []
-    for k, (key, symbol, slots, words, units, grain, scratch_bytes, group, shared) in enumerate(rows):
-        code = Code(key, symbol, lambda k=k: whole().launches[k].code.ir(), target)  # type: ignore[misc]
+    for k, (codes, slots, words, units, grain, scratch_bytes, group, shared) in enumerate(rows):
+        code, *calls = [Code(key, symbol, lambda k=k, n=n: whole().launches[k].codes[n].ir(), target) for n, (key, symbol) in enumerate(codes)]  # type: ignore[misc]
         args = tuple([Slot(kind, at) for kind, at in slots])
-        launches.append(Launch(code, args, tuple(words), units, grain, scratch_bytes, group, shared))
+        launches.append(Launch(code, args, tuple(words), units, grain, scratch_bytes, group, shared, tuple(calls)))
     return Recipe(tuple(launches), tuple((size, source) for size, source in results), arena, tuple(kept), preparation)
 
 

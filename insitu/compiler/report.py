@@ -49,7 +49,7 @@ def _made(compiled: Compiled, stages: Stages, stage: str) -> str:
         return "\n\n".join(str(low.kernel) for low in stages.plan.order)
     from insitu.codegen.cpu import assemble
 
-    codes = {g.code.key: g.code for g in stages.generated}.values()
+    codes = {code.key: code for g in stages.generated for code in g.codes}.values()
     texts = [c.ir() for c in codes]
     if stage == "assembly":
         texts = [assemble.assembly(t, compiled.target) for t in texts]

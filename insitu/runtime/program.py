@@ -51,7 +51,7 @@ class Launch:
     args : tuple of Slot
         Its buffers.
     words : tuple of int
-        Its signed 64-bit arguments, after the buffers.
+        Its signed 64-bit arguments, after buffers and ``calls``.
     units : int
         Its independent pieces of work; with 0 nothing runs.
     grain : int
@@ -63,6 +63,8 @@ class Launch:
         between groups every thread waits for the others.
     shared : float
         Preparation that every chunk repeats for its units, in the time of a unit.
+    calls : tuple of Code
+        Further kernels whose functions it calls; their addresses are its arguments after the buffers.
     """
 
     code: Code
@@ -73,6 +75,12 @@ class Launch:
     scratch_bytes: int
     group: int
     shared: float = 0
+    calls: tuple[Code, ...] = ()
+
+    @property
+    def codes(self) -> tuple[Code, ...]:
+        """The kernel and what it calls."""
+        return (self.code, *self.calls)
 
 
 class Program:
@@ -98,7 +106,8 @@ class Program:
         self.n_inputs, self.n_outputs, self.arena_bytes = n_inputs, n_outputs, arena_bytes
         for launch in self.launches:
             _check(launch, n_inputs, n_outputs, arena_bytes)
-        self._functions = load([launch.code for launch in self.launches])
+        load([code for launch in self.launches for code in launch.codes])  # all at once, on all threads
+        self._functions = [load(launch.codes) for launch in self.launches]
         self._revision = -1
         self._lock = threading.Lock()
         self._arena: Memory | None = None
@@ -205,7 +214,7 @@ class _Plan:
     def __init__(self, program: Program, threads: int) -> None:
         self.threads, self.process = threads, os.getpid()
         pool = workers.address(threads)
-        pairs = [(launch, function) for launch, function in zip(program.launches, program._functions, strict=True) if launch.units > 0]
+        pairs = [(launch, functions) for launch, functions in zip(program.launches, program._functions, strict=True) if launch.units > 0]
         groups = [list(members) for _, members in itertools.groupby(pairs, key=lambda pair: pair[0].group)]
         width = [threads_for([launch for launch, _ in group], threads if pool else 1) for group in groups]
         widest = max(width, default=1)
@@ -213,7 +222,7 @@ class _Plan:
         align = PAGE if most > PAGE // 2 else _RANGE_BYTES  # threads must not write to one line, nor fight for a page's sets
         stride = -(-most // align) * align
         self.scratch = allocate(stride * widest) if stride else None
-        n_args = sum(len(launch.args) + len(launch.words) for launch, _ in pairs)
+        n_args = sum(map(_arguments_of, [launch for launch, _ in pairs]))
         n_slots = sum(slot.kind != "arena" for launch, _ in pairs for slot in launch.args)
         n_pointers = program.n_inputs + program.n_outputs
         sizes = (Header.SIZE, Group.SIZE * len(groups), Launched.SIZE * len(pairs), 2 * n_slots, n_pointers, n_pointers, n_args)
@@ -223,34 +232,39 @@ class _Plan:
         starts = [self.block.ptr + 8 * n for n in itertools.accumulate((0, *sizes[:-1]))]
         head, group_at, launch_at, patch_at, self.pointers, self.strides, args_at = starts
         self._ranges = -(-(self.block.ptr + words * 8) // _RANGE_BYTES) * _RANGE_BYTES
-        arguments, patches = self._arguments(program, [launch for launch, _ in pairs], args_at)
+        arguments, patches = self._arguments(program, pairs, args_at)
         group_words: list[int] = []
         launch_words: list[int] = []
         for group, n in zip(groups, width, strict=True):
             start = launch_at + 8 * len(launch_words)
             chunks = 0
-            for launch, function in group:
+            for launch, functions in group:
                 chunk = chunk_units(launch, n)
                 first, chunks = chunks, chunks - (-launch.units // chunk)
-                launch_words += [function, args_at, launch.units, chunk, first, chunks]
-                args_at += 8 * (len(launch.args) + len(launch.words))
+                launch_words += [functions[0], args_at, launch.units, chunk, first, chunks]
+                args_at += 8 * _arguments_of(launch)
             group_words += [len(group), start, n, self._ranges, chunks, self.scratch.ptr if self.scratch else 0, stride, 0]
         header = [n_slots, patch_at, self.pointers, len(groups), group_at, pool, 1, self.strides]
         content = [*header, *group_words, *launch_words, *patches, *[0] * (2 * n_pointers), *arguments]
         ctypes.memmove(head, struct.pack(f"{words}Q", *content), 8 * words)
 
-    def _arguments(self, program: Program, launches: Sequence[Launch], at: int) -> tuple[list[int], list[int]]:
+    def _arguments(self, program: Program, pairs: Sequence[tuple[Launch, Sequence[int]]], at: int) -> tuple[list[int], list[int]]:
         """All kernels' argument words, and the patches: pairs (address of a word, number of the pointer it gets)."""
         base = program._arena.ptr if program._arena else 0
         arguments: list[int] = []
         patches: list[int] = []
-        for launch in launches:
+        for launch, functions in pairs:
             for slot in launch.args:
                 if slot.kind != "arena":
                     patches += [at + 8 * len(arguments), slot.index + (program.n_inputs if slot.kind == "output" else 0)]
                 arguments.append(base + slot.index if slot.kind == "arena" else 0)
-            arguments += [word & _WORD for word in launch.words]
+            arguments += [*functions[1:], *[word & _WORD for word in launch.words]]
         return arguments, patches
+
+
+def _arguments_of(launch: Launch) -> int:
+    """How many words its arguments take."""
+    return len(launch.args) + len(launch.calls) + len(launch.words)
 
 
 def threads_for(launches: Sequence[Launch], most: int) -> int:

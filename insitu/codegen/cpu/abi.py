@@ -37,6 +37,6 @@ def pointers(b: Emitter, kernel: Kernel, args: Value, scratch: Value) -> dict[st
         if buffer.role == "scratch":
             out[buffer.name] = b.offset(scratch, offsets[buffer.name], dt.uint8)
         else:
-            out[buffer.name] = b.emit(f"load ptr, {b.offset(args, words, dt.int64)!r}, align 8", None)
+            out[buffer.name] = b.pointer(args, words)
             words += 1
     return out

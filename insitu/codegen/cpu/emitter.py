@@ -355,6 +355,10 @@ class Emitter:
         at = f"i64 {index}" if isinstance(index, int) else repr(index)
         return pointer if index == 0 else self.emit(f"getelementptr inbounds {element}, {pointer!r}, {at}", None)
 
+    def pointer(self, table: Value, index: Value | int) -> Value:
+        """The pointer at that place of a table of pointers."""
+        return self.emit(f"load ptr, {self.offset(table, index, dt.int64)!r}, align 8", None)
+
     def load(self, pointer: Value, dtype: DType, lanes: int = 1, mask: Value | None = None) -> Value:
         """Load contiguous elements, unaligned; lanes outside ``mask`` are not touched and read 0."""
         memory = dt.uint8 if dtype.kind == "b" else dtype

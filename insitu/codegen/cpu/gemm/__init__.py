@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Callable
+from functools import partial
 
 from insitu.codegen.cpu import survey
-from insitu.codegen.cpu.gemm.epilogue import generalise
-from insitu.codegen.cpu.gemm.function import module
+from insitu.codegen.cpu.gemm.epilogue import generalise, matrices
+from insitu.codegen.cpu.gemm.function import around, loops
 from insitu.codegen.cpu.gemm.layout import runtime_words
 from insitu.codegen.cpu.gemm.schedule import Schedule, choose
 from insitu.codegen.generated import Code, Generated
@@ -46,22 +48,21 @@ def generate(kernel: Kernel, target: Target, schedule: Schedule | None = None) -
     contract = kernel.body[0]
     made = schedule or choose(contract, target)
     epilogue = generalise(contract)
-    words, scratch_bytes = runtime_words(made, contract.dtype.itemsize)
+    v, dtype = made.variant, contract.dtype
+    touched = matrices(contract) if v.fetch else []
+    flat = epilogue.flat and (v.whole or v.planar)
+    words, scratch_bytes = runtime_words(made, dtype.itemsize, [b.name for b in kernel.buffers if b.role != "scratch"], touched)
+    sides = [(side.dtype.name, side.along_k) for side in (made.row_side, made.lane_side)]
+    inner = _code("gemm", (dataclasses.astuple(v), dtype.name, sides, len(touched), flat), partial(loops, made, len(touched), flat, dtype), target)
     text = show_kernel(dataclasses.replace(kernel, units=1, body=epilogue.body))
-    sides = [(side.buffer, side.dtype.name, side.along_k) for side in (made.row_side, made.lane_side)]
-    identity = (
-        target.isa,
-        dataclasses.astuple(made.variant),
-        contract.dtype.name,
-        sides,
-        text,
-        epilogue.name,
-        epilogue.bounded,
-        epilogue.flat,
-    )
-    key = hashlib.sha256(repr(identity).encode()).hexdigest()
-    symbol = f"gemm_{key[:16]}"
-    code = Code(key, symbol, lambda: module(kernel, made, epilogue, contract.dtype, target, symbol), target)
+    identity = (v.lanes, dtype.name, text, epilogue.name, epilogue.bounded)
+    code = _code("epilogue", identity, partial(around, kernel, epilogue, dtype, v.lanes), target)
     instructions = survey.instructions(survey.values(epilogue.body))
-    values = (*words.values(), *epilogue.words)  # in the order of their names
-    return Generated(code, values, made.units, made.grain(instructions), scratch_bytes, made.shared)
+    values = (*epilogue.words, *words.values())  # in the order of their names
+    return Generated(code, values, made.units, made.grain(instructions), scratch_bytes, made.shared, (inner,))
+
+
+def _code(name: str, identity: tuple[object, ...], ir: Callable[[Target, str], str], target: Target) -> Code:
+    key = hashlib.sha256(repr((name, target.isa, *identity)).encode()).hexdigest()
+    symbol = f"{name}_{key[:16]}"
+    return Code(key, symbol, partial(ir, target, symbol), target)

@@ -10,7 +10,7 @@ from insitu.codegen.cpu.access import below
 from insitu.codegen.cpu.emitter import Emitter, Value
 from insitu.codegen.cpu.gemm import micro, pack
 from insitu.codegen.cpu.gemm.control import loop
-from insitu.codegen.cpu.gemm.epilogue import EpilogueWriter, Span
+from insitu.codegen.cpu.gemm.epilogue import EpilogueCalls, Span
 from insitu.codegen.cpu.gemm.layout import layout
 from insitu.codegen.cpu.gemm.schedule import Schedule, Side
 from insitu.codegen.cpu.gemm.windows import Slab
@@ -24,12 +24,11 @@ i64 = dt.int64
 class Driver:
     """Emits the loops; one instance for one function."""
 
-    def __init__(
-        self, b: Emitter, s: Schedule, dtype: DType, words: dict[str, Value], buffers: dict[str, Value], scratch: Value, writer: EpilogueWriter
-    ) -> None:
-        self.b, self.v, self.dtype, self.w, self.writer = b, s.variant, dtype, words, writer
+    def __init__(self, b: Emitter, s: Schedule, dtype: DType, words: dict[str, Value], args: Value, scratch: Value, epilogue: EpilogueCalls) -> None:
+        self.b, self.v, self.dtype, self.w, self.epilogue = b, s.variant, dtype, words, epilogue
         self.row_side, self.lane_side = s.row_side, s.lane_side
-        self.row_start, self.lane_start = buffers[s.row_side.buffer], buffers[s.lane_side.buffer]
+        self.row_start, self.lane_start = (b.pointer(args, words[name]) for name in ("row_buffer", "lane_buffer"))
+        self.touched = [b.offset(b.pointer(args, words[f"{name}_buffer"]), words[f"{name}_at"], dt.int8) for name in epilogue.touched]
         self.scratch = scratch
         self.places = layout(s)
         self.turned = b.offset(scratch, self.places.turned_at, dtype)
@@ -151,9 +150,12 @@ class Driver:
 
     def _touched(self, batch: Value, sliver: Value, panel: Value, length: Value, last: Value) -> list[micro.Ahead]:
         """What to fetch for the epilogue of a tile, row by row; before the ``last`` block of k the same near line again and again."""
-        b, v = self.b, self.v
-        places = self.writer.places(batch, self._row(sliver), self._column(panel))
-        lines = [(b.select(last, start, self.sums), b.select(last, step, self._c(0))) for start, step in places]
+        b, v, lines = self.b, self.v, []
+        place = {"batch": batch, "m": self._row(sliver), "n": self._column(panel)}
+        for name, start in zip(self.epilogue.touched, self.touched, strict=True):
+            for axis, index in place.items():
+                start = b.offset(start, b.mul(index, self.w[f"{name}_{axis}"]), dt.int8)
+            lines.append((b.select(last, start, self.sums), b.select(last, self.w[f"{name}_m"], self._c(0))))
         pace = self._pace(self._c(v.rows), length)
 
         def rows(index: Value) -> list[Value]:
@@ -386,7 +388,7 @@ class Driver:
             ends = b.cmp("eq", part.index, self._c(1))
             here = b.offset(start, b.select(ends, before, self._c(0)), self.dtype)
             columns = b.select(ends, done, self._c(0)), b.select(ends, stop, before)
-            self.writer.write(Span(here, self.w["sums_pitch"], m, b.select(ends, n, self._at(panels[0], v.columns)), rows, columns), batch)
+            self.epilogue.write(Span(here, self.w["sums_pitch"], m, b.select(ends, n, self._at(panels[0], v.columns)), rows, columns), batch)
 
     def _finish_turned(self, tile_at: Value, batch: Value, sliver: Value, panel: Value) -> None:
         """The same of one tile whose rows are columns of the result."""
@@ -406,7 +408,7 @@ class Driver:
                 for first in range(0, v.rows, v.lanes):
                     self._turn(source, pitch, first, b.offset(self.turned, b.add(self._at(chunk.index, turned_pitch), self._c(first)), self.dtype))
             low, high = (b.min(b.max(b.sub(x, part.index), self._c(0)), self._c(v.lanes)) for x in columns[1:])
-            self.writer.write(Span(self.turned, turned_pitch, b.add(columns[0], part.index), rows[0], (low, high), rows[1:]), batch)
+            self.epilogue.write(Span(self.turned, turned_pitch, b.add(columns[0], part.index), rows[0], (low, high), rows[1:]), batch)
 
     def _turn(self, source: Value, pitch: int, first: int, target: Value) -> None:
         """Transpose ``group`` columns of up to ``lanes`` rows."""
@@ -447,7 +449,7 @@ class Driver:
         with loop(b, *panels) as panel:
             start, m = self._whole_panel(b.sub(panel.index, panels[0])), self._column(panel.index)
             done, stop = b.sub(self._at(panel.index, v.columns), m), self.w["columns"] if v.narrow else self._c(v.columns)
-            if self.writer.epilogue.flat:
-                self.writer.write_flat(start, m, b.mul(done, length), b.mul(stop, length), batch)
+            if self.epilogue.flat:
+                self.epilogue.write_flat(start, m, b.mul(done, length), b.mul(stop, length), batch)
             else:
-                self.writer.write(Span(start, length, m, self._c(0), (done, stop), (self._c(0), length)), batch)
+                self.epilogue.write(Span(start, length, m, self._c(0), (done, stop), (self._c(0), length)), batch)

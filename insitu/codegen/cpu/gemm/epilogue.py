@@ -38,8 +38,6 @@ class Epilogue:
         Whether positions along batch, m and n are below the bound that the code relies on.
     flat : bool
         Whether every access follows the element's number in its matrix (or none of m and n), so that several rows are one long row.
-    matrices : tuple of (str, Expr, DType)
-        Buffer, offset and dtype of what is read or written at a place of its own for each element, neighbours along n.
     """
 
     name: str
@@ -47,7 +45,19 @@ class Epilogue:
     words: tuple[int, ...]
     bounded: tuple[bool, ...]
     flat: bool
-    matrices: tuple[tuple[str, Expr, dt.DType], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Matrix:
+    """What an epilogue reads or writes at a place of its own for each element, neighbours along n; element (batch, m, 0) is
+    at ``offset + batch*batch_stride + m*row_stride``.
+    """
+
+    buffer: str
+    dtype: dt.DType
+    offset: int
+    batch_stride: int
+    row_stride: int
 
 
 def generalise(contract: Contract) -> Epilogue:
@@ -58,20 +68,29 @@ def generalise(contract: Contract) -> Epilogue:
     extents = {"batch": contract.batch, "m": contract.m, "n": contract.n}
     rewriter = _Rewriter(extents)
     body = tuple(map(rewriter.statement, contract.epilogue))
-    touched = tuple((x.attr, rewriter.offset(x.args[0]), x.dtype) for x in matrices(contract))
-    return Epilogue(contract.name, body, tuple(rewriter.words), tuple(extent <= _EXTENT for extent in extents.values()), _flat(contract), touched)
+    return Epilogue(contract.name, body, tuple(rewriter.words), tuple(extent <= _EXTENT for extent in extents.values()), _flat(contract))
 
 
-def matrices(contract: Contract) -> list[Expr]:
-    """What an epilogue reads and writes (as loads) at a place of its own for each element, neighbours along n."""
+def matrices(contract: Contract) -> list[Matrix]:
+    """The matrices that an epilogue touches."""
     written = [nest.load(s.buffer, s.offset, s.value.dtype) for s in contract.epilogue if isinstance(s, nest.Store) and s.guard is None]
-    found: dict[Expr, None] = {}
+    found: dict[Matrix, None] = {}
     for x in [*survey.values(contract.epilogue), *written]:
-        if x.op == "load" and len(x.args) == 1:
-            split = nest.linear(x.args[0], "n")
-            if split is not None and split[1] == 1 and nest.depends(split[0], "m"):
-                found[x] = None
+        split = _strides(x.args[0]) if x.op == "load" and len(x.args) == 1 else None
+        if split is not None and split[1]["n"] == 1 and split[1]["m"]:
+            found[Matrix(x.attr, x.dtype, split[0], split[1]["batch"], split[1]["m"])] = None
     return list(found)
+
+
+def _strides(offset: Expr) -> tuple[int, dict[str, int]] | None:
+    """The offset where all axes are 0 and its stride along each of them, or None if it is not linear."""
+    strides = {}
+    for name in ("n", "m", "batch"):
+        split = nest.linear(offset, name)
+        if split is None:
+            return None
+        offset, strides[name] = split
+    return (offset.attr, strides) if offset.op == "const" else None
 
 
 def _flat(contract: Contract) -> bool:
@@ -144,15 +163,11 @@ class _Rewriter:
         return found
 
     def _with_words(self, x: Expr) -> Expr:
-        rest, strides = x, {}
-        for name in ("n", "m", "batch"):
-            split = nest.linear(rest, name)
-            if split is None:
-                return self.expression(x)
-            rest, strides[name] = split
-        if rest.op != "const":
+        split = _strides(x)
+        if split is None:
             return self.expression(x)
-        total = self._word(rest.attr)
+        start, strides = split
+        total = self._word(start)
         for name in ("batch", "m"):
             total = nest.op("add", total, nest.op("mul", self.axes[name], self._word(strides[name])))
         lanes = self.axes["n"] if strides["n"] == 1 else nest.op("mul", self.axes["n"], nest.index(strides["n"]))
@@ -179,6 +194,37 @@ class Span:
     column_range: tuple[Value, Value]
 
 
+class EpilogueCalls:
+    """Emits calls of an epilogue's function, which is known when the code runs.
+
+    Attributes
+    ----------
+    flat : bool
+        Whether the epilogue takes whole rows that lie one after the other as one.
+    touched : list of str
+        What the words of the matrices that tiles fetch for it begin with.
+    """
+
+    def __init__(self, b: Emitter, write: Value, args: Value, flat: bool, touched: int) -> None:
+        self.b, self.function, self.args, self.flat = b, write, args, flat
+        self.touched = [f"touched{k}" for k in range(touched)]
+
+    def write(self, span: Span, batch: Value) -> None:
+        """Run the statements over the span, row by row."""
+        pitch = self.b.const(span.pitch, i64) if isinstance(span.pitch, int) else span.pitch
+        arguments = (self.args, batch, span.start, pitch, span.m, span.n, *span.row_range, *span.column_range)
+        self.b.void(f"call void {self.function.text}({', '.join(map(repr, arguments))})")
+
+    def write_flat(self, start: Value, m: Value, first: Value, stop: Value, batch: Value) -> None:
+        """Run the statements over elements ``first`` to ``stop`` of whole rows that lie one after the other, row m first."""
+        zero, one = self.b.const(0, i64), self.b.const(1, i64)
+        self.write(Span(start, 0, m, zero, (zero, one), (first, stop)), batch)
+
+
+#: Parameters of an epilogue's function: the kernel's arguments, then a `Span` and its batch.
+PARAMETERS = ("args", "batch", "start", "pitch", "m", "n", "row", "row_stop", "column", "column_stop")
+
+
 class EpilogueWriter:
     """Emits an epilogue over tiles."""
 
@@ -188,34 +234,16 @@ class EpilogueWriter:
         self.roots = survey.roots(epilogue.body)
         self.partial = has_partial(b.target, survey.narrowest(epilogue.body))
 
-    def places(self, batch: Value, m: Value, n: Value) -> list[tuple[Value, Value]]:
-        """Where the elements of row m from column n on lie in each of the ``matrices``, and the bytes from there to the next row."""
-        b, following, found = self.b, self.b.add(m, self.b.const(1, i64)), []
-        scopes = [ScalarEmitter(b, self.buffers, {"batch": batch, **self.words, "m": row, "n": n}) for row in (m, following)]
-        for name, offset, dtype in self.epilogue.matrices:
-            at, next_at = (scope.value(offset) for scope in scopes)
-            found.append((b.offset(self.buffers[name], at, dtype), b.mul(b.sub(next_at, at), b.const(dtype.itemsize, i64))))
-        return found
-
-    def write(self, span: Span, batch: Value) -> None:
-        """Run the statements over the span, row by row."""
+    def write(self, batch: Value, start: Value, pitch: Value, m: Value, n: Value, row_range: tuple[Value, Value], first: Value, stop: Value) -> None:
+        """Run the statements over a `Span`, row by row."""
         b, body = self.b, self.epilogue.body
-        first, stop = span.column_range
         count = b.sub(stop, first)
         whole = b.add(first, b.and_(count, b.const(-self.lanes, i64)))
         scope = ScalarEmitter(b, self.buffers, {"batch": batch, **self.words})
         scope.hoist(self.roots, survey.changing(body, "m", "n", self.epilogue.name), "n")
-        pitch = b.const(span.pitch, i64) if isinstance(span.pitch, int) else span.pitch
-        with loop(b, *span.row_range, 1) as row:
-            line = b.offset(span.start, b.mul(row.index, pitch), self.dtype)
-            self._row(scope.child({"m": b.add(span.m, row.index)}), line, span.n, (first, whole, stop))
-
-    def write_flat(self, start: Value, m: Value, first: Value, stop: Value, batch: Value) -> None:
-        """Run the statements over elements ``first`` to ``stop`` of whole rows that lie one after the other, row m first."""
-        b = self.b
-        scope = ScalarEmitter(b, self.buffers, {"batch": batch, **self.words, "m": m})
-        whole = b.add(first, b.and_(b.sub(stop, first), b.const(-self.lanes, i64)))
-        self._row(scope, start, b.const(0, i64), (first, whole, stop))
+        with loop(b, *row_range) as row:
+            line = b.offset(start, b.mul(row.index, pitch), self.dtype)
+            self._row(scope.child({"m": b.add(m, row.index)}), line, n, (first, whole, stop))
 
     def _row(self, scope: ScalarEmitter, line: Value, n: Value, columns: tuple[Value, Value, Value]) -> None:
         """One row: from the first column whole vectors up to the second one, then the rest up to the third."""

@@ -1,12 +1,19 @@
-"""The function around the loops: its arguments, and the text of its module."""
+"""The functions of a contraction: its loops, and its epilogue, which is machine code of its own.
+
+Loops take long to compile and serve many epilogues. A launch calls the epilogue's code, which has the loops call it back::
+
+    epilogue(args, begin, end, scratch)    args: buffers, address of the loops, words of the epilogue, words of the loops
+      loops(args, words, begin, end, scratch, write)
+        write(args, batch, span)           for each finished tile
+"""
 
 from __future__ import annotations
 
 from insitu import dtypes as dt
 from insitu.codegen.cpu.emitter import Emitter
 from insitu.codegen.cpu.gemm.driver import Driver
-from insitu.codegen.cpu.gemm.epilogue import Epilogue, EpilogueWriter
-from insitu.codegen.cpu.gemm.layout import WINDOW_WORDS, WORDS
+from insitu.codegen.cpu.gemm.epilogue import PARAMETERS, Epilogue, EpilogueCalls, EpilogueWriter
+from insitu.codegen.cpu.gemm.layout import names
 from insitu.codegen.cpu.gemm.planar import Planar
 from insitu.codegen.cpu.gemm.schedule import Schedule
 from insitu.codegen.cpu.gemm.stream import Stream
@@ -17,16 +24,45 @@ from insitu.codegen.target import Target
 i64 = dt.int64
 
 
-def module(kernel: Kernel, schedule: Schedule, epilogue: Epilogue, dtype: dt.DType, target: Target, symbol: str) -> str:
-    """The LLVM IR text of the kernel."""
-    b = Emitter(target)
-    with b.function(symbol, [("args", None), ("begin", i64), ("end", i64), ("scratch", None)]) as (args, begin, end, scratch):
-        names = [buffer.name for buffer in kernel.buffers if buffer.role != "scratch"]
-        buffers = {name: b.emit(f"load ptr, {b.offset(args, k, i64)!r}, align 8", None) for k, name in enumerate(names)}
-        known = (*WORDS, *(WINDOW_WORDS if schedule.slab else ()))
-        words = [b.load(b.offset(args, len(names) + k, i64), i64) for k in range(len(known) + len(epilogue.words))]
-        writer = EpilogueWriter(b, epilogue, dtype, schedule.variant.lanes, buffers, words[len(known) :])
-        v = schedule.variant
+def loops(schedule: Schedule, touched: int, flat: bool, dtype: dt.DType, target: Target, symbol: str) -> str:
+    """The LLVM IR text of the loops.
+
+    Parameters
+    ----------
+    schedule : Schedule
+        Only what does not depend on the shape counts.
+    touched : int
+        How many matrices tiles fetch for the epilogue.
+    flat : bool
+        Whether the epilogue takes whole rows of the result as one.
+    dtype : DType
+        Of the sums.
+    target : Target
+    symbol : str
+    """
+    b, v = Emitter(target), schedule.variant
+    with b.function(symbol, _typed("args", "words", "begin", "end", "scratch", "write")) as (args, table, begin, end, scratch, write):
+        words = {name: b.load(b.offset(table, k, i64), i64) for k, name in enumerate(names(schedule, touched))}
         kind = Stream if v.stream else Turned if v.turn else Planar if v.planar else Driver
-        kind(b, schedule, dtype, dict(zip(known, words, strict=False)), buffers, scratch, writer).units(begin, end)
+        kind(b, schedule, dtype, words, args, scratch, EpilogueCalls(b, write, args, flat, touched)).units(begin, end)
     return b.module()
+
+
+def around(kernel: Kernel, epilogue: Epilogue, dtype: dt.DType, lanes: int, target: Target, symbol: str) -> str:
+    """The LLVM IR text of an epilogue's code."""
+    b = Emitter(target)
+    buffers = [buffer.name for buffer in kernel.buffers if buffer.role != "scratch"]
+    at = len(buffers) + 1  # the epilogue's first word
+    with b.function("write", _typed(*PARAMETERS), "private") as (args, batch, start, pitch, m, n, row, row_stop, column, column_stop):
+        pointers = {name: b.pointer(args, k) for k, name in enumerate(buffers)}
+        words = [b.load(b.offset(args, at + k, i64), i64) for k in range(len(epilogue.words))]
+        EpilogueWriter(b, epilogue, dtype, lanes, pointers, words).write(batch, start, pitch, m, n, (row, row_stop), column, column_stop)
+    with b.function(symbol, _typed("args", "begin", "end", "scratch")) as (args, begin, end, scratch):
+        function, own = b.pointer(args, len(buffers)), b.offset(args, at + len(epilogue.words), i64)
+        b.void(f"tail call void {function.text}({', '.join(map(repr, (args, own, begin, end, scratch)))}, ptr @write)")
+    return b.module()
+
+
+def _typed(*names: str) -> list[tuple[str, dt.DType | None]]:
+    """Parameters: pointers by these names, and numbers."""
+    return [(name, None if name in ("args", "words", "scratch", "write", "start") else i64) for name in names]

@@ -7,8 +7,10 @@ tile, the packed panels of the lane side, the partial sums of a run of tiles, an
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 from insitu.codegen.cpu.gemm import pack, windows
+from insitu.codegen.cpu.gemm.epilogue import Matrix
 from insitu.codegen.cpu.gemm.schedule import Schedule
 from insitu.codegen.nest import K_BLOCK
 
@@ -16,11 +18,13 @@ from insitu.codegen.nest import K_BLOCK
 STREAM_COLUMNS = 4096
 #: From one row of those sums to the next: no multiple of a page, or rows would meet in one set of the cache.
 STREAM_PITCH = STREAM_COLUMNS + 80
-#: Runtime words before those of the epilogue.
-WORDS = ("slivers", "blocks", "panels", "panels_per_block", "rows", "columns", "k", "k_blocks", "run", "row_leading", "row_batch",
-         "lane_leading", "lane_batch", "panel_step", "tile_step", "sums_pitch", "sums_at", "rows_at")  # fmt: skip
+#: Runtime words of the loops; the first two are numbers of buffers.
+WORDS = ("row_buffer", "lane_buffer", "slivers", "blocks", "panels", "panels_per_block", "rows", "columns", "k", "k_blocks", "run", "row_leading",
+         "row_batch", "lane_leading", "lane_batch", "panel_step", "tile_step", "sums_pitch", "sums_at", "rows_at")  # fmt: skip
 #: Further ones where a side shows windows: where the table of runs and the slab are, and its own.
 WINDOW_WORDS = ("table_at", "slab_at", *windows.WORDS)
+#: Further ones for each matrix that tiles fetch for the epilogue: the number of its buffer, and in bytes where it starts and its strides.
+TOUCHED_WORDS = ("buffer", "at", "batch", "m", "n")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +54,11 @@ class Layout:
     lanes_at: int
 
 
+def names(s: Schedule, touched: int) -> list[str]:
+    """The runtime words of loops whose tiles fetch so many matrices for the epilogue."""
+    return [*WORDS, *(WINDOW_WORDS if s.slab else ()), *[f"touched{k}_{name}" for k in range(touched) for name in TOUCHED_WORDS]]
+
+
 def layout(s: Schedule) -> Layout:
     """The fixed places; they follow from the variant and the row side's order alone."""
     v = s.variant
@@ -63,8 +72,17 @@ def layout(s: Schedule) -> Layout:
     return Layout(group, pitch, step, turned_pitch, turned_at, lanes_at)
 
 
-def runtime_words(s: Schedule, itemsize: int) -> tuple[dict[str, int], int]:
-    """The values of `WORDS` (and `WINDOW_WORDS`) and the bytes of scratch."""
+def runtime_words(s: Schedule, itemsize: int, buffers: Sequence[str], touched: Sequence[Matrix]) -> tuple[dict[str, int], int]:
+    """The values of the words that `names` has, and the bytes of scratch; ``buffers`` are the kernel's."""
+    own = {"row_buffer": buffers.index(s.row_side.buffer), "lane_buffer": buffers.index(s.lane_side.buffer)}
+    words, nbytes = _placed(s, itemsize)
+    for k, x in enumerate(touched):
+        strides = (n * x.dtype.itemsize for n in (x.offset, x.batch_stride, x.row_stride, 1))
+        words |= zip([f"touched{k}_{name}" for name in TOUCHED_WORDS], (buffers.index(x.buffer), *strides), strict=True)
+    return own | words, nbytes
+
+
+def _placed(s: Schedule, itemsize: int) -> tuple[dict[str, int], int]:
     v = s.variant
     depth = min(max(s.k, 1), K_BLOCK)
     panel_step = _rounded(depth * v.columns, 64) + 32 if v.pack_lanes else s.k * v.columns

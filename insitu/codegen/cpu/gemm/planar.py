@@ -51,9 +51,9 @@ class Planar(Driver):
         b, zero = self.b, self._c(0)
         done = b.max(b.sub(self._at(b.rem(tile, self.w["tiles"]), self.v.columns), self.w["last"]), zero)
         n, outputs, stop = self._column(tile), self._c(self.v.rows), self._c(self.v.columns)
-        if self.writer.epilogue.flat:
+        if self.epilogue.flat:
             self._collect(tile_at, zero, zero)
-            self.writer.write_flat(self._whole_panel(zero), n, b.mul(done, outputs), b.mul(stop, outputs), zero)
+            self.epilogue.write_flat(self._whole_panel(zero), n, b.mul(done, outputs), b.mul(stop, outputs), zero)
         else:
             self._write_turned(tile_at, self.v.columns, zero, (zero, zero, outputs), (n, done, stop))
 

@@ -59,7 +59,7 @@ class Stream(Driver):
             rows, columns = (self._c(0), self._c(0), self._c(v.rows)), (n, self._c(0), width)
             self._write_turned(totals, STREAM_PITCH, batch, rows, columns)
         else:
-            self.writer.write(Span(totals, STREAM_PITCH, self._c(0), n, (self._c(0), self._c(v.rows)), (self._c(0), width)), batch)
+            self.epilogue.write(Span(totals, STREAM_PITCH, self._c(0), n, (self._c(0), self._c(v.rows)), (self._c(0), width)), batch)
 
     def _each(self, width: Value, body: Callable[[Value, int, Value | None], None]) -> None:
         """Run ``body(at, lanes, mask)`` over the columns: whole vectors, then the rest."""

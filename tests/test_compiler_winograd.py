@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -12,10 +12,13 @@ from insitu import dtypes as dt
 from insitu import ops
 from insitu.codegen.target import Target, named
 from insitu.compiler import winograd as room
+from insitu.compiler.fuse import group
+from insitu.compiler.pipeline import passed
 from insitu.compiler.winograd import winograd
 from insitu.config import config
 from insitu.graph.node import Node, aval, placeholder, topological
 from insitu.graph.reference import evaluate
+from insitu.ops.mixing import ALGORITHMS, transposed
 from insitu.transform.autodiff import backward
 
 Pairs = tuple[tuple[int, int], tuple[int, int]]
@@ -31,9 +34,9 @@ def settings() -> Iterator[None]:
 class Case:
     """A convolution, its result and the gradients by both inputs."""
 
-    def __init__(self, grid: tuple[int, ...], outputs: int, padding: Pairs = SAME, dtype: dt.DType = dt.float32) -> None:
+    def __init__(self, grid: tuple[int, ...], outputs: int, padding: Pairs = SAME, dtype: dt.DType = dt.float32, taps: int = 3) -> None:
         rng = np.random.default_rng(3)
-        kernel = (3, 3, grid[-1], outputs)
+        kernel = (taps, taps, grid[-1], outputs)
         self.x, self.w = placeholder(aval(grid, dtype)), placeholder(aval(kernel, dtype))
         self.y = ops.conv(self.x, self.w, (1, 1), padding, (1, 1))
         self.ct = placeholder(aval(self.y.shape, dtype))
@@ -48,27 +51,73 @@ def kinds(outputs: list[Node]) -> list[str]:
     return [n.prim.name for n in topological(winograd(outputs)) if n.prim.kind in ("contract", "mix")]
 
 
-SHAPES: list[tuple[tuple[int, ...], int, Pairs]] = [
-    ((2, 8, 8, 128), 128, SAME),
-    ((1, 8, 10, 64), 96, SAME),
-    ((2, 10, 11, 130), 129, ((0, 0), (1, 0))),
-    ((1, 7, 9, 70), 64, ((2, 1), (0, 3))),
-    ((2, 9, 13, 128), 128, SAME),
+SHAPES: list[tuple[tuple[int, ...], int, Pairs, int]] = [
+    ((2, 8, 8, 128), 128, SAME, 3),
+    ((1, 8, 10, 64), 96, SAME, 3),
+    ((2, 10, 11, 80), 112, ((0, 0), (1, 0)), 3),
+    ((1, 7, 11, 64), 64, ((2, 1), (0, 3)), 3),
+    ((3, 9, 13, 416), 64, SAME, 3),
+    ((12, 9, 9, 64), 80, SAME, 3),
+    ((2, 9, 12, 32), 64, ((2, 2), (2, 2)), 5),
+    ((1, 14, 7, 48), 32, ((4, 3), (4, 4)), 5),
 ]
 
 
-@pytest.mark.parametrize(("grid", "outputs", "padding"), SHAPES)
+@pytest.mark.parametrize(("grid", "outputs", "padding", "taps"), SHAPES)
 def test_values_and_gradients_are_as_near_as_those_of_chains(
-    grid: tuple[int, ...], outputs: int, padding: Pairs, monkeypatch: pytest.MonkeyPatch
+    grid: tuple[int, ...], outputs: int, padding: Pairs, taps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    case = Case(grid, outputs, padding)
-    assert "conv" not in kinds(case.outputs[:1])
+    case = Case(grid, outputs, padding, taps=taps)
+    assert kinds(case.outputs) == ["mix", "conv_squares", "mix", "conv_squares", "conv_squares_weight", "mix"]
     exact, found = evaluate(case.outputs, case.feeds), case.run()
-    limited(monkeypatch, "CHANNELS", dict.fromkeys(room.CHANNELS, 10**6))
+    limited(monkeypatch, "CHANNELS", {})
     chains = case.run()
     for got, chain, expected in zip(found, chains, exact, strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
         assert np.std(got - expected) <= 2 * np.std(chain - expected)
+
+
+def weighted(row: Sequence[float], values: Sequence[np.ndarray]) -> np.ndarray:
+    """What the loop nest calls so, in float32 by NumPy."""
+    terms = [(factor, x) for factor, x in zip(row, values, strict=True) if factor]
+    scale = abs(terms[0][0]) if len({abs(factor) for factor, _ in terms}) == 1 else 1.0
+    total: np.ndarray | None = None
+    for factor, x in terms:
+        part = x if abs(factor) == scale else x * np.float32(abs(factor))
+        part = part if factor > 0 else -part
+        total = part if total is None else total + part
+    assert total is not None
+    return total if scale == 1 else total * np.float32(scale)
+
+
+def mixed(matrix: Sequence[Sequence[float]], x: np.ndarray) -> np.ndarray:
+    """The first two axes mixed, along the first one first."""
+    once = np.stack([weighted(row, list(x)) for row in matrix])
+    return np.stack([weighted(row, list(once.swapaxes(0, 1))) for row in matrix], axis=1)
+
+
+def squares(x: np.ndarray, matrix: Sequence[Sequence[float]], padding: Pairs, outputs: tuple[int, ...]) -> np.ndarray:
+    size = len(matrix[0])
+    more = [(a, 2 * -(-out // 2) + size - 2 - a - n) for n, out, (a, _) in zip(x.shape[1:3], outputs, padding, strict=True)]
+    seen = np.lib.stride_tricks.sliding_window_view(np.pad(x, [(0, 0), *more, (0, 0)]), (size, size), (1, 2))[:, ::2, ::2]
+    return mixed(matrix, np.ascontiguousarray(seen.transpose(4, 5, 0, 1, 2, 3)))
+
+
+@pytest.mark.parametrize(("grid", "outputs", "padding", "taps"), SHAPES)
+def test_the_order_of_all_sums_is_that_of_the_loop_nest(grid: tuple[int, ...], outputs: int, padding: Pairs, taps: int) -> None:
+    case, how = Case(grid, outputs, padding, taps=taps), ALGORITHMS[taps]
+    y, _, dw = case.run()
+    x, w, ct = (case.feeds[n] for n in (case.x, case.w, case.ct))
+    seen, given = squares(x, how.inputs, padding, y.shape[1:3]), squares(ct, transposed(how.outputs), ((0, 0), (0, 0)), y.shape[1:3])
+    p, count = len(how.inputs), seen.shape[2:-1]
+    a, b = (placeholder(aval((p, p, seen[0, 0, ..., 0].size, n), dt.float32)) for n in (grid[-1], outputs))
+    kernel = placeholder(aval((p, p, grid[-1], outputs), dt.float32))
+    feeds = {a: seen.reshape(a.shape), b: given.reshape(b.shape), kernel: mixed(how.kernel, w)}
+    products, gradient = run([ops.matmul(a, kernel), ops.matmul(ops.swap_last(a), b)], feeds, NATIVE)
+    made = mixed(how.outputs, products.reshape(p, p, *count, outputs)).transpose(2, 3, 0, 4, 1, 5)
+    whole = made.reshape(count[0], 2 * count[1], 2 * count[2], outputs)[:, : y.shape[1], : y.shape[2]]
+    assert np.ascontiguousarray(whole).tobytes() == y.tobytes()
+    assert mixed(transposed(how.kernel), gradient).tobytes() == dw.tobytes()
 
 
 def limited(monkeypatch: pytest.MonkeyPatch, name: str, value: object) -> None:
@@ -84,8 +133,8 @@ def test_one_example_has_the_bits_it_has_in_a_batch() -> None:
         assert whole[1:2].tobytes() == part.tobytes()
 
 
-def test_neither_threads_nor_vectors_change_a_bit() -> None:
-    case = Case((2, 8, 12, 128), 130)
+@pytest.mark.parametrize("case", [Case((2, 8, 12, 128), 144), Case((5, 9, 10, 32), 64, ((2, 2), (2, 2)), taps=5)], ids=["3x3", "5x5"])
+def test_neither_threads_nor_vectors_change_a_bit(case: Case) -> None:
     config.threads = 1
     expected = [a.tobytes() for a in case.run()]
     for threads, bits in ((2, 512), (3, 256), (7, 128), (1, 256)):
@@ -94,44 +143,37 @@ def test_neither_threads_nor_vectors_change_a_bit() -> None:
             assert [a.tobytes() for a in case.run(named("native", bits))] == expected, (threads, bits)
 
 
-def test_a_batch_in_parts_has_the_same_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    case = Case((5, 8, 8, 128), 128)
-    whole = case.run()
-    limited(monkeypatch, "BYTES", 2 * 4 * 64 * 256 * 4)
-    assert kinds(case.outputs).count("mix_blocks") == 6
-    parts = case.run()
-    assert whole[0].tobytes() == parts[0].tobytes() and whole[1].tobytes() == parts[1].tobytes()
-    np.testing.assert_allclose(whole[2], parts[2], rtol=1e-4, atol=1e-4)
-
-
-def test_an_example_that_would_need_too_much_memory_stays_a_chain(monkeypatch: pytest.MonkeyPatch) -> None:
-    limited(monkeypatch, "BYTES", 4 * 64 * 256 * 4 - 1)
-    assert kinds(Case((5, 8, 8, 128), 128).outputs) == ["conv", "conv", "conv_weight"]
-
-
-def test_the_gradient_by_the_grid_shares_the_kernels_transformation() -> None:
-    case = Case((2, 8, 8, 64), 64)
-    assert kinds(case.outputs[:2]) == ["mix", "mix", "matmul", "mix_blocks"] + ["mix", "matmul", "mix_blocks"]
+def test_what_follows_a_convolution_is_computed_with_it() -> None:
+    case = Case((2, 9, 8, 64), 64)
+    bias = placeholder(aval((64,), dt.float32))
+    feeds = {**case.feeds, bias: np.linspace(-1, 1, 64, dtype=np.float32)}
+    y = ops.max_(ops.add(ops.add(case.y, bias), case.x), ops.constant(0, dt.float32))
+    assert [[n.prim.name for n in g.nodes] for g in group(passed([y]))][-1] == ["conv_squares", "add", "add", "max"]
+    found, plain = run([y], feeds, NATIVE)[0], case.run()[0]
+    assert found.tobytes() == np.maximum(plain + feeds[bias] + feeds[case.x], np.float32(0)).tobytes()
 
 
 @pytest.mark.parametrize(
-    ("grid", "outputs", "padding", "dtype"),
+    ("grid", "outputs", "dtype", "taps"),
     [
-        ((1, 8, 8, 63), 64, SAME, dt.float32),
-        ((1, 8, 8, 64), 63, SAME, dt.float32),
-        ((9, 7, 9, 64), 64, SAME, dt.float32),
-        ((0, 8, 8, 64), 64, SAME, dt.float32),
-        ((1, 8, 8, 64), 64, SAME, dt.float64),
-        ((1, 8, 8, 64), 64, SAME, dt.float16),
+        ((1, 8, 8, 48), 64, dt.float32, 3),
+        ((1, 8, 8, 64), 72, dt.float32, 3),
+        ((9, 7, 9, 64), 64, dt.float32, 3),
+        ((0, 8, 8, 64), 64, dt.float32, 3),
+        ((1, 8, 8, 64), 64, dt.float64, 3),
+        ((1, 8, 8, 64), 64, dt.float16, 3),
+        ((1, 8, 8, 16), 64, dt.float32, 5),
+        ((1, 8, 8, 64), 64, dt.float32, 1),
+        ((1, 9, 9, 64), 64, dt.float32, 7),
     ],
 )
-def test_other_shapes_stay_chains(grid: tuple[int, ...], outputs: int, padding: Pairs, dtype: dt.DType) -> None:
-    assert kinds(Case(grid, outputs, padding, dtype).outputs[:1]) == ["conv"]
+def test_other_shapes_stay_chains(grid: tuple[int, ...], outputs: int, dtype: dt.DType, taps: int) -> None:
+    half = taps // 2
+    assert kinds(Case(grid, outputs, ((half, half), (half, half)), dtype, taps).outputs[:1]) == ["conv"]
 
 
-def test_gradients_by_the_kernel_need_more_channels_and_fewer_positions() -> None:
-    assert kinds([Case((2, 8, 8, 64), 128).outputs[2]]) == ["conv_weight"]
-    assert kinds(Case((2, 4, 4, 128), 128).outputs) == ["conv", "conv", "mix", "mix", "matmul", "mix"]
+def test_gradients_by_the_kernel_need_fewer_positions() -> None:
+    assert kinds(Case((2, 4, 4, 128), 128).outputs) == ["conv", "conv", "conv_squares_weight", "mix"]
     assert kinds([Case((2, 2, 6, 128), 128).outputs[2]]) == ["conv_weight"]
 
 

@@ -28,6 +28,8 @@ from insitu import dtypes as dt
 from insitu.errors import InternalError
 
 DType = dt.DType
+#: A small matrix of constants, row by row.
+Matrix = tuple[tuple[float, ...], ...]
 
 #: Length of one chain of a contraction; part of the arithmetic of every machine.
 K_BLOCK = 384
@@ -192,6 +194,26 @@ def pick(number: Expr, count: int, value: Callable[[int], Expr]) -> Expr:
     for k in range(1, count):
         made = op("select", op("eq", number, index(k)), value(k), made)
     return made
+
+
+def weighted(row: Sequence[float], value: Callable[[int], Expr]) -> Expr:
+    """The sum of values times a row of a small matrix: a chain over the entries that are not 0; where they have one magnitude, it is
+    multiplied at the end.
+    """
+    terms = [(k, factor) for k, factor in enumerate(row) if factor]
+    scale = abs(terms[0][1]) if len({abs(factor) for _, factor in terms}) == 1 else 1.0
+    total: Expr | None = None
+    for k, factor in terms:
+        x = value(k)
+        if abs(factor) != scale:
+            x = op("mul", x, const(abs(factor), x.dtype))
+        if total is None:
+            total = x if factor > 0 else op("neg", x)
+        else:
+            total = op("add" if factor > 0 else "sub", total, x)
+    if total is None:
+        raise InternalError("a row of zeros")
+    return total if scale == 1 else op("mul", total, const(scale, total.dtype))
 
 
 def _reads_zero_outside(inside: Expr, x: Expr, outside: Expr) -> bool:
@@ -529,12 +551,41 @@ class Windows:
 
 
 @dataclasses.dataclass(frozen=True)
+class Squares:
+    """An operand of a `Contract` that shows mixed squares of a grid in memory, of shape ``(items, *grid, pixel)``.
+
+    There are ``(items, *count)`` of them, two positions apart from ``before`` the first pixel on; outside the grid lies 0. With a ``matrix`` of
+    p rows a square becomes ``matrix @ square @ matrix.T``; the batch of the contraction is one of its p*p elements. The order of the
+    sums is that of `weighted`, along the first axis first. One of the other indices is a square, the other one a channel.
+    """
+
+    buffer: str
+    dtype: DType
+    items: int
+    grid: tuple[int, int]
+    pixel: int
+    count: tuple[int, int]
+    before: tuple[int, int]
+    matrix: Matrix
+
+
+@dataclasses.dataclass(frozen=True)
+class Outputs:
+    """What becomes of the products of mixed squares: ``matrix @ products @ matrix.T`` are the sums at two by two neighbouring ``positions``."""
+
+    matrix: Matrix
+    positions: tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True)
 class Contract:
     """``ref(name) = sum over k of a[batch, m, k] * b[batch, k, n]`` for every (batch, m, n), then ``epilogue``.
 
     The epilogue's statements (`Let` and `Store`) see axes ``batch``, ``m`` and ``n`` (``n`` may run in
     lanes) and ``ref(name)`` of the accumulation dtype. It is the kernel's only statement; the code
     generator chooses tiles and packing and what a unit is.
+
+    With ``outputs`` the sums for a square are mixed: m is a position ``(items, *positions)``, and ``batch`` is 1.
     """
 
     name: str
@@ -542,10 +593,11 @@ class Contract:
     m: int
     n: int
     k: int
-    a: Operand | Windows
-    b: Operand
+    a: Operand | Windows | Squares
+    b: Operand | Squares
     dtype: DType
     epilogue: tuple[Stmt, ...]
+    outputs: Outputs | None = None
 
 
 @dataclasses.dataclass(frozen=True)

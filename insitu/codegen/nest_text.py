@@ -131,7 +131,11 @@ def _show_body(body: Sequence[Stmt], depth: int) -> list[str]:
     return [line for s in body for line in _show_stmt(s, depth)]
 
 
-def _show_operand(o: nest.Operand | nest.Windows) -> str:
+def _show_operand(o: nest.Operand | nest.Windows | nest.Squares) -> str:
+    if isinstance(o, nest.Squares):
+        size, mixed = (_show_extents((extent,) * 2) for extent in (len(o.matrix[0]), len(o.matrix)))
+        where = f"{o.items}x{_show_extents(o.count)} squares {size} before {_show_extents(o.before)} mixed to {mixed}"
+        return f"{where} of {o.items}x{_show_extents(o.grid)}x{o.pixel}"
     if isinstance(o, nest.Operand):
         return f"strides {o.batch_stride}, {o.row_stride}, {o.col_stride}" + (f" panels of {o.panel}" if o.panel else "")
     order = ("m", "k") if o.positions_first else ("k", "m")
@@ -163,6 +167,8 @@ def _show_stmt(s: Stmt, depth: int) -> list[str]:
     if isinstance(s, nest.Contract):
         head = f"{pad}{s.name}[batch < {s.batch}, m < {s.m}, n < {s.n}] = contract k < {s.k}: {s.dtype.name}"
         sides = [f"{pad}  {name} = {o.buffer}: {o.dtype.name} {_show_operand(o)}" for name, o in (("a", s.a), ("b", s.b))]
+        if s.outputs is not None:
+            sides.append(f"{pad}  mixed to positions {_show_extents(s.outputs.positions)}")
         return [head, *sides, f"{pad}  epilogue:", *_show_body(s.epilogue, depth + 2)]
     order = f"argsort {'descending' if s.descending else 'ascending'} j < {s.length}: {s.dtype.name}"
     target, source = _show(s.target_base, names), _show(s.source_base, names)

@@ -112,7 +112,7 @@ class _Verifier:
         for operand in (s.a, s.b):
             buffer = self.buffer(operand.buffer)
             self.require(operand.dtype is buffer.dtype, f"{operand.buffer} of {buffer.dtype.name} is read as {operand.dtype.name}")
-            self.require(isinstance(operand, nest.Windows) or operand.panel >= 0, f"the panels of {operand.buffer} are not chosen yet")
+            self.require(not isinstance(operand, nest.Operand) or operand.panel >= 0, f"the panels of {operand.buffer} are not chosen yet")
         self.require(s.dtype.kind != "b", f"a contraction accumulates in {s.dtype.name}")
         self.body(s.epilogue, axes | {"batch", "m", "n"}, {**names, s.name: s.dtype})
 

@@ -145,7 +145,8 @@ def _panel(product: Node, fixed: set[Node], target: Target) -> tuple[int, int, i
     if not asked:
         return 0, 0, 0
     best = _chosen(dataclasses.replace(contract, a=asked.get("a", contract.a), b=asked.get("b", contract.b)), target)
-    matrices = product.attrs[3] if product.prim.name == "conv" else contract.batch if contract.b.batch_stride else 1
+    each = contract.batch if isinstance(contract.b, Operand) and contract.b.batch_stride else 1
+    matrices = product.attrs[3] if product.prim.name == "conv" else each
     return (0 if best.swap else 1), best.columns if best.in_panels else 0, matrices
 
 

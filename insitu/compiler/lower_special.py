@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from insitu import dtypes as dt
 from insitu.codegen import nest
@@ -14,6 +14,7 @@ from insitu.compiler.lower import Index, Lowered, Lowerer, accumulate, ravel, un
 from insitu.errors import InternalError
 from insitu.graph.node import Node, Shape
 from insitu.ops.convolution import sees_itself
+from insitu.ops.mixing import ALGORITHMS, transposed
 
 
 # -- contractions --------------------------------------------------------------------------------
@@ -83,7 +84,7 @@ def lower_contract(group: Group, stored: set[Node]) -> Lowered:
 
 def contraction(product: Node, low: Lowerer) -> tuple[nest.Contract, Index]:
     """A product without an epilogue, and the index of its elements."""
-    return (_matmul if product.prim.name == "matmul" else _conv)(product, low)
+    return _CONTRACTIONS[product.prim.name](product, low)
 
 
 def in_panels(node: Node, stored: set[Node], outer_first: bool) -> nest.Operand | None:
@@ -156,6 +157,57 @@ def _conv(product: Node, low: Lowerer) -> tuple[nest.Contract, Index]:
     return nest.Contract("acc", groups, m, n, k, a, b, product.dtype.compute, ()), index
 
 
+def _squares(product: Node, low: Lowerer) -> tuple[nest.Contract, Index]:
+    """Each matrix of the right operand has to do with one element of a mixed square; the sums are mixed again.
+
+    ::
+
+        acc[batch < 1, m < 128, n < 64] = contract k < 64: float32
+          a = x0: float32 2x4x4 squares 4x4 before 1x1 mixed to 4x4 of 2x8x8x64
+          b = x1: float32 strides 4096, 32, 1 panels of 32
+          mixed to positions 8x8
+          epilogue:
+            y0[m*64 + n] = acc
+    """
+    x, w = product.inputs
+    taps, padding = product.attrs
+    m, (k, n), how = math.prod(product.shape[:-1]), w.shape[2:], ALGORITHMS[taps]
+    a = _shown(x, how.inputs, product.shape[1:3], padding, low)
+    b = in_panels(w, low.stored, False) or nest.Operand("", w.dtype, k * n, n, 1)
+    b = dataclasses.replace(b, buffer=low.buffer(source_of(w, low.stored)))
+    index = (*unravel(nest.axis("m", m), product.shape[:-1]), nest.axis("n", n))
+    outputs = nest.Outputs(how.outputs, product.shape[1:3])  # type: ignore[arg-type]
+    return nest.Contract("acc", 1, m, n, k, a, b, product.dtype.compute, (), outputs), index
+
+
+def _squares_weight(product: Node, low: Lowerer) -> tuple[nest.Contract, Index]:
+    """k runs over squares: of the grid, and of what is given for the outputs.
+
+    ::
+
+        acc[batch < 16, m < 64, n < 64] = contract k < 32: float32
+          a = x0: float32 2x4x4 squares 4x4 before 1x1 mixed to 4x4 of 2x8x8x64
+          b = x1: float32 2x4x4 squares 2x2 before 0x0 mixed to 4x4 of 2x8x8x64
+          epilogue:
+            y0[batch*4096 + m*64 + n] = acc
+    """
+    x, ct = product.inputs
+    taps, padding = product.attrs
+    (p, _, m, n), how = product.shape, ALGORITHMS[taps]
+    a = _shown(x, how.inputs, ct.shape[1:3], padding, low)
+    b = _shown(ct, transposed(how.outputs), ct.shape[1:3], ((0, 0), (0, 0)), low)
+    index = (*unravel(nest.axis("batch", p * p), (p, p)), nest.axis("m", m), nest.axis("n", n))
+    return nest.Contract("acc", p * p, m, n, a.items * math.prod(a.count), a, b, product.dtype.compute, ()), index
+
+
+def _shown(x: Node, matrix: nest.Matrix, positions: Shape, padding: Sequence[tuple[int, int]], low: Lowerer) -> nest.Squares:
+    """The mixed squares of a stored grid that two by two positions have to do with."""
+    items, rows, columns, channels = x.shape
+    count = -(-positions[0] // 2), -(-positions[1] // 2)
+    before = padding[0][0], padding[1][0]
+    return nest.Squares(low.buffer(source_of(x, low.stored)), x.dtype, items, (rows, columns), channels, count, before, matrix)
+
+
 def _of_group(groups: int, n: int) -> nest.Expr:
     """The channel that column n of a group is."""
     column = nest.axis("n", n)
@@ -176,6 +228,9 @@ def _windows(x: Node, buffer: str, out: Shape, taps: Shape, moves: tuple[Shape, 
         buffer, x.dtype, x.shape[0], three(x.shape[1:-1], 1), x.shape[-1], three(out, 1), three(taps, 1),
         x.shape[-1] // groups, three(strides, 1), three(dilation, 1), three(before, 0), positions_first,
     )  # fmt: skip
+
+
+_CONTRACTIONS = {"matmul": _matmul, "conv": _conv, "conv_weight": _conv, "conv_squares": _squares, "conv_squares_weight": _squares_weight}
 
 
 def source_of(node: Node, stored: Collection[Node] = ()) -> Node:

@@ -74,6 +74,8 @@ def _tests(n: Node) -> Sequence[Callable[[Node], bool]]:
     """What each operand of a contraction has to be."""
     if n.prim.name == "matmul":
         return _readable, _readable
+    if n.prim.name == "conv_squares":
+        return _whole, _in_memory
     plain = n.prim.name == "conv" and n.attrs[3] == 1 and sees_itself(n)
     return _whole, _readable if plain else _whole
 
@@ -83,6 +85,11 @@ def _whole(node: Node) -> bool:
     while node.memory is None and node.prim.name == "reshape":
         node = node.inputs[0]
     return node.memory is not None or node.prim.kind != "view"
+
+
+def _in_memory(node: Node) -> bool:
+    """Whether the node is a value in memory, maybe in another shape or in panels."""
+    return _whole(node.inputs[0] if node.memory is None and node.prim.name == "panels" else node)
 
 
 def _readable(node: Node) -> bool:

@@ -82,7 +82,11 @@ def flops(low: Lowered) -> int:
 
 
 def _chain(n: graph.Node) -> int:
-    """Multiply-adds of one element of a contraction."""
+    """Multiply-adds of one element of a contraction; of one by mixed squares those that are computed."""
+    if n.prim.name == "conv_squares":
+        return math.prod(n.inputs[1].shape[:-1]) // 4
+    if n.prim.name == "conv_squares_weight":
+        return math.prod([-(-extent // step) for extent, step in zip(n.inputs[1].shape[:-1], (1, 2, 2), strict=True)])
     if n.prim.name == "conv":
         return math.prod(n.inputs[1].shape[:-1])
     return math.prod(n.inputs[1].shape[:-1]) if n.prim.name == "conv_weight" else n.inputs[0].shape[-1]

@@ -12,7 +12,7 @@ from insitu.ops.creation import constant, iota, random_bits
 from insitu.ops.exponential import erf, exp, expm1, log, log1p, rsqrt, sigmoid, sqrt, tanh
 from insitu.ops.indexing import scatter, take, take_along_axis
 from insitu.ops.logic import and_, eq, ge, gt, le, lt, ne, not_, or_, shl, shr, where, xor
-from insitu.ops.mixing import mix, mix_blocks, tiles
+from insitu.ops.mixing import conv_squares, conv_squares_weight, mix
 from insitu.ops.panels import from_panels, to_panels
 from insitu.ops.reduction import argmax, argmin, reduce_max, reduce_min, reduce_prod, reduce_sum
 from insitu.ops.resampling import resample
@@ -25,11 +25,11 @@ from insitu.ops.trigonometric import acos, acosh, asin, asinh, atan, atan2, atan
 
 __all__ = [
     "abs", "acos", "acosh", "add", "and_", "argmax", "argmin", "argsort", "asin", "asinh", "atan", "atan2", "atanh", "bitcast",
-    "broadcast_to", "cast", "ceil", "concat", "constant", "conv", "conv_input", "conv_weight", "copysign", "cos", "cosh", "cumprod",
-    "cumsum", "div", "eq", "erf", "exp", "expm1", "flip", "floor", "floordiv", "fmod", "from_panels", "full", "ge", "gt", "identity",
-    "iota", "isfinite", "isinf", "isnan", "le", "log", "log1p", "lt", "matmul", "max_", "max_pool", "min_", "mix", "mix_blocks", "mod",
-    "mul", "ne", "neg", "not_", "ones_like", "or_", "pad", "permute", "pow", "random_bits", "reduce_max", "reduce_min", "reduce_prod",
-    "reduce_sum", "resample", "reshape", "rint", "rsqrt", "scatter", "shl", "shr", "sigmoid", "sign", "sin", "sinh", "slice_", "sort",
-    "sqrt", "square", "stop_gradient", "sub", "sum_to", "swap_last", "take", "take_along_axis", "tan", "tanh", "tiles", "to_panels",
-    "trunc", "where", "windows", "xor", "zeros_like",
+    "broadcast_to", "cast", "ceil", "concat", "constant", "conv", "conv_input", "conv_squares", "conv_squares_weight",
+    "conv_weight", "copysign", "cos", "cosh", "cumprod", "cumsum", "div", "eq", "erf", "exp", "expm1", "flip", "floor", "floordiv",
+    "fmod", "from_panels", "full", "ge", "gt", "identity", "iota", "isfinite", "isinf", "isnan", "le", "log", "log1p", "lt",
+    "matmul", "max_", "max_pool", "min_", "mix", "mod", "mul", "ne", "neg", "not_", "ones_like", "or_", "pad", "permute", "pow",
+    "random_bits", "reduce_max", "reduce_min", "reduce_prod", "reduce_sum", "resample", "reshape", "rint", "rsqrt", "scatter",
+    "shl", "shr", "sigmoid", "sign", "sin", "sinh", "slice_", "sort", "sqrt", "square", "stop_gradient", "sub", "sum_to",
+    "swap_last", "take", "take_along_axis", "tan", "tanh", "to_panels", "trunc", "where", "windows", "xor", "zeros_like",
 ]  # fmt: skip

@@ -1,24 +1,24 @@
 """Small constant matrices applied to two axes from both sides: what Winograd's convolution (`insitu.compiler.winograd`) consists of.
 
-Both primitives compute ``matrix @ x @ matrix.T`` for every element of the other axes. A sum is a chain over the entries of
-a row of the matrix that are not 0, in order, first along the first axis; where they have one magnitude that is multiplied at the end.
+``matrix @ x @ matrix.T`` is computed for every element of the other axes, first along the first axis; the order of a sum is that
+of `insitu.codegen.nest.weighted`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
 from insitu import dtypes as dt
-from insitu import ops
 from insitu.codegen import nest
 from insitu.errors import InternalError
-from insitu.graph.node import REGISTRY, Attrs, Aval, Load, Node, Primitive, apply, aval, register
-from insitu.ops.convolution import windows
+from insitu.graph.node import REGISTRY, Attrs, Aval, Load, Node, Primitive, Shape, apply, aval, register
+from insitu.ops.convolution import Pairs, window_extents
 from insitu.ops.elementwise import Sample, Values, draw
 
-Matrix = tuple[tuple[float, ...], ...]
+Matrix = nest.Matrix
 Index = tuple[nest.Expr, ...]
 
 
@@ -62,48 +62,142 @@ class Mix(Primitive):
         return _element(node.attrs[0], index[:2], lambda a, b: load(0, (a, b, *index[2:]), guard))
 
 
-@register
-class MixBlocks(Primitive):
-    """The first two axes become neighbours in a grid: (a, b, batch, rows, columns, channels) becomes (batch, rows*i, columns*j, channels)."""
+#: Channels and outputs of a convolution by squares are a multiple of this: whole vectors on every CPU.
+LANES = 16
 
-    name = "mix_blocks"
-    meaning = "the first two axes times a small matrix, from both sides, as neighbours in a grid"
-    attributes = ("matrix",)
-    kind = "mix"
+
+@dataclasses.dataclass(frozen=True)
+class Algorithm:
+    """How two neighbouring outputs of a chain over some taps are made of fewer products: ``outputs @ ((inputs @ x) * (kernel @ taps))``."""
+
+    inputs: Matrix
+    kernel: Matrix
+    outputs: Matrix
+
+
+#: By the number of taps: Winograd's F(2, 3), from Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (2015), section 4.1;
+#: and for five taps that one for the first three, F(2, 2) for the others: all numbers stay as small.
+ALGORITHMS = {
+    3: Algorithm(
+        ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1)),
+        ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1)),
+        ((1, 1, 1, 0), (0, 1, -1, -1)),
+    ),
+    5: Algorithm(
+        (
+            (1, 0, -1, 0, 0, 0), (0, 1, 1, 0, 0, 0), (0, -1, 1, 0, 0, 0), (0, 1, 0, -1, 0, 0),
+            (0, 0, 0, 1, -1, 0), (0, 0, 0, 0, 1, 0), (0, 0, 0, 0, -1, 1),
+        ),
+        (
+            (1, 0, 0, 0, 0), (0.5, 0.5, 0.5, 0, 0), (0.5, -0.5, 0.5, 0, 0), (0, 0, 1, 0, 0),
+            (0, 0, 0, 1, 0), (0, 0, 0, 1, 1), (0, 0, 0, 0, 1),
+        ),
+        ((1, 1, 1, 0, 1, 1, 0), (0, 1, -1, -1, 0, 1, 1)),
+    ),
+}  # fmt: skip
+
+
+@register
+class ConvSquares(Primitive):
+    """A convolution with stride 1 by products of mixed squares: every 2x2 square of outputs sees a square of inputs.
+
+    Inputs: a grid (batch, rows, columns, channels) and the kernel mixed by the algorithm for its taps, (p, p, channels, outputs).
+    Both squares are mixed; the sums over the channels are chains.
+    """
+
+    name = "conv_squares"
+    meaning = "a convolution by products of mixed squares"
+    attributes = ("taps", "padding")
+    arity = 2
+    kind = "contract"
+    no_gradient = "the compiler chooses algorithms after gradients have been taken"
 
     def infer(self, attrs: Attrs, *avals: Aval) -> Aval:
-        (x,) = avals
-        (matrix,) = attrs
-        if x.ndim != 6 or x.shape[:2] != (len(matrix[0]),) * 2 or x.dtype.kind != "f" or x.dtype.bits < 32:
-            raise InternalError(f"mix_blocks {attrs} of {x}")
-        n, rows, columns, channels = x.shape[2:]
-        return aval((n, rows * len(matrix), columns * len(matrix), channels), x.dtype)
-
-    def vjp(self, node: Node, ct: Node) -> Sequence[Node | None]:
-        (matrix,) = node.attrs
-        return (mix(tiles(ct, len(matrix), len(matrix)), transposed(matrix)),)
+        x, w = avals
+        taps, padding = attrs
+        p = len(ALGORITHMS[taps].inputs)
+        fits = x.dtype is w.dtype is dt.float32 and x.ndim == 4 and w.shape[:-1] == (p, p, x.shape[-1])
+        if not fits or any(side % LANES for side in w.shape[2:]):
+            raise InternalError(f"conv_squares {attrs} of {x} and {w}")
+        return aval((*_outputs(x.shape, taps, padding), w.shape[-1]), x.dtype)
 
     def reference(self, attrs: Attrs, *arrays: Values) -> Values:
-        made = _by_numpy(attrs[0], arrays[0])
-        i, j, n, rows, columns, channels = made.shape
-        return made.transpose(2, 3, 0, 4, 1, 5).reshape(n, rows * i, columns * j, channels)
+        x, w = arrays
+        taps, padding = attrs
+        how = ALGORITHMS[taps]
+        batch, rows, columns = _outputs(x.shape, taps, padding)
+        products = np.einsum("ijnyxc,ijco->ijnyxo", _squares_of(x, how.inputs, (rows, columns), padding), w.astype(np.float64), optimize=True)
+        made = np.einsum("ui,vj,ijnyxo->nyuxvo", how.outputs, how.outputs, products, optimize=True)
+        return np.asarray(made.reshape(batch, 2 * made.shape[1], 2 * made.shape[3], w.shape[-1])[:, :rows, :columns].astype(x.dtype))
 
     def samples(self, rng: np.random.Generator) -> Iterable[Sample]:
-        for dtype in (dt.float64, dt.float32):
-            yield (_EVEN,), (draw(rng, (4, 4, 2, 1, 3, 2), dtype),)
-            yield (_UNEVEN,), (draw(rng, (2, 2, 1, 2, 2, 5), dtype),)
-
-    def block(self, node: Node) -> tuple[int, ...]:
-        size = len(node.attrs[0])
-        return (1, size, size, 1)
-
-    def element(self, node: Node, index: Index, load: Load, guard: nest.Expr | None) -> nest.Expr:
-        size = nest.index(len(node.attrs[0]))
-        (i, row), (j, column) = [(nest.op("mod", at, size), nest.op("floordiv", at, size)) for at in index[1:3]]
-        return _element(node.attrs[0], (i, j), lambda a, b: load(0, (a, b, index[0], row, column, index[3]), guard))
+        for taps, padding, grid, outputs in _SQUARES:
+            p = len(ALGORITHMS[taps].inputs)
+            w = draw(rng, (p, p, grid[-1], outputs), dt.float32) / np.float32(8)
+            yield (taps, padding), (draw(rng, grid, dt.float32), w)
 
 
-_MIX, _MIX_BLOCKS = REGISTRY["mix"], REGISTRY["mix_blocks"]
+@register
+class ConvSquaresWeight(Primitive):
+    """The gradient of `ConvSquares` by its mixed kernel.
+
+    Inputs: the grid and a cotangent of the result; every element is a chain over the squares.
+    """
+
+    name = "conv_squares_weight"
+    meaning = "the gradient of a convolution by its mixed kernel"
+    attributes = ("taps", "padding")
+    arity = 2
+    kind = "contract"
+    no_gradient = ConvSquares.no_gradient
+
+    def infer(self, attrs: Attrs, *avals: Aval) -> Aval:
+        x, ct = avals
+        taps, padding = attrs
+        p = len(ALGORITHMS[taps].inputs)
+        fits = x.dtype is ct.dtype is dt.float32 and x.ndim == ct.ndim == 4
+        if not fits or ct.shape[:-1] != _outputs(x.shape, taps, padding) or x.shape[-1] % LANES or ct.shape[-1] % LANES:
+            raise InternalError(f"conv_squares_weight {attrs} of {x} and {ct}")
+        return aval((p, p, x.shape[-1], ct.shape[-1]), x.dtype)
+
+    def reference(self, attrs: Attrs, *arrays: Values) -> Values:
+        x, ct = arrays
+        taps, padding = attrs
+        how, outputs = ALGORITHMS[taps], ct.shape[1:3]
+        seen, given = _squares_of(x, how.inputs, outputs, padding), _squares_of(ct, transposed(how.outputs), outputs, ((0, 0), (0, 0)))
+        return np.asarray(np.einsum("ijnyxc,ijnyxo->ijco", seen, given, optimize=True).astype(x.dtype))
+
+    def samples(self, rng: np.random.Generator) -> Iterable[Sample]:
+        for taps, padding, grid, outputs in _SQUARES:
+            ct = draw(rng, (*_outputs(grid, taps, padding), outputs), dt.float32) / np.float32(8)
+            yield (taps, padding), (draw(rng, grid, dt.float32), ct)
+
+
+#: Taps, padding, grid and outputs of samples: odd and even extents, none, windows larger than the grid.
+_SQUARES = (
+    (3, ((1, 1), (1, 1)), (2, 5, 6, 16), 32),
+    (3, ((0, 2), (1, 0)), (1, 8, 7, 32), 16),
+    (5, ((2, 2), (2, 2)), (2, 4, 9, 16), 48),
+    (5, ((4, 0), (0, 4)), (1, 2, 1, 16), 16),
+    (3, ((1, 1), (1, 1)), (0, 4, 4, 16), 16),
+)
+
+
+def _outputs(grid: Shape, taps: int, padding: Pairs) -> Shape:
+    """Batch and positions of a convolution with stride 1."""
+    return (grid[0], *window_extents(grid[1:3], (taps,) * 2, (1, 1), padding, (1, 1)))
+
+
+def _squares_of(x: Values, matrix: Matrix, outputs: Shape, padding: Pairs) -> Values:
+    """Mixed squares by NumPy: axes (element's row, element's column, batch, row, column, channel)."""
+    size = len(matrix[0])
+    more = [(a, 2 * -(-extent // 2) + size - 2 - a - n) for n, extent, (a, _) in zip(x.shape[1:3], outputs, padding, strict=True)]
+    padded = np.pad(x.astype(np.float64), [(0, 0), *more, (0, 0)])
+    seen = np.lib.stride_tricks.sliding_window_view(padded, (size, size), (1, 2))[:, ::2, ::2]
+    return np.asarray(np.einsum("nyxcab,ia,jb->ijnyxc", seen, matrix, matrix, optimize=True))
+
+
+_MIX, _CONV_SQUARES, _CONV_SQUARES_WEIGHT = (REGISTRY[name] for name in ("mix", "conv_squares", "conv_squares_weight"))
 #: Matrices of the samples: signs alone, and other numbers.
 _EVEN: Matrix = ((1, 0, -1, 0), (0.5, 0.5, 0.5, 0))
 _UNEVEN: Matrix = ((2, -3), (0, 1), (-1, 1))
@@ -114,14 +208,14 @@ def mix(x: Node, matrix: Matrix) -> Node:
     return apply(_MIX, (x,), (matrix,))
 
 
-def mix_blocks(x: Node, matrix: Matrix) -> Node:
-    """The same with the two axes as neighbours in a grid, ``(batch, rows*i, columns*j, channels)``."""
-    return apply(_MIX_BLOCKS, (x,), (matrix,))
+def conv_squares(x: Node, w: Node, taps: int, padding: Pairs) -> Node:
+    """The convolution of a grid with a mixed kernel."""
+    return apply(_CONV_SQUARES, (x, w), (taps, padding))
 
 
-def tiles(x: Node, size: int, step: int) -> Node:
-    """Squares of ``size`` positions of a grid, ``step`` apart: axes (row in it, column in it, batch, rows, columns, channels)."""
-    return ops.permute(windows(x, (size, size), (step, step)), (3, 4, 0, 1, 2, 5))
+def conv_squares_weight(x: Node, ct: Node, taps: int, padding: Pairs) -> Node:
+    """The gradient by the mixed kernel."""
+    return apply(_CONV_SQUARES_WEIGHT, (x, ct), (taps, padding))
 
 
 def _element(matrix: Matrix, at: Index, load: Callable[[nest.Expr, nest.Expr], nest.Expr]) -> nest.Expr:
@@ -130,24 +224,7 @@ def _element(matrix: Matrix, at: Index, load: Callable[[nest.Expr, nest.Expr], n
 
 def _row(matrix: Matrix, number: nest.Expr, value: Callable[[int], nest.Expr]) -> nest.Expr:
     """The sum of values times a row of the matrix."""
-    return nest.pick(number, len(matrix), lambda k: _sum(matrix[k], value))
-
-
-def _sum(row: Sequence[float], value: Callable[[int], nest.Expr]) -> nest.Expr:
-    terms = [(k, factor) for k, factor in enumerate(row) if factor]
-    scale = abs(terms[0][1]) if len({abs(factor) for _, factor in terms}) == 1 else 1.0
-    total: nest.Expr | None = None
-    for k, factor in terms:
-        x = value(k)
-        if abs(factor) != scale:
-            x = nest.op("mul", x, nest.const(abs(factor), x.dtype))
-        if total is None:
-            total = x if factor > 0 else nest.op("neg", x)
-        else:
-            total = nest.op("add" if factor > 0 else "sub", total, x)
-    if total is None:
-        raise InternalError("a row of zeros")
-    return total if scale == 1 else nest.op("mul", total, nest.const(scale, total.dtype))
+    return nest.pick(number, len(matrix), lambda k: nest.weighted(matrix[k], value))
 
 
 def _by_numpy(matrix: Matrix, x: Values) -> Values:

@@ -12,7 +12,9 @@ import hashlib
 from collections.abc import Callable
 from functools import partial
 
+from insitu.codegen import nest
 from insitu.codegen.cpu import survey
+from insitu.codegen.cpu.gemm import squares
 from insitu.codegen.cpu.gemm.epilogue import generalise, matrices
 from insitu.codegen.cpu.gemm.function import around, loops
 from insitu.codegen.cpu.gemm.layout import runtime_words
@@ -46,12 +48,12 @@ def generate(kernel: Kernel, target: Target, schedule: Schedule | None = None) -
     if len(kernel.body) != 1 or not isinstance(kernel.body[0], Contract):
         raise InternalError("the code generator of contractions needs a kernel whose one statement is a Contract")
     contract = kernel.body[0]
-    made = schedule or choose(contract, target)
+    made = schedule or (squares.plan if isinstance(contract.a, nest.Squares) else choose)(contract, target)
     epilogue = generalise(contract)
     v, dtype = made.variant, contract.dtype
     touched = matrices(contract) if v.fetch else []
     flat = epilogue.flat and (v.whole or v.planar)
-    words, scratch_bytes = runtime_words(made, dtype.itemsize, [b.name for b in kernel.buffers if b.role != "scratch"], touched)
+    words, scratch_bytes = runtime_words(made, contract, [b.name for b in kernel.buffers if b.role != "scratch"], touched)
     sides = [(side.dtype.name, side.along_k) for side in (made.row_side, made.lane_side)]
     inner = _code("gemm", (dataclasses.astuple(v), dtype.name, sides, len(touched), flat), partial(loops, made, len(touched), flat, dtype), target)
     text = show_kernel(dataclasses.replace(kernel, units=1, body=epilogue.body))

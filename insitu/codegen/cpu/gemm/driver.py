@@ -28,7 +28,6 @@ class Driver:
         self.b, self.v, self.dtype, self.w, self.epilogue = b, s.variant, dtype, words, epilogue
         self.row_side, self.lane_side = s.row_side, s.lane_side
         self.row_start, self.lane_start = (b.pointer(args, words[name]) for name in ("row_buffer", "lane_buffer"))
-        self.touched = [b.offset(b.pointer(args, words[f"{name}_buffer"]), words[f"{name}_at"], dt.int8) for name in epilogue.touched]
         self.scratch = scratch
         self.places = layout(s)
         self.turned = b.offset(scratch, self.places.turned_at, dtype)
@@ -150,20 +149,8 @@ class Driver:
 
     def _touched(self, batch: Value, sliver: Value, panel: Value, length: Value, last: Value) -> list[micro.Ahead]:
         """What to fetch for the epilogue of a tile, row by row; before the ``last`` block of k the same near line again and again."""
-        b, v, lines = self.b, self.v, []
-        place = {"batch": batch, "m": self._row(sliver), "n": self._column(panel)}
-        for name, start in zip(self.epilogue.touched, self.touched, strict=True):
-            for axis, index in place.items():
-                start = b.offset(start, b.mul(index, self.w[f"{name}_{axis}"]), dt.int8)
-            lines.append((b.select(last, start, self.sums), b.select(last, self.w[f"{name}_m"], self._c(0))))
-        pace = self._pace(self._c(v.rows), length)
-
-        def rows(index: Value) -> list[Value]:
-            row = b.shr(b.mul(index, pace), 16)
-            starts = [b.offset(start, b.mul(row, step), dt.int8) for start, step in lines]
-            return [b.offset(start, n * v.lanes, self.dtype) for start in starts for n in range(v.vectors)]
-
-        return [rows]
+        places = self.epilogue.places(batch, self._row(sliver), self._column(panel))
+        return [micro.rows_ahead(self.b, self.v, self.dtype, places, self.sums, length, last)]
 
     def _following(
         self, lane_start: Value, panel: Value, slivers: tuple[Value, Value], k_first: Value, length: Value, last: Value
@@ -182,7 +169,7 @@ class Driver:
         lines = b.div(b.add(b.mul(length_of_row, size), self._c(LINE - 1)), self._c(LINE))
         tiles = b.mul(b.sub(slivers[1], slivers[0]), w["panels_per_block"])
         share = b.select(b.cmp("lt", after, w["panels"]), b.div(b.mul(rows, lines), tiles), self._c(0))
-        pace, inverse = self._pace(share, length), b.add(b.div(self._c(1 << 32), lines), self._c(1))
+        pace, inverse = micro.pace(b, share, length), b.add(b.div(self._c(1 << 32), lines), self._c(1))
 
         def tile(number: Value) -> micro.Ahead:
             first = b.mul(number, share)
@@ -196,10 +183,6 @@ class Driver:
             return line
 
         return tile
-
-    def _pace(self, count: Value, length: Value) -> Value:
-        """How many of ``count`` pass by in a turn of k, in units of 2**-16, if all do in all turns."""
-        return self.b.div(self.b.shl(count, 16), self.b.max(length, self._c(1)))
 
     def _tile(self, rows: micro.Rows | micro.Runs, lane_at: Value, panel: Value, local: Value, length: Value) -> list[Value]:
         """The sums of one tile over one block of k; ``local`` is the panel's number in the packed block."""

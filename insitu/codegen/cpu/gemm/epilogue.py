@@ -201,13 +201,22 @@ class EpilogueCalls:
     ----------
     flat : bool
         Whether the epilogue takes whole rows that lie one after the other as one.
-    touched : list of str
-        What the words of the matrices that tiles fetch for it begin with.
     """
 
-    def __init__(self, b: Emitter, write: Value, args: Value, flat: bool, touched: int) -> None:
-        self.b, self.function, self.args, self.flat = b, write, args, flat
-        self.touched = [f"touched{k}" for k in range(touched)]
+    def __init__(self, b: Emitter, write: Value, args: Value, flat: bool, touched: int, words: Mapping[str, Value]) -> None:
+        self.b, self.function, self.args, self.flat, self.words = b, write, args, flat, words
+        self._touched = {
+            name: b.offset(b.pointer(args, words[f"{name}_buffer"]), words[f"{name}_at"], dt.int8) for name in [f"touched{k}" for k in range(touched)]
+        }
+
+    def places(self, batch: Value, m: Value, n: Value) -> list[tuple[Value, Value]]:
+        """Where the elements of row m from column n on lie in each matrix that tiles fetch, and the bytes from there to the next row."""
+        found = []
+        for name, start in self._touched.items():
+            for axis, index in (("batch", batch), ("m", m), ("n", n)):
+                start = self.b.offset(start, self.b.mul(index, self.words[f"{name}_{axis}"]), dt.int8)
+            found.append((start, self.words[f"{name}_m"]))
+        return found
 
     def write(self, span: Span, batch: Value) -> None:
         """Run the statements over the span, row by row."""

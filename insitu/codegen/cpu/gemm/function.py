@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from insitu import dtypes as dt
 from insitu.codegen.cpu.emitter import Emitter
+from insitu.codegen.cpu.gemm import squares
 from insitu.codegen.cpu.gemm.driver import Driver
 from insitu.codegen.cpu.gemm.epilogue import PARAMETERS, Epilogue, EpilogueCalls, EpilogueWriter
 from insitu.codegen.cpu.gemm.layout import names
 from insitu.codegen.cpu.gemm.planar import Planar
-from insitu.codegen.cpu.gemm.schedule import Schedule
+from insitu.codegen.cpu.gemm.schedule import Schedule, Variant
 from insitu.codegen.cpu.gemm.stream import Stream
 from insitu.codegen.cpu.gemm.turned import Turned
 from insitu.codegen.nest import Kernel
@@ -43,9 +44,15 @@ def loops(schedule: Schedule, touched: int, flat: bool, dtype: dt.DType, target:
     b, v = Emitter(target), schedule.variant
     with b.function(symbol, _typed("args", "words", "begin", "end", "scratch", "write")) as (args, table, begin, end, scratch, write):
         words = {name: b.load(b.offset(table, k, i64), i64) for k, name in enumerate(names(schedule, touched))}
-        kind = Stream if v.stream else Turned if v.turn else Planar if v.planar else Driver
-        kind(b, schedule, dtype, words, args, scratch, EpilogueCalls(b, write, args, flat, touched)).units(begin, end)
+        _kind(v)(b, schedule, dtype, words, args, scratch, EpilogueCalls(b, write, args, flat, touched, words)).units(begin, end)
     return b.module()
+
+
+def _kind(v: Variant) -> type[Driver | squares.Squares | squares.Gradient]:
+    """What emits the loops."""
+    if v.squares:
+        return squares.Gradient if v.gradient else squares.Squares
+    return Stream if v.stream else Turned if v.turn else Planar if v.planar else Driver
 
 
 def around(kernel: Kernel, epilogue: Epilogue, dtype: dt.DType, lanes: int, target: Target, symbol: str) -> str:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from insitu.codegen.cpu.gemm import pack, windows
+from insitu.codegen.cpu.gemm import pack, squares, windows
 from insitu.codegen.cpu.gemm.epilogue import Matrix
 from insitu.codegen.cpu.gemm.schedule import Schedule
-from insitu.codegen.nest import K_BLOCK
+from insitu.codegen.nest import K_BLOCK, Contract
 
 #: Columns whose sums a product of few rows keeps at a time.
 STREAM_COLUMNS = 4096
@@ -56,7 +56,8 @@ class Layout:
 
 def names(s: Schedule, touched: int) -> list[str]:
     """The runtime words of loops whose tiles fetch so many matrices for the epilogue."""
-    return [*WORDS, *(WINDOW_WORDS if s.slab else ()), *[f"touched{k}_{name}" for k in range(touched) for name in TOUCHED_WORDS]]
+    own = squares.WORDS if s.variant.squares else (*WORDS, *(WINDOW_WORDS if s.slab else ()))
+    return [*own, *[f"touched{k}_{name}" for k in range(touched) for name in TOUCHED_WORDS]]
 
 
 def layout(s: Schedule) -> Layout:
@@ -72,10 +73,10 @@ def layout(s: Schedule) -> Layout:
     return Layout(group, pitch, step, turned_pitch, turned_at, lanes_at)
 
 
-def runtime_words(s: Schedule, itemsize: int, buffers: Sequence[str], touched: Sequence[Matrix]) -> tuple[dict[str, int], int]:
+def runtime_words(s: Schedule, contract: Contract, buffers: Sequence[str], touched: Sequence[Matrix]) -> tuple[dict[str, int], int]:
     """The values of the words that `names` has, and the bytes of scratch; ``buffers`` are the kernel's."""
     own = {"row_buffer": buffers.index(s.row_side.buffer), "lane_buffer": buffers.index(s.lane_side.buffer)}
-    words, nbytes = _placed(s, itemsize)
+    words, nbytes = squares.placed(s, contract) if s.variant.squares else _placed(s, contract.dtype.itemsize)
     for k, x in enumerate(touched):
         strides = (n * x.dtype.itemsize for n in (x.offset, x.batch_stride, x.row_stride, 1))
         words |= zip([f"touched{k}_{name}" for name in TOUCHED_WORDS], (buffers.index(x.buffer), *strides), strict=True)

@@ -70,6 +70,24 @@ def _fetch(b: Emitter, ahead: Sequence[Ahead], k: Value) -> None:
         b.prefetch(place)
 
 
+def pace(b: Emitter, count: Value, length: Value) -> Value:
+    """How many of ``count`` pass by in a turn of k, in units of 2**-16, if all do in all turns."""
+    return b.div(b.shl(count, 16), b.max(length, b.const(1, dt.int64)))
+
+
+def rows_ahead(b: Emitter, variant: Variant, dtype: DType, places: Sequence[tuple[Value, Value]], near: Value, length: Value, last: Value) -> Ahead:
+    """The rows of a tile that begin at ``places``, and the bytes from one to the next; before the ``last`` block of k a near line again and again."""
+    lines = [(b.select(last, start, near), b.select(last, step, b.const(0, dt.int64))) for start, step in places]
+    by = pace(b, b.const(variant.rows, dt.int64), length)
+
+    def rows(index: Value) -> list[Value]:
+        row = b.shr(b.mul(index, by), 16)
+        starts = [b.offset(start, b.mul(row, step), dt.int8) for start, step in lines]
+        return [b.offset(start, n * variant.lanes, dtype) for start in starts for n in range(variant.vectors)]
+
+    return rows
+
+
 @dataclasses.dataclass(frozen=True)
 class Runs:
     """A row side whose k comes in runs, its rows evenly apart: ``lines`` times as many.

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from insitu import dtypes as dt
 from insitu.codegen.cpu.gemm import windows
 from insitu.codegen.cpu.gemm.epilogue import matrices
-from insitu.codegen.nest import ANY_PANEL, K_BLOCK, Contract, Operand, Windows
+from insitu.codegen.nest import ANY_PANEL, K_BLOCK, Contract, Matrix, Operand, Squares, Windows
 from insitu.codegen.target import LINE, Target
 from insitu.errors import InternalError
 
@@ -128,6 +128,12 @@ class Variant:
         What comes is the next block of k of the same panels; else the next block of panels.
     planar : bool
         With ``swap``: lanes run along positions, whose grid is copied plane by plane; the few outputs are the rows of one sliver.
+    squares : tuple, optional
+        The matrices of both mixings of an algorithm that multiplies mixed squares (`insitu.codegen.cpu.gemm.squares`).
+    gradient : bool
+        Both sides of it are squares.
+    pitch, panel : int
+        From one mixed square to the next; the width of the panels in which the mixed kernel lies, if it does.
     """
 
     swap: bool
@@ -149,6 +155,10 @@ class Variant:
     coming: int = 0
     deep: bool = False
     planar: bool = False
+    squares: tuple[Matrix, Matrix] | None = None
+    gradient: bool = False
+    pitch: int = 0
+    panel: int = 0
 
     @property
     def columns(self) -> int:
@@ -230,7 +240,7 @@ def _cheapest(c: Contract, target: Target) -> Variant:
     for v in _candidates(c, target):
         cost = _cost(c, v, target)
         if large and cost < least:  # else uneven halves, which only add to it, need not be looked at
-            cost *= _uneven(arrange(c, v).units)
+            cost *= uneven(arrange(c, v).units)
         if cost < least:
             best, least = v, cost
     if best is None:
@@ -265,7 +275,7 @@ def _fetches_lanes(c: Contract, v: Variant) -> bool:
     return v.pack_lanes and not v.windows and far and _FETCHING_SLIVERS * v.rows <= m <= _FETCHING_ROWS
 
 
-def _uneven(units: int) -> float:
+def uneven(units: int) -> float:
     """Time of the longer half against half the time, for two threads; nothing where there are many units."""
     return -(-units // 2) * 2 / max(1, units) if units < 2 * FEW_UNITS else 1
 
@@ -326,15 +336,17 @@ def _slab(c: Contract, shown: Windows, rows: int, lines: int) -> windows.Plan:
 def sides(c: Contract, swap: bool) -> tuple[Side, Side]:
     """The row side and the lane side."""
 
-    def side(o: Operand | Windows, extent: int, outer: int, k: int) -> Side:
+    def side(o: Operand | Windows | Squares, extent: int, outer_first: bool) -> Side:
         if isinstance(o, Windows):
             return Side(o.buffer, o.dtype, o.channels, *((2, 1) if o.positions_first else (1, 2)), o)
+        if isinstance(o, Squares):
+            raise InternalError("squares have schedules of their own")
+        outer, k = (o.row_stride, o.col_stride) if outer_first else (o.col_stride, o.row_stride)
         if extent == 1 and k == 1:
             outer = max(outer, c.k, 2)  # a vector: neighbours differ in k, whatever its other stride says
         return Side(o.buffer, o.dtype, o.batch_stride, outer, k, panel=o.panel)
 
-    a = side(c.a, c.m, 0, 0) if isinstance(c.a, Windows) else side(c.a, c.m, c.a.row_stride, c.a.col_stride)
-    b = side(c.b, c.n, c.b.col_stride, c.b.row_stride)
+    a, b = side(c.a, c.m, True), side(c.b, c.n, False)
     return (b, a) if swap else (a, b)
 
 
@@ -373,6 +385,11 @@ def _machine(target: Target) -> _Machine:
     if target.registers < 32:
         return _NARROW
     return _WIDEST if target.vector_bits >= 512 else _MANY
+
+
+def tiles_of(target: Target) -> tuple[tuple[int, int], ...]:
+    """Rows and vectors of the tiles for large products."""
+    return _machine(target).tiles
 
 
 def _candidates(c: Contract, target: Target) -> Iterator[Variant]:
@@ -426,7 +443,7 @@ def _window_tiles(w: Windows, dtype_fits: bool, available: int, target: Target) 
 def _plane_vectors(c: Contract, w: Windows, target: Target) -> int:
     """Most vectors of a tile of neighbouring positions that few outputs share; 0 where they do not lie so or outputs fill lanes better."""
     lanes = target.lanes(max(32, c.dtype.bits))
-    fits = w.positions_first and w.strides[2] == 1 and c.batch == 1 and c.b.dtype is c.dtype and c.b.panel <= 0
+    fits = w.positions_first and w.strides[2] == 1 and c.batch == 1 and c.b.dtype is c.dtype and sides(c, True)[0].panel <= 0
     return min((target.registers - 1) // (c.n + 1), w.positions[2] // lanes) if fits and 0 < c.n <= _FEW_OUTPUTS and lanes > 1 else 0
 
 

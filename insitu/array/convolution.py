@@ -140,10 +140,10 @@ def conv(
     Returns
     -------
     Array of shape (batch, *positions, outputs)
-        Every element is one chain of multiply-adds over the taps and channels, in row-major order. But float32 grids of 64 or more
-        positions under a 3x3 kernel with 64 or more channels and outputs and without strides,
-        dilation and groups, take Winograd's F(2x2, 3x3): less than half of the arithmetic and rounding errors of the same size. There a
-        NaN or infinity of ``x`` reaches all four elements of each 2x2 square that sees it.
+        Every element is one chain of multiply-adds over the taps and channels, in row-major order. But float32 grids of 49 or more
+        positions under a 3x3 kernel with 64 or more channels and outputs, or a 5x5 kernel with 32, multiples of 16 all of them, and
+        without strides, dilation and groups, take Winograd's algorithm for squares of 2x2 elements: half of the arithmetic, and rounding
+        errors of the same size. There a NaN or infinity of ``x`` reaches all four elements of each square that sees it.
 
     Raises
     ------

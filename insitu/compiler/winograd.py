@@ -13,7 +13,7 @@ from insitu.ops.mixing import ALGORITHMS, LANES, transposed
 #: By the number of taps of an axis, fewest channels on either side that pay for the transformations.
 CHANNELS = {3: 64, 5: 32}
 #: Fewer positions do not pay for the transformation of the kernel, which is larger than the kernel; its gradient is for many examples.
-POSITIONS = {"conv": 64, "conv_weight": 16}
+POSITIONS = {"conv": 49, "conv_weight": 16}
 #: Outputs that lie together in a panel of the mixed kernel, where their number allows it.
 PANEL = 32
 

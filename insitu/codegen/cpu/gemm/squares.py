@@ -36,8 +36,8 @@ WORDS = (
     "k", "lane_leading", "matrix", "seen_step", "deep_step", "given_at", "given_step", "given_pitch", "sums_at", "sums_step",
     "sliver_step", "sums_pitch", "edge_at", "made_at",
 )  # fmt: skip
-#: Squares of a block, and the bytes of a mixed kernel from which on more of them should share one reading of it.
-FEW, MANY, FAR_BYTES = 28, 56, 1_000_000
+#: Fewest and most squares of a block, and the bytes of a mixed kernel that one square more should share.
+FEW, MANY, KERNEL_BYTES = 28, 224, 75_000
 #: Squares whose outputs are put together at a time.
 PIECE = 8
 #: A tile besides those of other products: grids are often multiples of 7.
@@ -75,7 +75,7 @@ def plan(c: Contract, target: Target) -> Plan:
     if not isinstance(shown, nest.Squares) or c.outputs is None:
         raise InternalError("no squares")
     total, matrices, width = shown.items * math.prod(shown.count), len(shown.matrix) ** 2, c.b.panel or c.n
-    wanted = FEW if matrices * c.k * c.n * 4 <= FAR_BYTES else MANY
+    wanted = max(FEW, min(matrices * c.k * c.n * c.dtype.itemsize // KERNEL_BYTES, MANY))
     best, least = None, math.inf
     for rows, vectors in (*tiles_of(target), SEVENS):
         if rows * vectors + vectors + 1 > target.registers or width % (vectors * lanes):

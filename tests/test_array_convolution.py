@@ -123,6 +123,10 @@ CONVOLUTIONS = [
     ((1, 3, 4, 5, 2), (2, 3, 2, 2, 3), {"padding": "same", "strides": (1, 2, 1)}),
     ((1, 3, 3, 40), (3, 3, 40, 33), {"padding": "same"}),
     ((0, 5, 5, 2), (3, 3, 2, 3), {}),
+    ((2, 7, 5, 4), (3, 3, 4, 6), {"padding": "same", "strides": 2}),
+    ((2, 9, 7, 3), (3, 2, 3, 2), {"padding": ((1, 2), (2, 0)), "strides": 3}),
+    ((2, 6, 7, 4), (2, 2, 2, 4), {"strides": (2, 3), "groups": 2}),
+    ((0, 5, 6, 2), (3, 3, 2, 3), {"padding": "same", "strides": 2}),
 ]
 
 
@@ -156,11 +160,21 @@ def directional(function, x, order=2):
         np.testing.assert_allclose(curve, want, rtol=1e-5, atol=1e-6 * max(1.0, np.abs(want).max(initial=0)))
 
 
-@pytest.mark.parametrize(("x", "w", "options"), [CONVOLUTIONS[k] for k in (1, 3, 6, 8)])
+@pytest.mark.parametrize(("x", "w", "options"), [CONVOLUTIONS[k] for k in (1, 3, 4, 5, 6, 8, 12, 13, 14, 15)])
 def test_derivatives_of_convolution(x, w, options):
     a, k = drawn(*x) / 2, drawn(*w) / 2
     directional(lambda v: si.sum(si.sin(si.conv(v, k, **options))), a)
     directional(lambda v: si.sum(si.sin(si.conv(a, v, **options))), k)
+
+
+def test_threads_do_not_change_a_bit_of_the_gradient_of_a_strided_convolution(monkeypatch):
+    x, w, v = [si.asarray(drawn(*shape).astype("float32")) for shape in ((3, 29, 30, 24), (3, 3, 24, 40), (1, 1, 24, 40))]
+    slope = si.grad(lambda x: si.sum((si.conv(si.nn.activations.relu(x), w, strides=2, padding="same") + si.conv(x, v, strides=2)) ** 2))
+    found = set()
+    for threads in (1, 2, 3, 7):
+        monkeypatch.setattr(si.config, "threads", threads)
+        found.add(np.asarray(si.compile(slope)(x)).tobytes())
+    assert len(found) == 1
 
 
 @pytest.mark.parametrize("options", [{}, {"padding": "same", "strides": 2}, {"dilation": (1, 2), "padding": 1}])

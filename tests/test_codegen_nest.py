@@ -154,6 +154,7 @@ WRONG: dict[str, tuple[Kernel, str]] = {
     "read type": (flat(load("x", nest.axis("i", None), dt.int32)), "x of float32 is read as int32"),
     "store type": (dataclasses.replace(flat(X), buffers=(Buffer("x", f32, "in"), Buffer("y", i64, "out"))), "float32 goes to y of int64"),
     "guard": (flat(X, X), "a guard is not bool"),
+    "part": (dataclasses.replace(flat(load("y", nest.axis("i", None), f32)), buffers=(Buffer("y", f32, "part"),)), "other kernels write parts of it"),
     "role": (dataclasses.replace(flat(X), buffers=(Buffer("x", f32, "in"), Buffer("y", f32, "in"))), "only read, by its role"),
     "twice": (dataclasses.replace(flat(X), body=(Let("a", X), Let("a", X))), "a is defined twice"),
     "inside": (dataclasses.replace(softmax(), body=(Loop(J, (Loop(J, ()),)),)), "axis j is bound inside itself"),

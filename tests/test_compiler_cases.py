@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,11 @@ from insitu import dtypes as dt
 from insitu import ops
 from insitu.codegen.target import named
 from insitu.compiler import Compiled, compile_graph
+from insitu.compiler.fuse import group
+from insitu.compiler.lower import parts, reads
+from insitu.compiler.placing import verify_parts
 from insitu.dtypes import DType
+from insitu.errors import InternalError
 from insitu.graph.node import Node, aval, placeholder
 from insitu.graph.reference import evaluate
 from insitu.runtime.memory import from_numpy
@@ -336,6 +341,114 @@ def test_phases_put_together_are_read_at_one_place() -> None:
     parted = [ops.reshape(x, (3, 8, 1, 20)) for x in phases]
     compiled = check([ops.reshape(ops.concat(parted, 2), (3, 16, 20))], phases)
     assert "- 1" not in compiled.inspect("nests") and "+ -1" not in compiled.inspect("nests")
+
+
+# -- values put together from parts ---------------------------------------------------------------
+def kernels(compiled: Compiled) -> list[str]:
+    """The nodes of each kernel."""
+    return [", ".join(n.prim.name for n in low.group.nodes) for low in compiled.stages.plan.order]
+
+
+def strided(x: Node, channels: int, taps: int, stride: int, **options: Any) -> tuple[list[Node], list[Node]]:
+    """The gradient of a strided convolution by ``x``, and what it is made of."""
+    rank = x.ndim - 2
+    w = leaf(*[taps] * rank, x.shape[-1] // options.get("groups", 1), channels, dtype=x.dtype)
+    before = options.get("before", (taps - 1) // 2)
+    y = ops.conv(x, w, (stride,) * rank, ((before, taps - 1 - before),) * rank, (options.get("dilation", 1),) * rank, options.get("groups", 1))
+    ct = leaf(*y.shape, dtype=x.dtype)
+    found = backward([y], [ct], [x])[0]
+    assert found is not None
+    return [found], [x, w, ct]
+
+
+@pytest.mark.parametrize("extents", [(6, 6), (7, 5), (4, 9)])
+@pytest.mark.parametrize(("taps", "stride"), [(3, 2), (2, 2), (3, 3), (5, 3)])
+def test_phases_of_a_gradient_are_stored_where_they_belong(extents: tuple[int, int], taps: int, stride: int) -> None:
+    outputs, inputs = strided(leaf(2, *extents, 5), 4, taps, stride)
+    compiled = check(outputs, inputs)
+    made = [nodes for nodes in kernels(compiled) if "identity" not in nodes]
+    assert len(made) == stride * stride
+    assert all(nodes.startswith("conv") for nodes in made)
+    assert max(compiled.stages.plan.rounds) <= 1  # none waits for another
+
+
+@pytest.mark.parametrize(
+    ("taps", "stride", "options"), [(1, 2, {}), (2, 3, {}), (3, 2, {"dilation": 2}), (3, 2, {"groups": 5}), (3, 2, {"groups": 1, "before": 0})]
+)
+def test_gradients_with_positions_that_no_tap_sees_and_with_groups(taps: int, stride: int, options: dict[str, Any]) -> None:
+    for extents in ((6, 7), (5, 9)):
+        check(*strided(leaf(2, *extents, 5), 10, taps, stride, **options))
+
+
+def test_what_follows_from_phases_is_computed_where_they_are() -> None:
+    x, mask, other, line = leaf(2, 8, 7, 5), leaf(2, 8, 7, 5, dtype=dt.int32), leaf(2, 4, 4, 5), leaf(5)
+    (found,), inputs = strided(x, 4, 3, 2)
+    spread = ops.pad(ops.reshape(other, (2, 4, 1, 4, 1, 5)), [(0, 0), (0, 0), (0, 1), (0, 0), (0, 1), (0, 0)])
+    added = ops.add(found, ops.slice_(ops.reshape(spread, (2, 8, 8, 5)), (0, 0, 0, 0), x.shape))
+    masked = ops.where(ops.lt(mask, number(1, dt.int32)), added, ops.mul(added, line))
+    compiled = check([masked, ops.neg(masked)], [*inputs, mask, other, line])
+    made = [nodes for nodes in kernels(compiled) if "identity" not in nodes]
+    assert len(made) == 4 and all("conv" in nodes and "where" in nodes and "neg" in nodes for nodes in made)
+
+
+def test_a_phase_on_less_arithmetic_is_stored_where_it_belongs() -> None:
+    outputs, inputs = strided(leaf(1, 16, 16, 64), 64, 5, 2)
+    assert [nodes.split(", ")[0] for nodes in kernels(check(outputs, inputs, 1e-3))].count("conv_squares") == 1
+    assert not any(nodes == "reshape" for nodes in kernels(check(outputs, inputs, 1e-3)))
+
+
+def test_parts_are_stored_on_their_own_where_others_read_them_or_each_other() -> None:
+    a, b, w = leaf(3, 4), leaf(5, 4), leaf(4, 6)
+    upper, lower = ops.matmul(a, w), ops.matmul(b, w)
+    whole = ops.concat([upper, lower], 0)
+    assert kernels(check([whole], [a, b, w])) == ["matmul, concat"] * 2
+    assert len(kernels(check([whole, upper], [a, b, w]))) == 3
+    assert len(kernels(check([ops.concat([upper, upper], 0)], [a, w]))) == 2
+    assert len(kernels(check([ops.concat([upper, a], 1)], [a, w]))) == 2
+    assert len(kernels(check([ops.add(whole, ops.slice_(whole, (7, 0), (-1, 6), (-1, 1)))], [a, b, w]))) == 3
+    assert len(kernels(check([ops.add(whole, ops.reduce_sum(whole, (0,)))], [a, b, w]))) > 2
+    turned = ops.concat([ops.swap_last(upper), ops.swap_last(lower)], 1)
+    assert len(kernels(check([turned], [a, b, w]))) == 3  # rows stay rows
+
+
+def test_a_part_that_is_missing_is_found() -> None:
+    a, b, w = leaf(3, 4), leaf(5, 4), leaf(4, 6)
+    groups = group([ops.concat([ops.matmul(a, w), ops.matmul(b, w)], 0)])
+    verify_parts(groups)
+    with pytest.raises(InternalError, match="18 elements"):
+        verify_parts(groups[:1])
+
+
+def test_parts_beside_each_other_and_of_parts() -> None:
+    a, b, w = leaf(2, 3, 4), leaf(2, 3, 4), leaf(4, 6)
+    first, second = ops.matmul(a, w), ops.matmul(b, w)
+    check([ops.exp(ops.concat([first, second], 2))], [a, b, w])
+    beside = ops.concat([first, second], 2)
+    assert kernels(check([ops.max_(beside, number(0))], [a, b, w])) == ["matmul, max"] * 2
+    more = ops.concat([beside, ops.concat([ops.matmul(ops.add(a, b), w), ops.matmul(ops.sub(a, b), w)], 2)], 1)
+    assert sum("concat" in nodes for nodes in kernels(check([more], [a, b, w]))) == 4
+
+
+def test_a_value_made_of_parts_is_read_after_all_of_them() -> None:
+    (found,), (x, w, ct) = strided(leaf(2, 8, 8, 5), 4, 3, 2)
+    again = ops.conv(found, w, (1, 1), ((1, 1), (1, 1)), (1, 1), 1)
+    compiled = check([again, ops.reduce_sum(ops.mul(ct, ct), (0,))], [x, w, ct])
+    plan = compiled.stages.plan
+    writers = [k for k, low in enumerate(plan.order) if parts(low)]
+    (whole,) = {n for k in writers for n in parts(plan.order[k])}
+    readers = [k for k, low in enumerate(plan.order) if whole in reads(low)]
+    assert len(writers) == 4 and readers
+    assert max(plan.rounds[k] for k in writers) < min(plan.rounds[k] for k in readers)
+
+
+def test_an_input_is_not_written_over_by_parts_that_come_before_its_last_reader() -> None:
+    old, w = leaf(8, 6), leaf(6, 6)
+    new = ops.concat([ops.matmul(ops.slice_(old, (0, 0), (4, 6)), w), ops.matmul(ops.slice_(old, (4, 0), (8, 6)), w)], 0)
+    assert not in_place([new], [old, w], {0: 0}).donated
+    a, b = leaf(4, 6), leaf(4, 6)
+    mixed = ops.concat([ops.matmul(a, w), ops.add(ops.matmul(b, w), ops.slice_(old, (4, 0), (8, 6)))], 0)
+    in_place([mixed, ops.reduce_sum(old, (1,))], [old, w, a, b], {0: 0})
+    in_place([ops.sub(old, mixed)], [old, w, a, b], {0: 0})
 
 
 def _cross_entropy(z: Node, y: Node) -> Node:

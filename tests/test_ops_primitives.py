@@ -117,6 +117,29 @@ def test_a_view_hands_its_guard_to_every_load(prim: Primitive) -> None:
         assert all(w is not None and guard in conditions(w) for w in seen)
 
 
+@pytest.mark.parametrize("prim", [p for p in PRIMITIVES if type(p).place is not Primitive.place], ids=lambda p: p.name)
+def test_a_view_has_its_inputs_elements_where_it_says(prim: Primitive) -> None:
+    told = 0
+    for attrs, arrays in samples(prim):
+        numbers = [np.arange(1, x.size + 1).reshape(x.shape) + sum(y.size for y in arrays[:k]) for k, x in enumerate(arrays)]
+        attrs = (attrs[0], 0) if prim.name == "pad" else attrs
+        node = node_of(prim, attrs, arrays)
+        result = prim.reference(attrs, *numbers)
+        for number, x in enumerate(numbers):
+            at = prim.place(node, number, tuple(nest.axis(f"i{k}", n) for k, n in enumerate(x.shape)))
+            if at is None:
+                continue
+            axes = {f"i{k}": p for k, p in enumerate(np.indices(x.shape).reshape(x.ndim, -1))} if x.ndim else {"i": np.zeros(1)}
+            places = [np.broadcast_to(nest_interpreter.run(e, axes, {}), x.size) for e in at]
+            there = np.ones(x.size, bool)
+            for p, n in zip(places, node.shape, strict=True):
+                there &= (p >= 0) & (p < n)
+            np.testing.assert_array_equal(result[tuple([p[there] for p in places])].ravel(), x.ravel()[there])
+            assert not np.isin(x.ravel()[~there], result).any()
+            told += x.size
+    assert told
+
+
 def conditions(guard: nest.Expr) -> list[nest.Expr]:
     return [guard, *(c for a in guard.args for c in conditions(a))] if guard.op == "and" else [guard]
 

@@ -623,7 +623,7 @@ Stmt = Store | Let | Loop | Reduce | Contract | ArgSort
 
 @dataclasses.dataclass(frozen=True)
 class Buffer:
-    """A kernel's argument: memory of a dtype. ``role``: in, out, or both; scratch is per thread."""
+    """A kernel's argument: memory of a dtype. ``role``: in, out, or both; part of an output that other kernels also write; scratch is per thread."""
 
     name: str
     dtype: DType

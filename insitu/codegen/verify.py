@@ -11,7 +11,7 @@ from insitu.codegen.nest_text import in_order, show_kernel, show_statement
 from insitu.errors import InternalError
 
 _HOWS = frozenset({"sum", "prod", "max", "min", "argmax", "argmin"})
-_ROLES = frozenset({"in", "out", "both", "scratch"})
+_ROLES = frozenset({"in", "out", "both", "part", "scratch"})
 
 
 def verify(kernel: Kernel) -> None:
@@ -143,6 +143,7 @@ class _Verifier:
             elif x.op == "load":
                 buffer = self.buffer(x.attr)
                 self.require(buffer.dtype is x.dtype, f"{x.attr} of {buffer.dtype.name} is read as {x.dtype.name}")
+                self.require(buffer.role != "part", f"{x.attr} is read, but other kernels write parts of it")
                 self.access(x.args[0], x.args[1] if len(x.args) > 1 else None)
             elif x.op == "bitcast":
                 self.require(x.dtype.bits == x.args[0].dtype.bits, f"bits of {x.args[0].dtype.name} are read as {x.dtype.name}")

@@ -28,6 +28,7 @@ from collections.abc import Callable, Sequence
 
 from insitu.codegen.nest import CHUNK, EXPENSIVE
 from insitu.compiler.align import aligned
+from insitu.compiler.placing import Inside, place_parts
 from insitu.compiler.storing import choose_stored
 from insitu.graph.node import Node, Shape, topological
 
@@ -52,7 +53,10 @@ GATHERS = frozenset({"take", "take_along"})
 
 @dataclasses.dataclass(eq=False)
 class Group:
-    """Nodes of one kernel. ``stored`` are those that other kernels or the program's results need."""
+    """Nodes of one kernel. ``stored`` are those that other kernels or the program's results need.
+
+    With ``inside`` they are of a larger shape, and the kernel stores its part of them.
+    """
 
     number: int
     kind: str
@@ -60,6 +64,7 @@ class Group:
     row: Shape = ()
     nodes: list[Node] = dataclasses.field(default_factory=list)
     stored: list[Node] = dataclasses.field(default_factory=list)
+    inside: Inside | None = None
 
     def __str__(self) -> str:
         space = f"{list(self.shape)}" + (f" rows of {list(self.row)}" if self.kind == "rows" else "")
@@ -110,7 +115,7 @@ class _Grouping:
             if n in self.outputs or self.weight[n] > INLINE_LIMIT or not self._inlined(n):
                 self._place(n)
         choose_stored(self.groups, self.home, self.order, self.outputs, self.operands)
-        return [_without_unneeded(g, self.home) for g in self.groups if g.stored]
+        return place_parts([_without_unneeded(g, self.home) for g in self.groups if g.stored], self.outputs)
 
     def _inputs_available(self, n: Node) -> int:
         return max([self._available(i) for i in n.inputs], default=-1)

@@ -49,7 +49,12 @@ def reads(k: Lowered) -> set[Node]:
 
 def writes(k: Lowered) -> set[Node]:
     """Values a kernel writes."""
-    return {n for b, n in zip(k.kernel.buffers, k.arguments, strict=False) if b.role in ("out", "both")}
+    return {n for b, n in zip(k.kernel.buffers, k.arguments, strict=False) if b.role in ("out", "both", "part")}
+
+
+def parts(k: Lowered) -> set[Node]:
+    """Values of which a kernel writes a part that no other kernel writes."""
+    return {n for b, n in zip(k.kernel.buffers, k.arguments, strict=False) if b.role == "part"}
 
 
 def unravel(flat: Expr, shape: Shape) -> Index:
@@ -92,6 +97,7 @@ class Lowerer:
         self.outputs: dict[Node, str] = {}
         self.refs: dict[Node, Expr] = {}
         self.kept: dict[tuple[Node, Index], Expr] = {}
+        self.written = "out"  # the role of what is stored
         self._memo: dict[tuple[Node, Index, Expr | None], Expr] = {}
 
     def enter(self, refs: dict[Node, Expr]) -> None:
@@ -128,6 +134,8 @@ class Lowerer:
 
     def load(self, node: Node, index: Index, guard: Expr | None) -> Expr:
         """The element of a value that lies in memory."""
+        if guard is not None and guard.op == "const" and not guard.attr:
+            return nest.const(0, node.dtype)  # nothing is read
         offset = ravel(index, node.shape)
         if self.lanes and not _steady(offset, self.lanes):
             raise Scattered
@@ -142,11 +150,22 @@ class Lowerer:
         name = self.outputs.setdefault(node, f"y{len(self.outputs)}")
         return nest.Store(name, ravel(index, node.shape) if offset is None else offset, self.value(node, index))
 
+    def store_all(self, group: Group, index: Index) -> tuple[nest.Store, ...]:
+        """Store what the group stores of its element at an index: where it lies ``inside`` a larger value, at its place there."""
+        inside = group.inside
+        if inside is not None:
+            value, place = self.value(inside.part, index), inside.place(index)
+            if place is None:
+                raise InternalError(f"{inside.part!r} has no place in {inside.whole!r}")
+            self.written, index = "part", place
+            self.kept[inside.whole, index] = value
+        return tuple([self.store(n, index) for n in group.stored])
+
     def buffers(self) -> tuple[list[nest.Buffer], list[Node]]:
         """Buffers in the order of arguments, and their nodes."""
         nodes = [*self.inputs, *self.outputs]
         rows = [nest.Buffer(b, n.dtype, "in") for n, b in self.inputs.items()]
-        return rows + [nest.Buffer(b, n.dtype, "out") for n, b in self.outputs.items()], nodes
+        return rows + [nest.Buffer(b, n.dtype, self.written) for n, b in self.outputs.items()], nodes
 
 
 def _broadcast(index: Index, shape: Shape, source: Shape) -> Index:

@@ -77,7 +77,7 @@ def lower_contract(group: Group, stored: set[Node]) -> Lowered:
     low = Lowerer(stored, group.nodes)
     c, index = contraction(product, low)
     low.refs[product] = nest.cast(nest.ref("acc", c.dtype), product.dtype)
-    contract = dataclasses.replace(c, epilogue=tuple([low.store(s, index) for s in group.stored]))
+    contract = dataclasses.replace(c, epilogue=low.store_all(group, index))
     buffers, nodes = low.buffers()
     return Lowered(nest.Kernel("u", 0, tuple(buffers), (contract,)), nodes, group)
 

@@ -20,6 +20,7 @@ from insitu.compiler.lower import Lowered, lower_map, lower_rows
 from insitu.compiler.lower_special import lower_alone, lower_contract
 from insitu.compiler.lower_tiles import lower_turned
 from insitu.compiler.operands import store_operands
+from insitu.compiler.placing import verify_parts
 from insitu.compiler.plan import Plan, make_plan
 from insitu.compiler.recipe import Recipe
 from insitu.compiler.simplify import simplify
@@ -67,6 +68,7 @@ class Stages:
         self.groups = group(self.simplified)
         self.plan = make_plan(lowered(self.groups), self.simplified, inputs, wishes, join)
         if config.verify:
+            verify_parts(self.groups)
             for low in self.plan.order:
                 verify_kernel(low.kernel)
         self.launched = launched(self.plan.order, self.plan.rounds, join)
@@ -151,14 +153,19 @@ def _lowered(g: Group, stored: set[Node]) -> list[Lowered]:
 
 def _structure(g: Group, stored: set[Node]) -> tuple[Any, list[Node]]:
     """What a group computes, equal for equal kernels, and all nodes it takes part in, numbered alike."""
-    own = set(g.nodes)
-    nodes = topological([*g.nodes, *g.stored], lambda n: n not in own and _lies_in_memory(n, stored))
+    own, inside = set(g.nodes), g.inside
+    whole = None if inside is None else inside.whole
+    nodes = topological([*g.nodes, *g.stored], lambda n: n is whole or (n not in own and _lies_in_memory(n, stored)))
     number = {n: k for k, n in enumerate(nodes)}
     rows = []
     for n in nodes:
-        ends = n not in own and _lies_in_memory(n, stored)
+        ends = n is whole or (n not in own and _lies_in_memory(n, stored))
         rows.append((n.aval,) if ends else (n.prim, n.attrs, n.aval, n in stored, n in own, *[number[i] for i in n.inputs]))
-    return (g.kind, g.shape, g.row, tuple([number[n] for n in g.nodes]), tuple([number[n] for n in g.stored]), tuple(rows)), nodes
+    place = None
+    if inside is not None:
+        steps = [(view.prim, view.attrs, k, view.aval, *[i.aval for i in view.inputs]) for view, k in inside.path]
+        place = (number[inside.part], number[inside.whole], *steps)
+    return (g.kind, g.shape, g.row, tuple([number[n] for n in g.nodes]), tuple([number[n] for n in g.stored]), tuple(rows), place), nodes
 
 
 def _lies_in_memory(n: Node, stored: set[Node]) -> bool:

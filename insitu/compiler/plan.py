@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from insitu.codegen import nest
 from insitu.codegen.nest_text import own_roots
 from insitu.compiler.join import postponed
-from insitu.compiler.lower import Lowered, reads, writes
+from insitu.compiler.lower import Lowered, parts, reads, writes
 from insitu.graph.node import Node
 
 #: Values in the arena start at multiples of this many bytes, large ones of a page: streams that are some
@@ -221,13 +221,13 @@ def _all_loads(x: nest.Expr) -> dict[str, list[object]]:
 
 
 def _rounds(order: Sequence[Lowered], overwritten: dict[Node, Node]) -> list[int]:
-    """Kernels go into the current round while they neither need nor disturb what it computes."""
+    """Kernels go into the current round while they neither need nor disturb what it computes; parts of one value do not."""
     out: list[int] = []
     now, read, written = 0, set[Node](), set[Node]()
     for low in order:
         new = writes(low)
         spoiled = {overwritten[n] for n in new if n in overwritten}
-        if (reads(low) | new) & written or (new | spoiled) & read:
+        if (reads(low) | (new - parts(low))) & written or (new | spoiled) & read:
             now, read, written = now + 1, set(), set()
         out.append(now)
         read |= reads(low)

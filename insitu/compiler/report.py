@@ -77,8 +77,14 @@ def flops(low: Lowered) -> int:
         elif n.prim.kind == "reduce":
             total += n.inputs[0].aval.size
         elif n.prim.kind in ("map", "mix", "scan"):
-            total += n.aval.size
+            total += _elements(low, n)
     return total
+
+
+def _elements(low: Lowered, n: graph.Node) -> int:
+    """Elements of a value that a kernel computes, or reads or writes: where it computes a part of a larger value, so many of all of its shape."""
+    inside = low.group.inside
+    return n.aval.size if inside is None or n.shape != inside.whole.shape else inside.part.aval.size
 
 
 def _chain(n: graph.Node) -> int:
@@ -94,7 +100,7 @@ def _chain(n: graph.Node) -> int:
 
 def traffic(low: Lowered) -> int:
     """Bytes of all values the kernel reads and writes, each counted once."""
-    return sum(n.aval.nbytes for n in reads(low)) + sum(n.aval.nbytes for n in writes(low))
+    return sum(_elements(low, n) * n.dtype.itemsize for some in (reads(low), writes(low)) for n in some)
 
 
 def program_flops(compiled: Compiled) -> int:

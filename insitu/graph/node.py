@@ -116,7 +116,7 @@ class Primitive:
     ======== =======================================================================================
     leaf     none: a value that comes from outside
     map      ``scalar``: element-wise with NumPy broadcasting of the inputs (shapes aligned at the right)
-    view     ``element``: the value at an index from the inputs' values at other indices, or from the index
+    view     ``element``: the value at an index from the inputs' values at other indices, or from the index; ``place``: where these lie
     mix      ``element``, as a value of its own; ``block`` says how many neighbours on each axis are computed together
     reduce   ``how`` (a nest reduction) over ``attrs[0]``, the axes; the output lacks these axes
     scan     ``how`` along the axis ``attrs[0]``
@@ -159,6 +159,13 @@ class Primitive:
     def element(self, node: Node, index: tuple[nest.Expr, ...], load: Load, guard: nest.Expr | None) -> nest.Expr:
         """(view, mix) The element of memory dtype at ``index``."""
         raise InternalError(f"primitive {self.name} has no element lowering")
+
+    def place(self, node: Node, number: int, index: tuple[nest.Expr, ...]) -> tuple[nest.Expr, ...] | None:
+        """(view) Where the element of input ``number`` at ``index`` lies in the result, which has it once at most; None if it is not told.
+
+        The place may be outside the result, which then does not have the element.
+        """
+        return None
 
     def block(self, node: Node) -> tuple[int, ...]:
         """(mix) How many neighbouring elements on each axis are computed together."""

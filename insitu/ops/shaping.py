@@ -44,15 +44,10 @@ class Reshape(Primitive):
         return arrays[0].reshape(attrs[0])
 
     def element(self, node: Node, index: tuple[nest.Expr, ...], load: Load, guard: nest.Expr | None) -> nest.Expr:
-        shape, source = node.shape, node.inputs[0].shape
-        flat = nest.index(0)
-        for at, stride in zip(index, strides_of(shape), strict=True):
-            flat = nest.op("add", flat, nest.op("mul", at, nest.index(stride)))
-        place = []
-        for k, (extent, stride) in enumerate(zip(source, strides_of(source), strict=True)):
-            at = nest.op("floordiv", flat, nest.index(stride))
-            place.append(nest.op("mod", at, nest.index(max(1, extent))) if any(n != 1 for n in source[:k]) else at)
-        return load(0, tuple(place), guard)
+        return load(0, _reshaped(index, node.shape, node.inputs[0].shape), guard)
+
+    def place(self, node: Node, number: int, index: tuple[nest.Expr, ...]) -> tuple[nest.Expr, ...]:
+        return _reshaped(index, node.inputs[0].shape, node.shape)
 
     def samples(self, rng: np.random.Generator) -> Iterable[Sample]:
         cases: Sequence[tuple[Shape, Shape]] = (
@@ -63,6 +58,18 @@ class Reshape(Primitive):
 
 
 _RESHAPE = REGISTRY["reshape"]
+
+
+def _reshaped(index: tuple[nest.Expr, ...], shape: Shape, to: Shape) -> tuple[nest.Expr, ...]:
+    """The position that an element of a shape has in another one."""
+    flat = nest.index(0)
+    for at, stride in zip(index, strides_of(shape), strict=True):
+        flat = nest.op("add", flat, nest.op("mul", at, nest.index(stride)))
+    place = []
+    for k, (extent, stride) in enumerate(zip(to, strides_of(to), strict=True)):
+        at = nest.op("floordiv", flat, nest.index(stride))
+        place.append(nest.op("mod", at, nest.index(max(1, extent))) if any(n != 1 for n in to[:k]) else at)
+    return tuple(place)
 
 
 def _size_error(x: Aval, wanted: Sequence[int], known: Sequence[int]) -> ShapeError:
@@ -145,6 +152,9 @@ class Permute(Primitive):
 
     def element(self, node: Node, index: tuple[nest.Expr, ...], load: Load, guard: nest.Expr | None) -> nest.Expr:
         return load(0, tuple(index[k] for k in inverse(node.attrs[0])), guard)
+
+    def place(self, node: Node, number: int, index: tuple[nest.Expr, ...]) -> tuple[nest.Expr, ...]:
+        return tuple([index[k] for k in node.attrs[0]])
 
     def samples(self, rng: np.random.Generator) -> Iterable[Sample]:
         yield ((1, 0),), (draw(rng, (3, 5), dt.float64),)

@@ -61,6 +61,10 @@ class Slice(Primitive):
         place = [nest.op("add", at, nest.index(start)) for at, start in zip(moved, starts, strict=True)]
         return load(0, tuple(place), guard)
 
+    def place(self, node: Node, number: int, index: tuple[nest.Expr, ...]) -> tuple[nest.Expr, ...] | None:
+        starts, _, steps = node.attrs
+        return _moved(index, [-start for start in starts]) if all(step == 1 for step in steps) else None
+
     def samples(self, rng: np.random.Generator) -> Iterable[Sample]:
         yield ((1, 0), (3, 4), (1, 1)), (draw(rng, (3, 5), dt.float64),)
         yield ((0, 1), (5, 7), (2, 3)), (draw(rng, (5, 8), dt.float64),)
@@ -71,6 +75,10 @@ class Slice(Primitive):
 
 
 _SLICE = REGISTRY["slice"]
+
+
+def _moved(index: tuple[nest.Expr, ...], by: Sequence[int]) -> tuple[nest.Expr, ...]:
+    return tuple([nest.op("add", at, nest.index(distance)) for at, distance in zip(index, by, strict=True)])
 
 
 def slice_(x: Node, starts: Sequence[int], stops: Sequence[int], steps: Sequence[int] | None = None) -> Node:
@@ -154,6 +162,9 @@ class Pad(Primitive):
             return load(0, tuple(place), guard) if inside.attr else value
         return nest.op("select", inside, load(0, tuple(place), within), value)
 
+    def place(self, node: Node, number: int, index: tuple[nest.Expr, ...]) -> tuple[nest.Expr, ...]:
+        return _moved(index, [before for before, _ in node.attrs[0]])
+
     def samples(self, rng: np.random.Generator) -> Iterable[Sample]:
         yield (((1, 2),), literal(0, dt.float64)), (draw(rng, (4,), dt.float64),)
         yield (((0, 1), (2, 0)), literal(-1.5, dt.float64)), (draw(rng, (2, 3), dt.float64),)
@@ -224,6 +235,10 @@ class Concat(Primitive):
 
     def reference(self, attrs: Attrs, *arrays: Values) -> Values:
         return np.concatenate(arrays, axis=attrs[0])
+
+    def place(self, node: Node, number: int, index: tuple[nest.Expr, ...]) -> tuple[nest.Expr, ...]:
+        axis = node.attrs[0]
+        return _moved(index, [sum(x.shape[k] for x in node.inputs[:number]) if k == axis else 0 for k in range(node.ndim)])
 
     def element(self, node: Node, index: tuple[nest.Expr, ...], load: Load, guard: nest.Expr | None) -> nest.Expr:
         axis = node.attrs[0]

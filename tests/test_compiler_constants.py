@@ -112,6 +112,21 @@ def test_a_matrix_that_is_read_twice_is_laid_out_once() -> None:
     assert len(panels(made)) == 2 and made.recipe.preparation is not None and len(made.recipe.preparation.results) == 1
 
 
+@pytest.mark.parametrize("cpu", ["native", "haswell"])
+@pytest.mark.parametrize(("inputs", "stride", "count"), [(192, 2, 4), (192, 1, 1), (70, 2, 0), (9, 2, 0)])
+def test_the_copy_of_a_kernel_for_a_gradient_lies_in_panels_that_it_fills(inputs: int, stride: int, count: int, cpu: str) -> None:
+    config.cpu = cpu
+    x, w = si.asarray(values(2, 7, 6, inputs)), si.asarray(values(3, 3, inputs, 40))
+    f = si.grad(lambda x, w: si.sum(si.conv(x, w, strides=stride, padding="same") ** 2))
+    expected = np.asarray(f(x, w))
+    for threads in (1, 2, 3):
+        config.threads = threads
+        compiled = si.compile(f)
+        assert np.asarray(compiled(x, w)).tobytes() == expected.tobytes()
+        assert len(panels(program(compiled))) == count
+        assert sum(low.group.nodes[0].prim.name == "identity" for low in program(compiled).stages.plan.order) >= count  # one copy for each
+
+
 # -- what is kept --------------------------------------------------------------------------------
 def divided(f: Callable[..., Node], *shapes: tuple[int, ...]) -> constants.Divided:
     """A function of one argument and some constants in two parts."""

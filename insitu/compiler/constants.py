@@ -97,7 +97,7 @@ def _heavy(n: Node) -> bool:
 
 
 def lay_in_panels(outputs: Sequence[Node], constants: Sequence[Node], target: Target) -> list[Node]:
-    """Lay constant operands of contractions in the panels that their kernels read.
+    """Lay operands of contractions in the panels that their kernels read: constant ones, and copies made for one convolution alone.
 
     ::
 
@@ -114,7 +114,9 @@ def lay_in_panels(outputs: Sequence[Node], constants: Sequence[Node], target: Ta
     for n in order:
         if n.prim.kind != "leaf" and all(i in fixed for i in n.inputs):
             fixed.add(n)
-    products = {n for n in order if n.prim.name in ("matmul", "conv") and n not in fixed and any(i in fixed for i in n.inputs)}
+    copies = _copies(order, outputs) - fixed
+    free = fixed | copies
+    products = {n for n in order if n.prim.name in ("matmul", "conv") and n not in fixed and any(i in free for i in n.inputs)}
     if not products:
         return list(outputs)
     made: dict[Node, Node] = {}
@@ -122,25 +124,37 @@ def lay_in_panels(outputs: Sequence[Node], constants: Sequence[Node], target: Ta
     for n in order:
         inputs = [made[i] for i in n.inputs]
         if n in products:
-            place, width, how = _panel(n, fixed, target)
-            if width:
-                key = (inputs[place], place, width, how)
+            place, width, how = _panel(n, free, target)
+            copied = n.inputs[place] in copies
+            if width and not (copied and n.shape[-1] % width):  # other columns would be gathered
+                source = inputs[place].inputs[0] if copied else inputs[place]
+                key = (source, place, width, how)
                 if key not in laid:
-                    laid[key] = (_kernel if n.prim.name == "conv" else _matrix)(inputs[place], place, width, how)
+                    laid[key] = (_kernel if n.prim.name == "conv" else _matrix)(source, place, width, how)
                 inputs[place] = laid[key]
         made[n] = n if all(a is b for a, b in zip(inputs, n.inputs, strict=True)) else Node(n.prim, tuple(inputs), n.attrs, n.aval)
     return [made[n] for n in outputs]
 
 
-def _panel(product: Node, fixed: set[Node], target: Target) -> tuple[int, int, int]:
+def _copies(order: Sequence[Node], outputs: Sequence[Node]) -> set[Node]:
+    """Copies of kernels that one convolution reads and nothing else, such as those of its gradient by the grid."""
+    users: dict[Node, int] = {}
+    for n in order:
+        for i in n.inputs:
+            users[i] = users.get(i, 0) + 1
+    kernels = {n.inputs[1] for n in order if n.prim.name == "conv" and n.attrs[3] == 1}
+    return {k for k in kernels if k.prim.name == "identity" and users[k] == 1} - set(outputs)
+
+
+def _panel(product: Node, free: set[Node], target: Target) -> tuple[int, int, int]:
     """Which operand of a contraction should lie in panels, how wide they should be (0 if none should), and how many matrices there are."""
-    if not any(x in fixed and x.aval.nbytes >= WORTH_BYTES for x in product.inputs) or not product.aval.size:
+    if not any(x in free and x.aval.nbytes >= WORTH_BYTES for x in product.inputs) or not product.aval.size:
         return 0, 0, 0
     contract, _ = contraction(product, Lowerer({source_of(x) for x in product.inputs}, [product]))
     asked: dict[str, Operand] = {}
     for name, x, operand in zip("ab", product.inputs, (contract.a, contract.b), strict=True):
-        free = x in fixed and x.aval.nbytes >= WORTH_BYTES and (name == "b" or (product.prim.name == "matmul" and product.ndim == 2))
-        if free and isinstance(operand, Operand) and operand.dtype is contract.dtype:
+        may = x in free and x.aval.nbytes >= WORTH_BYTES and (name == "b" or (product.prim.name == "matmul" and product.ndim == 2))
+        if may and isinstance(operand, Operand) and operand.dtype is contract.dtype:
             asked[name] = dataclasses.replace(operand, panel=ANY_PANEL)
     if not asked:
         return 0, 0, 0

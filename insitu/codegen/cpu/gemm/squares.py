@@ -40,6 +40,8 @@ WORDS = (
 FEW, MANY, KERNEL_BYTES = 28, 224, 75_000
 #: Squares whose outputs are put together at a time.
 PIECE = 8
+#: Channels, up to K_BLOCK, for which room is left in a row of mixed squares: few numbers, so that layers share their code.
+DEPTHS = (64, 128, 256, K_BLOCK)
 #: A tile besides those of other products: grids are often multiples of 7.
 SEVENS = (14, 2)
 
@@ -91,7 +93,7 @@ def plan(c: Contract, target: Target) -> Plan:
     rows, vectors, parts, block = best
     variant = Variant(
         False, rows, vectors, lanes, False, False, False, fetch=True, squares=(shown.matrix, c.outputs.matrix),
-        pitch=pack.odd_lines(min(c.k, K_BLOCK), 4), panel=c.b.panel,
+        pitch=pack.odd_lines(next(n for n in DEPTHS if min(c.k, K_BLOCK) <= n), c.dtype.itemsize), panel=c.b.panel,
     )  # fmt: skip
     lane_side = Side(c.b.buffer, c.b.dtype, c.b.batch_stride, 1, c.b.row_stride, panel=c.b.panel)
     tiles, blocks = c.n // variant.columns, -(-total // block)
@@ -465,10 +467,10 @@ class Gradient(_Mixing):
     def _mix_line(self, line: Value, shown: _Shown, matrix: Matrix, start: Value, steps: tuple[Value, Value], first: Value, stop: Value) -> None:
         """Mix one line of some squares of a grid; ``steps``: from one square to the next, and from one element to the next."""
         b, (pitch, step) = self.b, steps
-        for i in range(len(matrix)):
-            with b.when(b.cmp("eq", line, self._c(i))), self._each(shown, first, stop) as square:
-                target = self._at(start, (square.number, pitch))
-                with loop(b, 0, shown.channels, self.v.lanes) as vector:
+        with self._each(shown, first, stop) as square:
+            target = self._at(start, (square.number, pitch))
+            for i in range(len(matrix)):
+                with b.when(b.cmp("eq", line, self._c(i))), loop(b, 0, shown.channels, self.v.lanes) as vector:
                     put = self._scattered(b.offset(target, vector.index, self.dtype), step)
                     self._mix(matrix, b.offset(square.start, vector.index, self.dtype), square.down, square.across, range(i, i + 1), put)
 

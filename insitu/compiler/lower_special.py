@@ -171,12 +171,13 @@ def _squares(product: Node, low: Lowerer) -> tuple[nest.Contract, Index]:
     """
     x, w = product.inputs
     taps, padding = product.attrs
-    m, (k, n), how = math.prod(product.shape[:-1]), w.shape[2:], ALGORITHMS[taps]
+    (_, rows, columns, n), k, how = product.shape, w.shape[2], ALGORITHMS[taps]
+    m = math.prod(product.shape[:-1])
     a = _shown(x, how.inputs, product.shape[1:3], padding, low)
     b = in_panels(w, low.stored, False) or nest.Operand("", w.dtype, k * n, n, 1)
     b = dataclasses.replace(b, buffer=low.buffer(source_of(w, low.stored)))
     index = (*unravel(nest.axis("m", m), product.shape[:-1]), nest.axis("n", n))
-    outputs = nest.Outputs(how.outputs, product.shape[1:3])  # type: ignore[arg-type]
+    outputs = nest.Outputs(how.outputs, (rows, columns))
     return nest.Contract("acc", 1, m, n, k, a, b, product.dtype.compute, (), outputs), index
 
 

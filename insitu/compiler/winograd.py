@@ -27,8 +27,8 @@ def winograd(outputs: Sequence[Node]) -> list[Node]:
 
         %2 = conv(%0, %1, ...): float32[8, 14, 14, 256]
 
-        %2 = reshape(%1, shape=(3, 3, 256, 8, 32)): float32[3, 3, 256, 8, 32]
-        %3 = permute(%2, axes=(0, 1, 3, 2, 4)): float32[3, 3, 8, 256, 32]
+        %2 = reshape(%1, shape=(9, 256, 8, 32)): float32[9, 256, 8, 32]
+        %3 = reshape(permute(%2, axes=(0, 2, 1, 3)), ...): float32[3, 3, 8, 256, 32]
         %4 = mix(%3, ...): float32[4, 4, 8, 256, 32]
         %5 = reshape(%4, shape=(16, 8, 256, 32)): float32[16, 8, 256, 32]
         %6 = panels(%5, shape=(4, 4, 256, 256)): float32[4, 4, 256, 256]
@@ -62,8 +62,8 @@ def _convolution(n: Node) -> Node:
     if w.prim.name == "slice":  # a kernel turned for the gradient by the grid: its panels are read many times
         w = ops.identity(w)
     width = PANEL if outputs % PANEL == 0 else LANES
-    panels = ops.permute(ops.reshape(w, (taps, taps, channels, outputs // width, width)), (0, 1, 3, 2, 4))
-    mixed = ops.mix(panels, ALGORITHMS[taps].kernel)
+    panels = ops.to_panels(ops.reshape(w, (taps * taps, channels, outputs)), width)
+    mixed = ops.mix(ops.reshape(panels, (taps, taps, *panels.shape[1:])), ALGORITHMS[taps].kernel)
     p = mixed.shape[0]
     laid = ops.from_panels(ops.reshape(mixed, (p * p, *mixed.shape[2:])), (p, p, channels, outputs))
     return ops.conv_squares(x, laid, taps, n.attrs[1])

@@ -238,6 +238,14 @@ class _Mixing:
         return made
 
     @contextlib.contextmanager
+    def _blocks(self) -> Iterator[tuple[Value, Value, Value]]:
+        """All blocks of k, one at least: number, first k, length."""
+        b, k = self.b, self.w["k"]
+        with loop(b, 0, b.max(b.div(b.add(k, self._c(K_BLOCK - 1)), self._c(K_BLOCK)), self._c(1))) as block:
+            start = b.mul(block.index, self._c(K_BLOCK))
+            yield block.index, start, b.min(b.sub(k, start), self._c(K_BLOCK))
+
+    @contextlib.contextmanager
     def _lines(self, first: Value, stop: Value) -> Iterator[_Line]:
         """The lines of squares ``first`` to ``stop``."""
         b, w = self.b, self.w
@@ -331,14 +339,6 @@ class Squares(_Mixing):
                 self._multiply(first, stop, n, width, slivers)
                 self._write(first, stop, n, width)
 
-    @contextlib.contextmanager
-    def _blocks(self) -> Iterator[tuple[Value, Value, Value]]:
-        """All blocks of k: number, first k, length."""
-        b, k = self.b, self.w["k"]
-        with loop(b, 0, b.div(b.add(k, self._c(K_BLOCK - 1)), self._c(K_BLOCK))) as block:
-            start = b.mul(block.index, self._c(K_BLOCK))
-            yield block.index, start, b.min(b.sub(k, start), self._c(K_BLOCK))
-
     def _mixed(self, square: _Square) -> None:
         """Mix all channels of a square."""
         b, w = self.b, self.w
@@ -396,11 +396,11 @@ class Squares(_Mixing):
         Where squares lie side by side, to each quarter of one belongs an output.
         """
         b, w = self.b, self.w
-        rows, length = b.shl(b.sub(stop, first), 2), b.max(b.min(w["k"], self._c(K_BLOCK)), self._c(1))
+        rows, length = b.shl(b.sub(stop, first), 2), b.min(w["k"], self._c(K_BLOCK))
         paces = []
         for start, step in self.epilogue.places(self._c(0), b.shl(first, 2), n):
             share = b.div(b.mul(rows, step), count)
-            paces.append((start, share, b.div(b.shl(share, 16), length)))
+            paces.append((start, share, micro.pace(b, share, length)))
 
         def of_tile(number: Value) -> micro.Ahead:
             here = [(b.offset(start, b.mul(number, share), dt.int8), pace) for start, share, pace in paces]
@@ -446,14 +446,13 @@ class Gradient(_Mixing):
             channel = b.mul(b.sub(unit.index, b.mul(line, w["parts"])), w["part"])
             seen = self._shown(self.row_start, "a", self.first, channel, w["part"], line)
             given = self._shown(self.lane_start, "b", self.second, self._c(0), w["columns"], line)
-            with loop(b, 0, b.max(b.div(b.add(w["k"], self._c(K_BLOCK - 1)), self._c(K_BLOCK)), self._c(1))) as block:
-                first = b.mul(block.index, self._c(K_BLOCK))
-                stop = b.min(b.add(first, self._c(K_BLOCK)), w["k"])
+            with self._blocks() as (_, first, length):
+                stop = b.add(first, length)
                 self._mix_line(line, seen, self.first, self.seen, (w["lane_leading"], w["seen_step"]), first, stop)
                 self._mix_line(line, given, self.second, self.given, (w["given_pitch"], w["given_step"]), first, stop)
                 ends = b.cmp("eq", first, self._c(0)), b.cmp("ge", stop, w["k"])
                 with loop(b, 0, side) as element:
-                    self._multiply((line, element.index), channel, b.sub(stop, first), ends)
+                    self._multiply((line, element.index), channel, length, ends)
 
     def _shown(self, start: Value, name: str, matrix: Matrix, channel: Value, channels: Value, line: Value) -> _Shown:
         """A grid, of whose squares those lines matter that the line of mixed elements is made of."""

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 
 from insitu.codegen.cpu.gemm import pack, squares, windows
 from insitu.codegen.cpu.gemm.epilogue import Matrix
-from insitu.codegen.cpu.gemm.schedule import Schedule
+from insitu.codegen.cpu.gemm.schedule import Schedule, Variant
 from insitu.codegen.nest import K_BLOCK, Contract
 
-#: Columns whose sums a product of few rows keeps at a time.
-STREAM_COLUMNS = 4096
-#: From one row of those sums to the next: no multiple of a page, or rows would meet in one set of the cache.
-STREAM_PITCH = STREAM_COLUMNS + 80
+#: Bytes of the sums that a product of few rows keeps at a time: they stay in the nearest cache beside what is read of the lane side.
+_STREAM_BYTES = 24_576
+#: Most columns of them: a row has to be long only as it is begun so often.
+_STREAM_COLUMNS = 4096
 #: Runtime words of the loops; the first two are numbers of buffers.
 WORDS = ("row_buffer", "lane_buffer", "slivers", "blocks", "panels", "panels_per_block", "rows", "columns", "k", "k_blocks", "run", "row_leading",
          "row_batch", "lane_leading", "lane_batch", "panel_step", "tile_step", "sums_pitch", "sums_at", "rows_at")  # fmt: skip
@@ -73,6 +73,16 @@ def layout(s: Schedule) -> Layout:
     return Layout(group, pitch, step, turned_pitch, turned_at, lanes_at)
 
 
+def stream_columns(v: Variant, itemsize: int) -> int:
+    """Columns whose sums a product of few rows keeps at a time."""
+    return min(_STREAM_COLUMNS, _STREAM_BYTES // (v.rows * itemsize) & -64)
+
+
+def stream_pitch(v: Variant, itemsize: int) -> int:
+    """From one row of those sums to the next: no multiple of a page, or rows would meet in one set of the cache."""
+    return stream_columns(v, itemsize) + 80
+
+
 def runtime_words(s: Schedule, contract: Contract, buffers: Sequence[str], touched: Sequence[Matrix]) -> tuple[dict[str, int], int]:
     """The values of the words that `names` has, and the bytes of scratch; ``buffers`` are the kernel's."""
     own = {"row_buffer": buffers.index(s.row_side.buffer), "lane_buffer": buffers.index(s.lane_side.buffer)}
@@ -92,7 +102,7 @@ def _placed(s: Schedule, itemsize: int) -> tuple[dict[str, int], int]:
     pitch = v.columns if v.swap else pack.odd_lines(s.panels_per_block * v.columns, itemsize)
     tile = v.rows * pitch  # of a sliver, where its rows lie as a whole
     tiles = s.run * (s.panels_per_block if v.swap else 1) if k_blocks > 1 else 1
-    sums = 2 * v.rows * STREAM_PITCH if v.stream else tiles * tile
+    sums = v.rows * (2 * stream_pitch(v, itemsize) + v.stream) if v.stream else tiles * tile
     rows_at = _rounded(sums_at + sums, 64)
     words = {
         "slivers": s.slivers, "blocks": s.blocks, "panels": s.panels, "panels_per_block": s.panels_per_block, "rows": s.m, "columns": s.n,

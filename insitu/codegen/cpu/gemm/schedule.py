@@ -30,6 +30,9 @@ BLOCK_BYTES = 400_000
 _IN_PLACE_BYTES = 300_000
 #: Bytes of an operand from which on it comes from memory.
 _FAR_BYTES = 4_000_000
+#: Most rows whose factors registers hold while a lane side is read in its order; most rows at all for which that is faster than packing it,
+#: and its bytes from which on it is, for more rows than registers hold: it must come from beyond the level-2 cache.
+_HELD_ROWS, _STREAMED_ROWS, _STREAMED_BYTES = 4, 32, 1_500_000
 #: Bytes of a sliver of the row side that stay in the nearest cache while panels stream by.
 _NEAR_BYTES = 26_000
 #: Bytes in one cycle that come from the level-2 cache while the arithmetic goes on.
@@ -107,7 +110,7 @@ class Variant:
         The lane side has fewer elements than one tile, so that loads need masks.
     stream : int
         If not 0, the few rows' sums are kept in memory while the lane side is read in the order in which it
-        lies there, this many rows of it at a time (`vectors` is 1).
+        lies there, this many rows of it at a time; with more than one of ``vectors`` the factors are kept there, too.
     turn : bool
         Few rows, and a lane side whose neighbours in memory differ in k: it is turned in registers.
     whole : bool
@@ -409,7 +412,7 @@ def _candidates(c: Contract, target: Target) -> Iterator[Variant]:
         if few <= 12:
             tiles |= {(few, min(vectors, available)) for vectors in (1, 2, 3, 4, 6, 8, 12, 16) if few * vectors <= machine.few}
         if streams:
-            yield Variant(swap, few, 1, lanes, False, False, False, _stream_rows(few, n * c.k * c.dtype.itemsize, target))
+            yield Variant(swap, few, _stream_vectors(few), lanes, False, False, False, _stream_rows(few, n * c.k * c.dtype.itemsize, target))
             continue
         if isinstance(c.a, Windows):
             for vectors in range(1, _plane_vectors(c, c.a, target) + 1):
@@ -450,13 +453,15 @@ def _plane_vectors(c: Contract, w: Windows, target: Target) -> int:
 def _streams(c: Contract, swap: bool, rows: int, columns: int, lanes: int) -> bool:
     """Whether memory decides: few rows, and a lane side that lies in the right order and in no near cache."""
     row_side, lane_side = sides(c, swap)
-    fits = row_side.dtype is lane_side.dtype is c.dtype and not lane_side.along_k and columns >= lanes and max(row_side.panel, lane_side.panel) <= 0
-    return fits and _memory_decides(c, rows, columns)
+    fits = row_side.dtype is lane_side.dtype is c.dtype and not lane_side.along_k and columns >= _stream_vectors(rows) * lanes
+    if rows > _HELD_ROWS:  # panels do better
+        return fits and not (row_side.panel or lane_side.panel) and rows <= _STREAMED_ROWS and columns * c.k * c.dtype.itemsize > _STREAMED_BYTES
+    return fits and max(row_side.panel, lane_side.panel) <= 0 and _memory_decides(c, rows, columns)
 
 
 def _memory_decides(c: Contract, rows: int, columns: int) -> bool:
     """Whether so few rows are multiplied with a large lane side that no order of it is faster than another."""
-    return rows <= 4 and columns * c.k * c.dtype.itemsize > _IN_PLACE_BYTES
+    return rows <= _HELD_ROWS and columns * c.k * c.dtype.itemsize > _IN_PLACE_BYTES
 
 
 def _turned_vectors(c: Contract, swap: bool, rows: int, columns: int, lanes: int, target: Target) -> int:
@@ -476,10 +481,15 @@ def _turned_vectors(c: Contract, swap: bool, rows: int, columns: int, lanes: int
     return min(wanted, columns // lanes)
 
 
+def _stream_vectors(rows: int) -> int:
+    """Vectors of columns at a time: two of them share what is loaded of factors that registers cannot hold."""
+    return 1 if rows <= _HELD_ROWS else 2
+
+
 def _stream_rows(rows: int, size: int, target: Target) -> int:
     """Rows read at a time: more of them meet in one set of the cache, fewer read and write the sums more often."""
     if target.registers < 32:
-        return (8, 4, 2, 2)[rows - 1]
+        return (8, 4, 2, 2)[rows - 1] if rows <= _HELD_ROWS else 4
     return 8 if rows <= 2 and size > 16_000_000 else 4
 
 
@@ -491,7 +501,8 @@ def _packed(c: Contract, target: Target, swap: bool, rows: int, vectors: int, la
     narrow, panels = n < columns, -(-n // columns)
     lanes_in_place = lane_side.dtype is c.dtype and not lane_side.along_k and not (narrow and not target.masks)
     far = n * min(c.k, K_BLOCK) * size > _IN_PLACE_BYTES or (target.vector_bits < 512 and _crowded(lane_side.leading * size, c.k, columns * size))
-    pack_lanes = not lanes_in_place or (m > 48 and far)
+    afar = n * c.k * size > (_STREAMED_BYTES if lane_side.leading * size % 2048 == 0 else 2 * _FAR_BYTES)
+    pack_lanes = not lanes_in_place or (m > 48 and far) or (m > _STREAMED_ROWS and afar)
     if row_side.windows and panels > 1 and m > 256 and n * min(c.k, K_BLOCK) * size > _NEAR_BYTES:
         pack_lanes = True  # panels that lie together are fetched ahead
     in_panels = bool(lane_side.panel)
@@ -544,7 +555,7 @@ def _cost(c: Contract, v: Variant, target: Target) -> float:
     if row_side.panel:
         total *= _UNUSED_PANELS
     if v.stream:
-        return k * v.rows * panels * (1 + 2 / v.stream)
+        return k * v.rows * v.vectors * panels * (1 + 2 / v.stream)
     if v.turn:
         return k * v.vectors * panels * max(4.2, v.rows * machine.rate) + panels * 100
     if v.pack_lanes:

@@ -15,7 +15,7 @@ from functools import partial
 from insitu.codegen import nest
 from insitu.codegen.cpu import survey
 from insitu.codegen.cpu.gemm import squares
-from insitu.codegen.cpu.gemm.epilogue import generalise, matrices
+from insitu.codegen.cpu.gemm.epilogue import generalise
 from insitu.codegen.cpu.gemm.function import around, loops
 from insitu.codegen.cpu.gemm.layout import runtime_words
 from insitu.codegen.cpu.gemm.schedule import Schedule, choose
@@ -51,11 +51,10 @@ def generate(kernel: Kernel, target: Target, schedule: Schedule | None = None) -
     made = schedule or (squares.plan if isinstance(contract.a, nest.Squares) else choose)(contract, target)
     epilogue = generalise(contract)
     v, dtype = made.variant, contract.dtype
-    touched = matrices(contract) if v.fetch else []
     flat = epilogue.flat and (v.whole or v.planar)
-    words, scratch_bytes = runtime_words(made, contract, [b.name for b in kernel.buffers if b.role != "scratch"], touched)
+    words, scratch_bytes = runtime_words(made, contract, [b.name for b in kernel.buffers if b.role != "scratch"])
     sides = [(side.dtype.name, side.along_k) for side in (made.row_side, made.lane_side)]
-    inner = _code("gemm", (dataclasses.astuple(v), dtype.name, sides, len(touched), flat), partial(loops, made, len(touched), flat, dtype), target)
+    inner = _code("gemm", (dataclasses.astuple(v), dtype.name, sides, flat), partial(loops, made, flat, dtype), target)
     text = show_kernel(dataclasses.replace(kernel, units=1, body=epilogue.body))
     identity = (v.lanes, dtype.name, text, epilogue.name, epilogue.bounded)
     code = _code("epilogue", identity, partial(around, kernel, epilogue, dtype, v.lanes), target)

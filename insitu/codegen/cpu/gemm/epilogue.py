@@ -82,6 +82,11 @@ def matrices(contract: Contract) -> list[Matrix]:
     return list(found)
 
 
+def touched(contract: Contract) -> int:
+    """How many matrices tiles should fetch for the epilogue: of a few numbers, so that many epilogues share the loops."""
+    return 2 if len(matrices(contract)) <= 2 else 4
+
+
 def _strides(offset: Expr) -> tuple[int, dict[str, int]] | None:
     """The offset where all axes are 0 and its stride along each of them, or None if it is not linear."""
     strides = {}
@@ -205,9 +210,11 @@ class EpilogueCalls:
 
     def __init__(self, b: Emitter, write: Value, args: Value, flat: bool, touched: int, words: Mapping[str, Value]) -> None:
         self.b, self.function, self.args, self.flat, self.words = b, write, args, flat, words
-        self._touched = {
-            name: b.offset(b.pointer(args, words[f"{name}_buffer"]), words[f"{name}_at"], dt.int8) for name in [f"touched{k}" for k in range(touched)]
-        }
+        self._touched = {}
+        for name in [f"touched{k}" for k in range(touched)]:
+            start = b.offset(b.pointer(args, words[f"{name}_buffer"]), words[f"{name}_at"], dt.int8)
+            # if there are fewer, what is fetched is always near
+            self._touched[name] = b.select(b.cmp("eq", words[f"{name}_m"], b.const(0, i64)), args, start)
 
     def places(self, batch: Value, m: Value, n: Value) -> list[tuple[Value, Value]]:
         """Where the elements of row m from column n on lie in each matrix that tiles fetch, and the bytes from there to the next row."""

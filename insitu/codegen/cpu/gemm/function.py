@@ -25,15 +25,13 @@ from insitu.codegen.target import Target
 i64 = dt.int64
 
 
-def loops(schedule: Schedule, touched: int, flat: bool, dtype: dt.DType, target: Target, symbol: str) -> str:
+def loops(schedule: Schedule, flat: bool, dtype: dt.DType, target: Target, symbol: str) -> str:
     """The LLVM IR text of the loops.
 
     Parameters
     ----------
     schedule : Schedule
         Only what does not depend on the shape counts.
-    touched : int
-        How many matrices tiles fetch for the epilogue.
     flat : bool
         Whether the epilogue takes whole rows of the result as one.
     dtype : DType
@@ -43,8 +41,8 @@ def loops(schedule: Schedule, touched: int, flat: bool, dtype: dt.DType, target:
     """
     b, v = Emitter(target), schedule.variant
     with b.function(symbol, _typed("args", "words", "begin", "end", "scratch", "write")) as (args, table, begin, end, scratch, write):
-        words = {name: b.load(b.offset(table, k, i64), i64) for k, name in enumerate(names(schedule, touched))}
-        _kind(v)(b, schedule, dtype, words, args, scratch, EpilogueCalls(b, write, args, flat, touched, words)).units(begin, end)
+        words = {name: b.load(b.offset(table, k, i64), i64) for k, name in enumerate(names(schedule))}
+        _kind(v)(b, schedule, dtype, words, args, scratch, EpilogueCalls(b, write, args, flat, v.fetch, words)).units(begin, end)
     return b.module()
 
 

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from insitu.codegen.cpu.gemm import pack, squares, windows
-from insitu.codegen.cpu.gemm.epilogue import Matrix
+from insitu.codegen.cpu.gemm.epilogue import matrices
 from insitu.codegen.cpu.gemm.schedule import Schedule, Variant
 from insitu.codegen.nest import K_BLOCK, Contract
 
@@ -54,10 +54,10 @@ class Layout:
     lanes_at: int
 
 
-def names(s: Schedule, touched: int) -> list[str]:
-    """The runtime words of loops whose tiles fetch so many matrices for the epilogue."""
+def names(s: Schedule) -> list[str]:
+    """The runtime words of the loops."""
     own = squares.WORDS if s.variant.squares else (*WORDS, *(WINDOW_WORDS if s.slab else ()))
-    return [*own, *[f"touched{k}_{name}" for k in range(touched) for name in TOUCHED_WORDS]]
+    return [*own, *[f"touched{k}_{name}" for k in range(s.variant.fetch) for name in TOUCHED_WORDS]]
 
 
 def layout(s: Schedule) -> Layout:
@@ -83,13 +83,17 @@ def stream_pitch(v: Variant, itemsize: int) -> int:
     return stream_columns(v, itemsize) + 80
 
 
-def runtime_words(s: Schedule, contract: Contract, buffers: Sequence[str], touched: Sequence[Matrix]) -> tuple[dict[str, int], int]:
+def runtime_words(s: Schedule, contract: Contract, buffers: Sequence[str]) -> tuple[dict[str, int], int]:
     """The values of the words that `names` has, and the bytes of scratch; ``buffers`` are the kernel's."""
     own = {"row_buffer": buffers.index(s.row_side.buffer), "lane_buffer": buffers.index(s.lane_side.buffer)}
     words, nbytes = squares.placed(s, contract) if s.variant.squares else _placed(s, contract.dtype.itemsize)
-    for k, x in enumerate(touched):
-        strides = (n * x.dtype.itemsize for n in (x.offset, x.batch_stride, x.row_stride, 1))
-        words |= zip([f"touched{k}_{name}" for name in TOUCHED_WORDS], (buffers.index(x.buffer), *strides), strict=True)
+    found = matrices(contract)
+    for k in range(s.variant.fetch):
+        place = [0] * len(TOUCHED_WORDS)
+        if k < len(found):
+            x = found[k]
+            place = [buffers.index(x.buffer), *[n * x.dtype.itemsize for n in (x.offset, x.batch_stride, x.row_stride, 1)]]
+        words |= zip([f"touched{k}_{name}" for name in TOUCHED_WORDS], place, strict=True)
     return own | words, nbytes
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 
 from insitu import dtypes as dt
@@ -23,12 +24,14 @@ Ahead = Callable[[Value], Sequence[Value]]
 class Rows:
     """Where the row side's elements are: element (r, k) at ``start + offsets[r] + k*step``.
 
-    ``offsets`` are element counts, known (int) or computed (Value); ``step`` likewise.
+    ``offsets`` are element counts, known (int) or computed (Value); ``step`` likewise. Instead of offsets one computed distance may
+    tell how far rows lie ``apart``.
     """
 
     start: Value
     offsets: tuple[int | Value, ...]
     step: int | Value
+    apart: Value | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,12 +50,14 @@ def tile(b: Emitter, variant: Variant, dtype: DType, rows: Rows, lanes: Lanes, l
     """
     zero = Value("zeroinitializer", dtype, variant.lanes) if variant.lanes > 1 else b.const(0, dtype)
 
+    odd = [] if rows.apart is None else _odd(b, rows.apart, variant.rows, dtype)
+
     def some(k: Value, values: list[Value], turns: int) -> list[Value]:
         if turns > 1:
             _fetch(b, ahead, k)
-        return _turns(b, variant, dtype, rows, lanes, values, turns)
+        return _turns(b, variant, dtype, rows, lanes, values, turns, len(odd))
 
-    return _unrolled(b, length, [rows.start, lanes.start] + [zero] * (variant.rows * variant.vectors), some)[2:]
+    return _unrolled(b, length, [*odd, rows.start, lanes.start] + [zero] * (variant.rows * variant.vectors), some)[len(odd) + 2 :]
 
 
 def _unrolled(b: Emitter, length: Value, values: list[Value], some: Callable[[Value, list[Value], int], list[Value]]) -> list[Value]:
@@ -108,10 +113,7 @@ class Runs:
 def tile_of_runs(b: Emitter, variant: Variant, dtype: DType, rows: Runs, lanes: Lanes, ahead: Sequence[Ahead] = ()) -> list[Value]:
     """As `tile`, over the elements of all runs, one run after the other."""
     zero = Value("zeroinitializer", dtype, variant.lanes) if variant.lanes > 1 else b.const(0, dtype)
-    odd = []
-    if isinstance(rows.row_step, Value):
-        size = b.const(dtype.itemsize, dt.int64)
-        odd = [b.mul(b.mul(rows.row_step, b.const(n, dt.int64)), size) for n in range(1, variant.rows // rows.lines, 2)]
+    odd = _odd(b, rows.row_step, variant.rows // rows.lines, dtype) if isinstance(rows.row_step, Value) else []
     held = len(odd)
     passed = [b.const(0, dt.int64)] if ahead else []
     carried = [*passed, *odd, lanes.start] + [zero] * (variant.rows * variant.vectors)
@@ -132,8 +134,20 @@ def tile_of_runs(b: Emitter, variant: Variant, dtype: DType, rows: Runs, lanes: 
     return run.results[len(passed) + held + 1 :]
 
 
+def _odd(b: Emitter, apart: Value, rows: int, dtype: DType) -> list[Value]:
+    """The odd multiples, in bytes, of the distance of so many rows: times 1, 2, 4 or 8, which an address of x86 can have, they make all."""
+    return [b.mul(b.mul(apart, b.const(n, dt.int64)), b.const(dtype.itemsize, dt.int64)) for n in range(1, rows, 2)]
+
+
+def _further(b: Emitter, first: Value, odd: Sequence[Value], r: int) -> Value:
+    """Where row r is, if the first one is at ``first``."""
+    if not r:
+        return first
+    twos = (r & -r).bit_length() - 1
+    return b.offset(first, b.shl(odd[(r >> twos) // 2], twos) if twos else odd[r // 2], dt.int8)
+
+
 def _turns_of_runs(b: Emitter, variant: Variant, dtype: DType, rows: Runs, held: int, lanes: Lanes, values: list[Value], turns: int) -> list[Value]:
-    """Rows that are no neighbours lie at odd multiples of their distance, times 1, 2, 4 or 8: an address of x86 then needs few registers."""
     lines, each = rows.lines, variant.rows // rows.lines
     pointers = [b.opaque(v) for v in values[:lines]]
     odd = [b.opaque(v) for v in values[lines : lines + held]]
@@ -141,12 +155,7 @@ def _turns_of_runs(b: Emitter, variant: Variant, dtype: DType, rows: Runs, held:
 
     def row(line: int, r: int, turn: int) -> Value:
         here = advance(b, pointers[line], rows.k_step, turn, dtype)
-        if not odd:
-            return b.offset(here, r, dtype)
-        if not r:
-            return here
-        twos = (r & -r).bit_length() - 1
-        return b.offset(here, b.shl(odd[(r >> twos) // 2], twos) if twos else odd[r // 2], dt.int8)
+        return _further(b, here, odd, r) if odd else b.offset(here, r, dtype)
 
     for turn in range(turns):
         _separate(b, turn)
@@ -167,13 +176,14 @@ def tile_of_lane_runs(b: Emitter, variant: Variant, dtype: DType, rows: Rows, la
     return run.results[1:]
 
 
-def _turns(b: Emitter, variant: Variant, dtype: DType, rows: Rows, lanes: Lanes, values: list[Value], turns: int) -> list[Value]:
-    row_at, lane_at, sums = b.opaque(values[0]), b.opaque(values[1]), list(values[2:])
+def _turns(b: Emitter, variant: Variant, dtype: DType, rows: Rows, lanes: Lanes, values: list[Value], turns: int, held: int = 0) -> list[Value]:
+    odd, row_at, lane_at, sums = [b.opaque(v) for v in values[:held]], b.opaque(values[held]), b.opaque(values[held + 1]), list(values[held + 2 :])
     for turn in range(turns):
         _separate(b, turn)
         row_here, lane_here = advance(b, row_at, rows.step, turn, dtype), advance(b, lane_at, lanes.step, turn, dtype)
-        _multiply(b, variant, dtype, lambda r, here=row_here: b.offset(here, rows.offsets[r], dtype), lane_here, lanes.masks, sums)  # type: ignore[misc]
-    return [advance(b, row_at, rows.step, turns, dtype), advance(b, lane_at, lanes.step, turns, dtype), *sums]
+        row = functools.partial(_further, b, row_here, odd) if odd else lambda r, here=row_here: b.offset(here, rows.offsets[r], dtype)  # type: ignore[misc]
+        _multiply(b, variant, dtype, row, lane_here, lanes.masks, sums)
+    return [*odd, advance(b, row_at, rows.step, turns, dtype), advance(b, lane_at, lanes.step, turns, dtype), *sums]
 
 
 def _separate(b: Emitter, turn: int) -> None:

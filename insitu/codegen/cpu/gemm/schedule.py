@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 from insitu import dtypes as dt
 from insitu.codegen.cpu.gemm import windows
-from insitu.codegen.cpu.gemm.epilogue import matrices
+from insitu.codegen.cpu.gemm.epilogue import matrices, touched
 from insitu.codegen.nest import ANY_PANEL, K_BLOCK, Contract, Matrix, Operand, Squares, Windows
 from insitu.codegen.target import LINE, Target
 from insitu.errors import InternalError
@@ -115,8 +115,10 @@ class Variant:
         Few rows, and a lane side whose neighbours in memory differ in k: it is turned in registers.
     whole : bool
         With ``swap``: a unit has all slivers of its panels, so that the epilogue runs over whole rows of the result.
-    fetch, fetch_lanes : bool
-        Whether what the epilogue reads and writes is fetched while the sums are made, and what the next block of panels is packed from.
+    fetch : int
+        How many of the matrices that the epilogue reads and writes are fetched while the sums are made.
+    fetch_lanes : bool
+        Whether what the next block of panels is packed from is fetched.
     windows : str
         What rows that show windows of a grid are: ``"positions"`` or ``"elements"``.
     slab : bool
@@ -135,8 +137,8 @@ class Variant:
         The matrices of both mixings of an algorithm that multiplies mixed squares (`insitu.codegen.cpu.gemm.squares`).
     gradient : bool
         Both sides of it are squares.
-    pitch, panel : int
-        From one mixed square to the next; the width of the panels in which the mixed kernel lies, if it does.
+    panel : int
+        The width of the panels in which the mixed kernel lies, if it does.
     """
 
     swap: bool
@@ -149,7 +151,7 @@ class Variant:
     stream: int = 0
     turn: bool = False
     whole: bool = False
-    fetch: bool = False
+    fetch: int = 0
     fetch_lanes: bool = False
     windows: str = ""
     slab: bool = False
@@ -160,7 +162,6 @@ class Variant:
     planar: bool = False
     squares: tuple[Matrix, Matrix] | None = None
     gradient: bool = False
-    pitch: int = 0
     panel: int = 0
 
     @property
@@ -265,10 +266,11 @@ def _deep(c: Contract, v: Variant) -> bool:
     return v.in_panels and (bool(v.windows) or v.columns * c.k * c.dtype.itemsize > BLOCK_BYTES)
 
 
-def _fetches(c: Contract, v: Variant) -> bool:
-    """Whether tiles should fetch what their epilogue touches: large matrices, and no more arithmetic than hides them."""
+def _fetches(c: Contract, v: Variant) -> int:
+    """How much tiles should fetch of what their epilogue touches: of large matrices, if there is no more arithmetic than hides them."""
     plain = not (v.swap or v.narrow or v.stream or v.turn) and (v.pack_rows or not v.windows)
-    return plain and c.k <= _FETCHING_K and c.batch * c.m * c.n * sum(x.dtype.itemsize for x in matrices(c)) > _FETCHED_BYTES
+    large = c.batch * c.m * c.n * sum(x.dtype.itemsize for x in matrices(c)) > _FETCHED_BYTES
+    return touched(c) if plain and c.k <= _FETCHING_K and large else 0
 
 
 def _fetches_lanes(c: Contract, v: Variant) -> bool:

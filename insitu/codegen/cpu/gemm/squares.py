@@ -18,7 +18,7 @@ from insitu.codegen.cpu.access import advance
 from insitu.codegen.cpu.emitter import Emitter, Value
 from insitu.codegen.cpu.gemm import micro, pack
 from insitu.codegen.cpu.gemm.control import loop
-from insitu.codegen.cpu.gemm.epilogue import EpilogueCalls, Span
+from insitu.codegen.cpu.gemm.epilogue import EpilogueCalls, Span, touched
 from insitu.codegen.cpu.gemm.schedule import GRAIN_OPS, Schedule, Side, Variant, tiles_of, uneven
 from insitu.codegen.cpu.scalar import ScalarEmitter
 from insitu.codegen.nest import K_BLOCK, Contract, Matrix
@@ -33,15 +33,13 @@ _SIDE = ("grid_y", "grid_x", "pixel", "before_y", "before_x")
 WORDS = (
     "row_buffer", "lane_buffer",
     "squares", "tall", "wide", *[f"{name}_{side}" for side in "ab" for name in _SIDE], "out_y", "out_x", "parts", "block", "part", "columns",
-    "k", "lane_leading", "matrix", "seen_step", "deep_step", "given_at", "given_step", "given_pitch", "sums_at", "sums_step",
+    "k", "lane_leading", "matrix", "pitch", "seen_step", "deep_step", "given_at", "given_step", "given_pitch", "sums_at", "sums_step",
     "sliver_step", "sums_pitch", "edge_at", "made_at",
 )  # fmt: skip
 #: Fewest and most squares of a block, and the bytes of a mixed kernel that one square more should share.
 FEW, MANY, KERNEL_BYTES = 28, 224, 75_000
 #: Squares whose outputs are put together at a time.
 PIECE = 8
-#: Channels, up to K_BLOCK, for which room is left in a row of mixed squares: few numbers, so that layers share their code.
-DEPTHS = (64, 128, 256, K_BLOCK)
 #: A tile besides those of other products: grids are often multiples of 7.
 SEVENS = (14, 2)
 
@@ -92,8 +90,8 @@ def plan(c: Contract, target: Target) -> Plan:
         raise InternalError(f"no tile fits {c.n} outputs in panels of {width}")
     rows, vectors, parts, block = best
     variant = Variant(
-        False, rows, vectors, lanes, False, False, False, fetch=True, squares=(shown.matrix, c.outputs.matrix),
-        pitch=pack.odd_lines(next(n for n in DEPTHS if min(c.k, K_BLOCK) <= n), c.dtype.itemsize), panel=c.b.panel,
+        False, rows, vectors, lanes, False, False, False, fetch=touched(c), squares=(shown.matrix, c.outputs.matrix),
+        panel=c.b.panel,
     )  # fmt: skip
     lane_side = Side(c.b.buffer, c.b.dtype, c.b.batch_stride, 1, c.b.row_stride, panel=c.b.panel)
     tiles, blocks = c.n // variant.columns, -(-total // block)
@@ -123,7 +121,7 @@ def _plan_gradient(c: Contract, given: nest.Squares, target: Target) -> Plan:
     if best is None:
         raise InternalError(f"no tile fits a gradient of {c.m}x{c.n}")
     rows, vectors, parts = best
-    variant = Variant(False, rows, vectors, lanes, False, False, False, fetch=True, squares=(shown.matrix, given.matrix), gradient=True)
+    variant = Variant(False, rows, vectors, lanes, False, False, False, fetch=touched(c), squares=(shown.matrix, given.matrix), gradient=True)
     sides = [Side(o.buffer, o.dtype, 0, 1, 1) for o in (shown, given)]
     part, tiles = c.m // parts, c.n // variant.columns
     return Plan(
@@ -160,10 +158,10 @@ def placed(s: Schedule, c: Contract) -> tuple[dict[str, int], int]:
         end = words["edge_at"] + max(width * width * s.run, 4 * s.n)
     else:
         positions = c.outputs.positions if c.outputs else (0, 0)
-        sums_pitch = pack.odd_lines(s.panels_per_block * v.columns, size)
+        pitch, sums_pitch = pack.odd_lines(min(s.k, K_BLOCK), size), pack.odd_lines(s.panels_per_block * v.columns, size)
         words |= {"out_y": positions[0], "out_x": positions[1], "parts": s.panels // s.panels_per_block, "block": s.run,
                   "part": s.panels_per_block * v.columns, "lane_leading": s.lane_side.leading, "matrix": s.lane_side.batch_stride,
-                  "seen_step": s.run * v.pitch + line, "sums_pitch": sums_pitch, "sums_step": s.run * sums_pitch + 2 * line}  # fmt: skip
+                  "pitch": pitch, "seen_step": s.run * pitch + line, "sums_pitch": sums_pitch, "sums_step": s.run * sums_pitch + 2 * line}  # fmt: skip
         words["deep_step"] = words["seen_step"] * side * side
         words["sums_at"] = words["deep_step"] * max(1, -(-s.k // K_BLOCK))
         words["edge_at"] = words["sums_at"] + words["sums_step"] * side * side
@@ -343,7 +341,7 @@ class Squares(_Mixing):
         """Mix all channels of a square."""
         b, w = self.b, self.w
         with self._blocks() as (number, channel, length):
-            source, target = b.offset(square.start, channel, self.dtype), self._at(self.seen, (number, w["deep_step"]), (square.number, self.v.pitch))
+            source, target = b.offset(square.start, channel, self.dtype), self._at(self.seen, (number, w["deep_step"]), (square.number, w["pitch"]))
             with loop(b, 0, length, self.v.lanes) as vector:
                 put = self._scattered(b.offset(target, vector.index, self.dtype), w["seen_step"])
                 self._mix(self.first, b.offset(source, vector.index, self.dtype), square.down, square.across, range(len(self.first)), put)
@@ -352,14 +350,14 @@ class Squares(_Mixing):
         """Fill up the last tile with zeros: numbers that happen to lie there could be slow."""
         b, w = self.b, self.w
         with self._blocks() as (number, _, length), loop(b, first, stop) as local, loop(b, 0, len(self.first) ** 2) as matrix:
-            target = self._at(self.seen, (number, w["deep_step"]), (matrix.index, w["seen_step"]), (local.index, self.v.pitch))
+            target = self._at(self.seen, (number, w["deep_step"]), (matrix.index, w["seen_step"]), (local.index, w["pitch"]))
             with loop(b, 0, length, self.v.lanes) as vector:
                 b.store(Value("zeroinitializer", self.dtype, self.v.lanes), b.offset(target, vector.index, self.dtype))
 
     # -- the products ----------------------------------------------------------------------------
     def _multiply(self, first: Value, stop: Value, n: Value, width: Value, slivers: Value) -> None:
         b, w, v = self.b, self.w, self.v
-        offsets, matrices = tuple(r * v.pitch for r in range(v.rows)), len(self.first) ** 2
+        matrices = len(self.first) ** 2
         tiles = b.div(width, self._c(v.columns))
         touched = self._touched(first, stop, n, b.mul(b.mul(tiles, slivers), self._c(matrices)))
         with loop(b, 0, matrices) as matrix:
@@ -373,10 +371,10 @@ class Squares(_Mixing):
                 number = b.mul(b.add(b.mul(matrix.index, tiles), tile.index), slivers)
                 with loop(b, 0, slivers) as sliver:
                     ahead = [touched(b.add(number, sliver.index))]
-                    rows_at = self._at(seen, (sliver.index, v.rows * v.pitch))
+                    rows_at = self._at(seen, (sliver.index, b.mul(w["pitch"], self._c(v.rows))))
                     place = self._at(b.offset(sums, column, self.dtype), (sliver.index, b.mul(w["sums_pitch"], self._c(v.rows))))
                     with self._blocks() as (block, k, length):
-                        rows = micro.Rows(self._at(rows_at, (block, w["deep_step"])), offsets, 1)
+                        rows = micro.Rows(self._at(rows_at, (block, w["deep_step"])), (), 1, w["pitch"])
                         lanes = micro.Lanes(self._at(lane_at, (k, step)), step, None)
                         made = micro.tile(b, v, self.dtype, rows, lanes, length, ahead)
                         micro.store_tile(b, v, made, place, w["sums_pitch"], b.cmp("eq", block, self._c(0)))

@@ -36,7 +36,7 @@ class Driver:
         self.whole_rows = b.offset(scratch, words["rows_at"], dtype)
         self.shown: Slab | None = None
         if self.v.windows:
-            self.shown = self._slab(Slab, self.v.windows, self.v.slab, self.row_side)
+            self.shown = self._slab(Slab, self.v.windows, self.row_side)
         self.masks: tuple[Value, ...] | None = None
         if self.v.narrow and not self.v.in_panels:
             counts = [b.sub(words["columns"], self._c(k * self.v.lanes)) for k in range(self.v.vectors)]
@@ -44,9 +44,9 @@ class Driver:
         self.row_offsets = self._row_offsets()
         self.lane_steps = pack.steps(b, words["lane_leading"], dtype, self.v.lanes) if self.lane_side.along_k else []
 
-    def _slab(self, kind: type[Slab], rows: str, copies: bool, side: Side) -> Slab:
+    def _slab(self, kind: type[Slab], rows: str, side: Side) -> Slab:
         table, slab = (self.b.offset(self.scratch, self.w[name], self.dtype) for name in ("table_at", "slab_at"))
-        return kind(self.b, self.w, rows, copies, side.dtype, self.dtype, self.v.lanes, table, slab)
+        return kind(self.b, self.w, rows, side.dtype, self.dtype, self.v.lanes, table, slab)
 
     def _c(self, value: int) -> Value:
         return self.b.const(value, i64)

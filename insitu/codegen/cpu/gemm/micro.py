@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Sequence
 
 from insitu import dtypes as dt
@@ -153,14 +152,12 @@ def _turns_of_runs(b: Emitter, variant: Variant, dtype: DType, rows: Runs, held:
     odd = [b.opaque(v) for v in values[lines : lines + held]]
     lane_at, sums = b.opaque(values[lines + held]), list(values[lines + held + 1 :])
 
-    def row(line: int, r: int, turn: int) -> Value:
-        here = advance(b, pointers[line], rows.k_step, turn, dtype)
-        return _further(b, here, odd, r) if odd else b.offset(here, r, dtype)
-
     for turn in range(turns):
         _separate(b, turn)
         lane_here = advance(b, lane_at, lanes.step, turn, dtype)
-        _multiply(b, variant, dtype, lambda r, turn=turn: row(r // each, r % each, turn), lane_here, lanes.masks, sums)  # type: ignore[misc]
+        firsts = [advance(b, pointer, rows.k_step, turn, dtype) for pointer in pointers]
+        starts = [_further(b, first, odd, r) if odd else b.offset(first, r, dtype) for first in firsts for r in range(each)]
+        _multiply(b, variant, dtype, starts, lane_here, lanes.masks, sums)
     return [*[advance(b, p, rows.k_step, turns, dtype) for p in pointers], *odd, advance(b, lane_at, lanes.step, turns, dtype), *sums]
 
 
@@ -181,8 +178,8 @@ def _turns(b: Emitter, variant: Variant, dtype: DType, rows: Rows, lanes: Lanes,
     for turn in range(turns):
         _separate(b, turn)
         row_here, lane_here = advance(b, row_at, rows.step, turn, dtype), advance(b, lane_at, lanes.step, turn, dtype)
-        row = functools.partial(_further, b, row_here, odd) if odd else lambda r, here=row_here: b.offset(here, rows.offsets[r], dtype)  # type: ignore[misc]
-        _multiply(b, variant, dtype, row, lane_here, lanes.masks, sums)
+        starts = [_further(b, row_here, odd, r) if odd else b.offset(row_here, rows.offsets[r], dtype) for r in range(variant.rows)]
+        _multiply(b, variant, dtype, starts, lane_here, lanes.masks, sums)
     return [*odd, advance(b, row_at, rows.step, turns, dtype), advance(b, lane_at, lanes.step, turns, dtype), *sums]
 
 
@@ -193,13 +190,13 @@ def _separate(b: Emitter, turn: int) -> None:
 
 
 def _multiply(
-    b: Emitter, variant: Variant, dtype: DType, row: Callable[[int], Value], lane_at: Value, masks: tuple[Value, ...] | None, sums: list[Value]
+    b: Emitter, variant: Variant, dtype: DType, rows: Sequence[Value], lane_at: Value, masks: tuple[Value, ...] | None, sums: list[Value]
 ) -> None:
-    """Add one k to all sums of the tile."""
+    """Add one k to all sums of the tile; its elements of the row side are at ``rows``."""
     lanes = variant.lanes
     vectors = [b.load(b.offset(lane_at, v * lanes, dtype), dtype, lanes, masks[v] if masks else None) for v in range(variant.vectors)]
-    for r in range(variant.rows):
-        x = b.splat(b.load(row(r), dtype), lanes)
+    for r, row in enumerate(rows):
+        x = b.splat(b.load(row, dtype), lanes)
         for v in range(variant.vectors):
             at = r * variant.vectors + v
             sums[at] = multiply_add(b, x, vectors[v], sums[at])

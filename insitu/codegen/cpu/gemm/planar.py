@@ -24,7 +24,7 @@ class Planar(Driver):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.planes = self._slab(Planes, "positions", True, self.lane_side)
+        self.planes = self._slab(Planes, "positions", self.lane_side)
 
     def units(self, begin: Value, end: Value) -> None:
         b, w = self.b, self.w

@@ -39,15 +39,14 @@ _NEAR_BYTES = 26_000
 _FAR_RATE = 20
 #: Bytes in one cycle that come from farther away, or are copied.
 _COPY_RATE = 6
-#: Bytes that an epilogue touches from which on they are taken to come from memory, and the longest k that leaves it time worth hiding.
-_FETCHED_BYTES = 1_000_000
-_FETCHING_K = 2 * K_BLOCK
+#: Bytes that an epilogue touches from which on they are taken to come from memory.
+_FETCHED_BYTES = 500_000
 #: Slivers that are enough to fetch what is packed next, a line or two in a turn of the loop over k; and rows that hide what packing costs.
 _FETCHING_SLIVERS, _FETCHING_ROWS = 4, 512
-#: Most slivers whose tiles fetch panels from memory: with more of them the time to wait for a panel is a small part.
-_MOST_FETCHING = 64
 #: Time of a tile that reads as rows what could lie in panels: it waits for what panels let it fetch.
 _UNUSED_PANELS = 1.1
+#: Tiles that layers should share, as each takes LLVM long to compile, and how much faster another one should be.
+_USUAL_TILES, OTHER_TILE = ((7, 2), (8, 2), (13, 2), (14, 2)), 1.02
 #: Panels that do not pay for packing the row side.
 _FEW_PANELS = 4
 #: Outputs of a convolution that leave too many lanes empty.
@@ -121,8 +120,6 @@ class Variant:
         Whether what the next block of panels is packed from is fetched.
     windows : str
         What rows that show windows of a grid are: ``"positions"`` or ``"elements"``.
-    slab : bool
-        Whether their grid is copied with its padding.
     lines : int
         Whole rows of positions, or whole runs of elements, in a tile of such rows.
     in_panels : bool
@@ -154,7 +151,6 @@ class Variant:
     fetch: int = 0
     fetch_lanes: bool = False
     windows: str = ""
-    slab: bool = False
     lines: int = 1
     in_panels: bool = False
     coming: int = 0
@@ -243,6 +239,8 @@ def _cheapest(c: Contract, target: Target) -> Variant:
     best, least = None, math.inf
     for v in _candidates(c, target):
         cost = _cost(c, v, target)
+        if v.windows and (v.rows, v.vectors) not in _USUAL_TILES:
+            cost *= OTHER_TILE
         if large and cost < least:  # else uneven halves, which only add to it, need not be looked at
             cost *= uneven(arrange(c, v).units)
         if cost < least:
@@ -253,12 +251,12 @@ def _cheapest(c: Contract, target: Target) -> Variant:
 
 
 def _coming(c: Contract, s: Schedule) -> int:
-    """Lines to fetch in four turns of k, if tiles fetch a share of the panels to come each: of a far lane side that few slivers share."""
-    size, matrices = c.dtype.itemsize, c.batch if s.lane_side.batch_stride else 1
-    if not s.variant.in_panels or matrices * s.n * s.k * size <= _IN_PLACE_BYTES or s.slivers > _MOST_FETCHING:
+    """Lines to fetch in four turns of k, if tiles fetch a share of the panels to come each; few where these are near, or many slivers share them."""
+    if not s.variant.in_panels:
         return 0
-    lines = -(-4 * s.variant.columns * size // (LINE * s.slivers))
-    return 1 << (lines - 1).bit_length()
+    lines = -(-4 * s.variant.columns * c.dtype.itemsize // (LINE * max(1, s.slivers)))
+    size = s.n * s.k * c.dtype.itemsize * (c.batch if s.lane_side.batch_stride else 1)
+    return 1 << (lines - 1).bit_length() if size > _IN_PLACE_BYTES else 1
 
 
 def _deep(c: Contract, v: Variant) -> bool:
@@ -267,10 +265,13 @@ def _deep(c: Contract, v: Variant) -> bool:
 
 
 def _fetches(c: Contract, v: Variant) -> int:
-    """How much tiles should fetch of what their epilogue touches: of large matrices, if there is no more arithmetic than hides them."""
+    """How much tiles should fetch of what their epilogue touches: of large matrices.
+
+    It costs little where it is of no use: long sums, and all layers whose constants lie in panels, are not told apart, and share their code.
+    """
     plain = not (v.swap or v.narrow or v.stream or v.turn) and (v.pack_rows or not v.windows)
     large = c.batch * c.m * c.n * sum(x.dtype.itemsize for x in matrices(c)) > _FETCHED_BYTES
-    return touched(c) if plain and c.k <= _FETCHING_K and large else 0
+    return touched(c) if plain and (large or v.in_panels) else 0
 
 
 def _fetches_lanes(c: Contract, v: Variant) -> bool:
@@ -519,8 +520,7 @@ def _packed(c: Contract, target: Target, swap: bool, rows: int, vectors: int, la
     made = Variant(swap, rows, vectors, lanes, pack_rows, pack_lanes and not in_panels, narrow, whole=whole, lines=lines, in_panels=in_panels)
     if not row_side.windows:
         return made
-    copies = windows.copied(row_side.windows, row_side.dtype is c.dtype)
-    return dataclasses.replace(made, windows="positions" if row_side.windows.positions_first else "elements", slab=copies)
+    return dataclasses.replace(made, windows="positions" if row_side.windows.positions_first else "elements")
 
 
 def _crowded(stride: int, rows: int, width: int) -> bool:

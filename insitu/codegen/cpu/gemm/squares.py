@@ -19,7 +19,7 @@ from insitu.codegen.cpu.emitter import Emitter, Value
 from insitu.codegen.cpu.gemm import micro, pack
 from insitu.codegen.cpu.gemm.control import loop
 from insitu.codegen.cpu.gemm.epilogue import EpilogueCalls, Span, touched
-from insitu.codegen.cpu.gemm.schedule import GRAIN_OPS, Schedule, Side, Variant, tiles_of, uneven
+from insitu.codegen.cpu.gemm.schedule import GRAIN_OPS, OTHER_TILE, Schedule, Side, Variant, tiles_of, uneven
 from insitu.codegen.cpu.scalar import ScalarEmitter
 from insitu.codegen.nest import K_BLOCK, Contract, Matrix
 from insitu.codegen.target import LINE, Target
@@ -40,8 +40,8 @@ WORDS = (
 FEW, MANY, KERNEL_BYTES = 28, 224, 75_000
 #: Squares whose outputs are put together at a time.
 PIECE = 8
-#: A tile besides those of other products: grids are often multiples of 7.
-SEVENS = (14, 2)
+#: The usual tile, besides those of other products (grids are often multiples of 7), and that of gradients.
+SEVENS, GRADIENT = (14, 2), (13, 2)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +83,14 @@ def plan(c: Contract, target: Target) -> Plan:
         slivers, tiles = -(-total // rows), c.n // (vectors * lanes)
         block = -(-slivers // -(-slivers // max(1, wanted // rows))) * rows if slivers else rows
         for parts in [p for p in (1, 2, 4) if tiles % p == 0]:
-            cost = _tile(rows, vectors, c.k) * tiles * slivers * uneven(-(-total // block) * parts) * (1 + 0.02 * parts)
+            cost = (
+                _tile(rows, vectors, c.k)
+                * tiles
+                * slivers
+                * uneven(-(-total // block) * parts)
+                * (1 + 0.02 * parts)
+                * (1 if (rows, vectors) == SEVENS else OTHER_TILE)
+            )
             if cost < least:
                 best, least = (rows, vectors, parts, block), cost
     if best is None:
@@ -115,7 +122,7 @@ def _plan_gradient(c: Contract, given: nest.Squares, target: Target) -> Plan:
             slivers, tiles = -(-c.m // (parts * rows)), c.n // (vectors * lanes)
             products = side * slivers * tiles * _tile(rows, vectors, min(c.k, K_BLOCK)) / min(max(1, c.k), K_BLOCK)
             mixing = (c.m // parts + c.n) / lanes * 3 * side + 60
-            cost = (products + mixing) * parts * uneven(side * parts)
+            cost = (products + mixing) * parts * uneven(side * parts) * (1 if (rows, vectors) == GRADIENT else OTHER_TILE)
             if cost < least:
                 best, least = (rows, vectors, parts), cost
     if best is None:
@@ -161,7 +168,8 @@ def placed(s: Schedule, c: Contract) -> tuple[dict[str, int], int]:
         pitch, sums_pitch = pack.odd_lines(min(s.k, K_BLOCK), size), pack.odd_lines(s.panels_per_block * v.columns, size)
         words |= {"out_y": positions[0], "out_x": positions[1], "parts": s.panels // s.panels_per_block, "block": s.run,
                   "part": s.panels_per_block * v.columns, "lane_leading": s.lane_side.leading, "matrix": s.lane_side.batch_stride,
-                  "pitch": pitch, "seen_step": s.run * pitch + line, "sums_pitch": sums_pitch, "sums_step": s.run * sums_pitch + 2 * line}  # fmt: skip
+                  "pitch": pitch, "seen_step": s.run * pitch + line, "sums_pitch": sums_pitch,
+                  "sums_step": s.run * sums_pitch + 2 * line}  # fmt: skip
         words["deep_step"] = words["seen_step"] * side * side
         words["sums_at"] = words["deep_step"] * max(1, -(-s.k // K_BLOCK))
         words["edge_at"] = words["sums_at"] + words["sums_step"] * side * side

@@ -28,7 +28,7 @@ _AXES = "zyx"
 _NUMBERS = ("grid", "out", "taps", "stride", "dilation", "before")
 #: Runtime words of a row side of windows.
 WORDS = (
-    "pixel", "channels", "span", "length", *[f"{name}_{axis}" for axis in _AXES for name in _NUMBERS], "tiles", "lines", "last", "wide",
+    "copies", "pixel", "channels", "span", "length", *[f"{name}_{axis}" for axis in _AXES for name in _NUMBERS], "tiles", "lines", "last", "wide",
     "tall", "part", "plane", "side", "step_x", "step_y", "step_z", "step_item", "step_line", "tap_x", "tap_y", "tap_z",
 )  # fmt: skip
 #: Bytes of a slab, which should stay in the level-2 cache.
@@ -38,7 +38,7 @@ SLAB_BYTES = 300_000
 def runtime_words(w: Windows, slab: Plan) -> dict[str, int]:
     """The values of `WORDS`."""
     span = _span(w, slab.copies)
-    found = {"pixel": w.pixel, "channels": w.channels, "span": span, "length": max(1, span * w.channels)}
+    found = {"copies": int(slab.copies), "pixel": w.pixel, "channels": w.channels, "span": span, "length": max(1, span * w.channels)}
     taps = (*w.taps[:2], w.taps[2] // max(1, span))
     for axis, *numbers in zip(_AXES, w.grid, w.positions, taps, w.strides, w.dilation, w.before, strict=True):
         found |= dict(zip((f"{name}_{axis}" for name in _NUMBERS), numbers, strict=True))
@@ -158,10 +158,8 @@ class Slab:
     ``runs`` is scratch for start and length of each run of a block of k (64-bit numbers), ``slab`` for the copy.
     """
 
-    def __init__(
-        self, b: Emitter, words: Mapping[str, Value], kind: str, copies: bool, source: DType, dtype: DType, lanes: int, runs: Value, slab: Value
-    ) -> None:
-        self.b, self.w, self.copies, self.source, self.dtype, self.lanes = b, words, copies, source, dtype, lanes
+    def __init__(self, b: Emitter, words: Mapping[str, Value], kind: str, source: DType, dtype: DType, lanes: int, runs: Value, slab: Value) -> None:
+        self.b, self.w, self.source, self.dtype, self.lanes = b, words, source, dtype, lanes
         self.positions_first = kind == "positions"
         self.runs, self.slab = runs, slab
         self.base: Value = self._c(0)
@@ -185,15 +183,19 @@ class Slab:
         return total
 
     def fill(self, start: Value, first: Value, last: Value) -> Value:
-        """Copy what the positions from ``first`` to ``last`` see; returns where it lies. In place: nothing to copy."""
-        b, w = self.b, self.w
-        if not self.copies:
-            return start
-        channels = self.unit
-        low = self._moved(first)
+        """Copy what the positions from ``first`` to ``last`` see, unless it is read in place; returns where it lies."""
+        b, copies = self.b, self.b.cmp("ne", self.w["copies"], self._c(0))
+        low = b.select(copies, self._moved(first), self._c(0))
+        with b.when(copies):
+            self._copy(start, low, last)
+        self.base = low
+        return b.select(copies, self.slab, start)
+
+    def _copy(self, start: Value, low: Value, last: Value) -> None:
+        """Copy the padded grid from ``low`` on up to what the position ``last`` sees."""
+        b, w, channels = self.b, self.w, self.unit
         reach = b.add(b.mul(b.sub(w["taps_y"], self._c(1)), w["tap_y"]), b.mul(b.sub(b.mul(w["taps_x"], w["span"]), self._c(1)), w["tap_x"]))
         high = b.add(b.add(self._moved(last), reach), channels)
-        self.base = low
         from_pixel, to_pixel = b.div(low, channels), b.div(high, channels)
         from_row, to_row = b.div(from_pixel, w["wide"]), b.add(b.div(b.sub(to_pixel, self._c(1)), w["wide"]), self._c(1))
         with loop(b, 0, w["taps_z"]) as tap, loop(b, from_row, to_row) as row:
@@ -210,7 +212,6 @@ class Slab:
             at = b.add(b.mul(b.add(b.mul(b.add(b.mul(item, w["grid_z"]), z), w["grid_y"]), y), w["grid_x"]), b.sub(some, w["before_x"]))
             source = b.offset(start, b.mul(at, w["pixel"]), self.source)
             self._copy_line(source, line, (left, some, stop, right))
-        return self.slab
 
     def _copy_line(self, source: Value, line: Value, ends: Sequence[Value]) -> None:
         """Write a row's pixels: zeros from the first of the ``ends`` to the second, what there is up to the third, zeros up to the last."""

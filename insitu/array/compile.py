@@ -86,9 +86,7 @@ class CompiledFunction:
             raise _unhashable(self.__name__, leaves) from None
         if traced is None or (traced.revision != config.revision and not traced.is_for(config.target)):
             begin = time.perf_counter()
-            traced = self._trace(leaves, nodes, structure, keywords)
-            if self._traced:
-                traced.program.make()
+            traced = self._trace(leaves, nodes, structure, keywords, run=True)
             traced.captured = traced.program.prepare(traced.captured)
             self._traced[signature] = traced
             self._retraces.note(self.__name__, signature, keywords, time.perf_counter() - begin)
@@ -174,7 +172,7 @@ class CompiledFunction:
         results = [x._node if type(x) is Array else asarray(x)._node if isinstance(x, (np.ndarray, np.generic)) else x for x in outs]
         return holders, trace, results, outline
 
-    def _trace(self, leaves: Sequence[Any], nodes: Sequence[Node | None], structure: Any, keywords: bool) -> Traced:
+    def _trace(self, leaves: Sequence[Any], nodes: Sequence[Node | None], structure: Any, keywords: bool, run: bool = False) -> Traced:
         holders, trace, results, outline = self._record(leaves, nodes, structure, keywords)
         written = trace.written
         wanted = [trace.now[v] for v in written] + [r for r in results if isinstance(r, Node)]
@@ -193,7 +191,7 @@ class CompiledFunction:
         from insitu.compiler import compile_graph  # late: `import insitu` does not wait for the compiler
 
         program = compile_graph(
-            _replace(outputs, holes), [holes.get(n, n) for n in inputs], config.target, wishes, join=True, constants=len(captured)
+            _replace(outputs, holes), [holes.get(n, n) for n in inputs], config.target, wishes, join=True, constants=len(captured), run=run
         )
         source: dict[Node, Source] = {h: ("argument", i) for i, h in enumerate(holders) if h is not None}
         source |= {n: ("variable", v) for v, n in trace.read.items()}

@@ -212,4 +212,4 @@ def _build(order: list[Node], wanted: list[Node], inputs: list[Node]) -> Compile
     for node in order:
         if node not in copies:
             copies[node] = Node(node.prim, tuple([copies[i] for i in node.inputs]), node.attrs, node.aval)
-    return compile_graph([copies[n] for n in wanted], [copies[n] for n in inputs], config.target)
+    return compile_graph([copies[n] for n in wanted], [copies[n] for n in inputs], config.target, run=True)

@@ -14,7 +14,7 @@ from insitu.compiler.recipe import Recipe, parsed, recipe_key
 from insitu.compiler.trouble import Stage, reported
 from insitu.config import config
 from insitu.graph.node import Node, topological
-from insitu.runtime.loader import loader
+from insitu.runtime.loader import check_runs, loader
 from insitu.runtime.memory import Memory, allocate, allocate_all, shared
 from insitu.runtime.program import Program
 
@@ -96,13 +96,17 @@ class Compiled:
                 self._program = Program(self.recipe.launches, self._n_inputs, len(self._results), self.recipe.arena)
         return self._program
 
+    def load(self) -> None:
+        """Make or load all machine code, that of the preparation, too: all at once, on all threads."""
+        before = self.recipe.preparation
+        loader.load([code for launch in (*self.recipe.launches, *(before.launches if before else ())) for code in launch.codes])
+
     def prepare(self, constants: Sequence[Memory]) -> list[Memory]:
         """What the program takes as its last inputs instead of the constants: those that it reads, and what follows from them all."""
         kept, preparation = [constants[k] for k in self.recipe.kept], self.recipe.preparation
         if preparation is None:
             return kept
         with reported(self.graph, self.target, lambda: [("kernels", functools.partial(self.inspect, "kernels"))]):
-            loader.load([code for launch in (*self.recipe.launches, *preparation.launches) for code in launch.codes])  # all at once, on all threads
             program = Program(preparation.launches, len(constants), len(preparation.results), preparation.arena)
         made = [allocate(size) for size, _ in preparation.results]
         program.run([m.ptr for m in (*constants, *made)])
@@ -156,7 +160,13 @@ def _picker(places: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
 
 
 def compile_graph(
-    outputs: Sequence[Node], inputs: Sequence[Node], target: Target, wishes: dict[int, int] | None = None, join: bool = False, constants: int = 0
+    outputs: Sequence[Node],
+    inputs: Sequence[Node],
+    target: Target,
+    wishes: dict[int, int] | None = None,
+    join: bool = False,
+    constants: int = 0,
+    run: bool = False,
 ) -> Compiled:
     """Compile a graph whose leaves are ``inputs`` (placeholders).
 
@@ -175,9 +185,17 @@ def compile_graph(
         for programs that run often.
     constants : int
         How many of the last inputs are the same in every run.
+    run : bool
+        Whether the program will be run: then its machine code is made, too, from when a kernel is known.
     """
-    with _uncollected(), reported(outputs, target, lambda: _described(outputs)):
-        return Compiled(outputs, inputs, target, wishes or {}, join, constants)
+    if run:
+        check_runs(target)
+    with reported(outputs, target, lambda: _described(outputs)), loader.making() if run else contextlib.nullcontext():
+        with _uncollected():
+            made = Compiled(outputs, inputs, target, wishes or {}, join, constants)
+        if run:
+            made.load()
+        return made
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from insitu.codegen.cpu import generate, join_kernels
@@ -29,6 +29,7 @@ from insitu.compiler.winograd import winograd
 from insitu.config import config
 from insitu.graph.node import Node, show, topological
 from insitu.graph.verify import verify
+from insitu.runtime.loader import loader
 from insitu.runtime.program import Launch, Slot
 
 #: Graph to graph, in this order.
@@ -66,13 +67,14 @@ class Stages:
     ) -> None:
         self.simplified, self.preparation = simplified, preparation
         self.groups = group(self.simplified)
-        self.plan = make_plan(lowered(self.groups), self.simplified, inputs, wishes, join)
+        self.plan = make_plan(_begun(lowered(self.groups), target), self.simplified, inputs, wishes, join)
         if config.verify:
             verify_parts(self.groups)
             for low in self.plan.order:
                 verify_kernel(low.kernel)
         self.launched = launched(self.plan.order, self.plan.rounds, join)
         self.generated = [_generated(tuple([low.kernel for low in parts]), target) for _, parts in self.launched]
+        loader.ahead([code for made in self.generated if made.units for code in made.codes])
         results = [(n.aval.nbytes, self.plan.donated.get(k, -1)) for k, n in enumerate(self.simplified)]
         launches = _launches(self.plan, self.launched, self.generated, self.simplified, inputs)
         before = None if preparation is None else preparation.recipe
@@ -109,7 +111,7 @@ def planned_arena(outputs: Sequence[Node]) -> int:
     """Bytes that the program of a graph would need beside its inputs and results; no machine code is made."""
     simplified = passed(outputs)
     inputs = [n for n in topological(simplified) if n.prim.kind == "leaf"]
-    return make_plan(lowered(group(simplified)), simplified, inputs, {}, True).arena
+    return make_plan(list(lowered(group(simplified))), simplified, inputs, {}, True).arena
 
 
 def passed(outputs: Sequence[Node]) -> list[Node]:
@@ -127,10 +129,22 @@ def passed(outputs: Sequence[Node]) -> list[Node]:
     return graph
 
 
-def lowered(groups: Sequence[Group]) -> list[Lowered]:
+def lowered(groups: Sequence[Group]) -> Iterator[Lowered]:
     """The groups' kernels, in order."""
     stored = {n for g in groups for n in g.stored}
-    return [low for g in groups for low in _lowered(g, stored)]
+    for g in groups:
+        yield from _lowered(g, stored)
+
+
+def _begun(kernels: Iterable[Lowered], target: Target) -> list[Lowered]:
+    """All kernels; LLVM begins with the loops of a contraction, which take it long and depend on nothing that follows."""
+    out = []
+    for low in kernels:
+        out.append(low)
+        if low.group.kind == "contract":
+            made = _generated((low.kernel,), target)
+            loader.ahead(made.calls if made.units else ())
+    return out
 
 
 #: Kernels by what their group computes, and which of the group's values are their buffers: blocks of a network repeat.

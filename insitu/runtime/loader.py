@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from insitu.config import config
@@ -15,11 +16,28 @@ from insitu.runtime import system
 from insitu.runtime.cache import KernelCache, version_key
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
     from insitu.codegen.generated import Code
     from insitu.codegen.target import Target
 
 #: What LLVM may call without being asked to.
 _LIBRARY = ("memcpy", "memmove", "memset")
+
+
+class _Making(threading.local):
+    """What a thread has under way between the first kernel of a program and the last.
+
+    Attributes
+    ----------
+    images : dict of str to callable, or None
+        For each kernel how to wait for its object code; None outside.
+    pool : ThreadPoolExecutor, optional
+        Its threads are in LLVM.
+    """
+
+    images: dict[str, Callable[[], bytes]] | None = None
+    pool: ThreadPoolExecutor | None = None
 
 
 class Loader:
@@ -36,6 +54,7 @@ class Loader:
         self._lock = threading.RLock()
         self._jit: Any = None
         self._libraries = 0
+        self._making = _Making()
         self._cache: KernelCache | None = None
         self.compiled = self.from_disk = 0
 
@@ -75,16 +94,69 @@ class Loader:
         """Leave something on disk for processes to come."""
         self.cache.put(f"{key}-{version_key()}", content)
 
+    @contextlib.contextmanager
+    def making(self) -> Iterator[None]:
+        """While inside, LLVM works in other threads on kernels that this one has named to `ahead`; at the end nothing is under way."""
+        making = self._making
+        if making.images is not None:
+            yield
+            return
+        making.images = {}
+        try:
+            yield
+        finally:
+            pool, making.images, making.pool = making.pool, None, None
+            if pool is not None:
+                pool.shutdown(cancel_futures=True)
+
+    def ahead(self, codes: Sequence[Code]) -> None:
+        """Begin with kernels that will be loaded before `making` ends. Outside of it, and where one thread does everything, they wait for that."""
+        if self._making.images is not None and config.threads > 1:
+            self._begin([code for code in codes if code.key not in self._addresses])
+
     def object_code(self, codes: Sequence[Code]) -> list[bytes]:
         """The kernels' object files, from the disk cache or from LLVM (which then fills the cache), as many at a time as there are threads."""
-        images = {code.key: self.kept(code.key) for code in codes}
-        missing = [code for code in codes if images[code.key] is None]
-        self.from_disk += len(codes) - len(missing)
-        for code, made in zip(missing, _assembled(missing), strict=True):
+        with self.making():
+            images = self._begin(codes)
+            return [images[code.key]() for code in codes]
+
+    def _begin(self, codes: Sequence[Code]) -> dict[str, Callable[[], bytes]]:
+        """What is under way, which now are these kernels, too."""
+        images = self._making.images
+        if images is None:
+            raise InternalError("kernels begun outside of `making`")
+        for code in codes:
+            if code.key not in images:
+                images[code.key] = _unknown  # the text of a kernel may come from passes that name this kernel again
+                images[code.key] = self._begun(code)
+        return images
+
+    def _begun(self, code: Code) -> Callable[[], bytes]:
+        kept = self.kept(code.key)
+        if kept is not None:
+            self.from_disk += 1
+            return lambda: kept
+        assembled = self._assembled(code)
+
+        def image() -> bytes:
+            made = assembled()
             self.compiled += 1
             self.keep(code.key, made)
-            images[code.key] = made
-        return [image for code in codes if (image := images[code.key]) is not None]
+            return made
+
+        return functools.cache(image)
+
+    def _assembled(self, code: Code) -> Callable[[], bytes]:
+        """LLVM's work on a kernel; its text is written here while other threads are in LLVM."""
+        from insitu.codegen.cpu import assemble
+
+        if config.threads == 1:
+            return lambda: assemble.object_code(code.ir(), code.target)
+        if self._making.pool is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._making.pool = ThreadPoolExecutor(config.threads, "insitu-llvm")
+        return self._making.pool.submit(assemble.object_code, code.ir(), code.target).result
 
     def _load_all(self, codes: Sequence[Code]) -> None:
         for target in {code.target for code in codes}:
@@ -134,23 +206,8 @@ class Loader:
         self._lock = threading.RLock()
 
 
-def _assembled(codes: Sequence[Code]) -> Iterator[bytes]:
-    """Object code of each kernel; the text is written here while other threads are in LLVM."""
-    if not codes:
-        return
-    from insitu.codegen.cpu import assemble
-
-    count = min(config.threads, len(codes))
-    if count == 1:
-        for code in codes:
-            yield assemble.object_code(code.ir(), code.target)
-        return
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(count, "insitu-llvm") as pool:
-        waiting = [pool.submit(assemble.object_code, code.ir(), code.target) for code in codes]
-        for one in waiting:
-            yield one.result()
+def _unknown() -> bytes:
+    raise InternalError("a kernel was asked for while its text was written")
 
 
 def immortal(thing: Any) -> Any:

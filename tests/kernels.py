@@ -23,7 +23,7 @@ TARGETS = (*WITH_FMA, named("x86-64"))
 @functools.cache
 def entry(code: Code) -> Any:
     """The code's function, callable through ctypes; linked as programs link theirs."""
-    kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
+    kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
     return kind(load([code])[0])
 
 
@@ -36,13 +36,13 @@ def scratch(generated: Generated) -> tuple[np.ndarray, int]:
 def launcher(kernel: Kernel, target: Target, arrays: Mapping[str, np.ndarray]) -> Any:
     """A function of (begin, end) that runs units of the kernel on the arrays."""
     made = generate(kernel, target)
-    words = [arrays[b.name].ctypes.data for b in kernel.buffers if b.role != "scratch"] + load(made.calls) + list(made.words)
-    args = (ctypes.c_int64 * max(1, len(words)))(*words)
+    pointers = [arrays[b.name].ctypes.data for b in kernel.buffers if b.role != "scratch"] + load(made.calls)
+    args = (ctypes.c_int64 * max(1, len(pointers) + len(made.words)))(*pointers, *made.words)
     memory, address = scratch(made)
     function = entry(made.code)
 
     def run(begin: int = 0, end: int = kernel.units) -> None:
-        function(ctypes.addressof(args), begin, end, address)
+        function(ctypes.addressof(args), begin, end, address, ctypes.addressof(args) + 8 * len(pointers))
 
     run.keep = (memory, args)  # type: ignore[attr-defined]
     return run

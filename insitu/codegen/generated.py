@@ -17,7 +17,7 @@ class Code:
     key : str
         Identifies the machine code: a hash over the kernel, the target and the schedule; sizes that are runtime words are not part of it.
     symbol : str
-        The function's name; where it is launched it is ``void symbol(ptr args, i64 begin, i64 end, ptr scratch)``.
+        The function's name; where it is launched it is ``void symbol(ptr args, i64 begin, i64 end, ptr scratch, ptr words)``.
     ir : callable
         Makes the LLVM IR text; called only if the machine code is not in a cache.
     target : Target
@@ -39,7 +39,7 @@ class Generated:
     code : Code
         The machine code.
     words : tuple of int
-        Runtime words, which follow buffers and ``calls`` in ``args``.
+        Runtime words, to which ``words`` points; they follow buffers and ``calls`` in ``args``.
     units : int
         Independent units of work; any split over threads gives the same bits.
     grain : int

@@ -18,7 +18,7 @@ from insitu.codegen.nest import ArgSort, Contract
 from insitu.compiler.lower import Lowered, reads, writes
 from insitu.graph.node import Node
 
-#: Most kernels in one launch: bounds the size of a function.
+#: Most kernels in one launch: each chunk of its work looks through them all.
 MOST = 64
 #: Bytes that a kernel may read if it is to wait for others: what it reads stays in memory meanwhile.
 _WAITING_BYTES = 1 << 20

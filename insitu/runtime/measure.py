@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from insitu import dtypes as dt
+from insitu.codegen.cpu.abi import PARAMETERS
 from insitu.codegen.cpu.emitter import Emitter, Value, llvm_type
 from insitu.codegen.generated import Code
 from insitu.codegen.target import Target
@@ -22,7 +23,6 @@ from insitu.runtime import system
 from insitu.runtime.memory import PAGE, Memory, allocate, pool
 from insitu.runtime.program import Launch, Program, Slot
 
-_PARAMETERS: Sequence[tuple[str, dt.DType | None]] = [("args", None), ("begin", dt.int64), ("end", dt.int64), ("scratch", None)]
 _STEPS = 512
 _VECTORS = 16
 
@@ -165,7 +165,7 @@ def _code(name: str, target: Target, body: Callable[[Emitter], None]) -> Code:
 
     def ir() -> str:
         b = Emitter(target)
-        with b.function(symbol, _PARAMETERS):
+        with b.function(symbol, PARAMETERS):
             body(b)
         return b.module()
 

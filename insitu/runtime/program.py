@@ -241,7 +241,8 @@ class _Plan:
             for launch, functions in group:
                 chunk = chunk_units(launch, n)
                 first, chunks = chunks, chunks - (-launch.units // chunk)
-                launch_words += [functions[0], args_at, launch.units, chunk, first, chunks]
+                words_at = args_at + 8 * (len(launch.args) + len(launch.calls))
+                launch_words += [functions[0], args_at, words_at, launch.units, chunk, first, chunks]
                 args_at += 8 * _arguments_of(launch)
             group_words += [len(group), start, n, self._ranges, chunks, self.scratch.ptr if self.scratch else 0, stride, 0]
         header = [n_slots, patch_at, self.pointers, len(groups), group_at, pool, 1, self.strides]

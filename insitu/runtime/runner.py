@@ -58,11 +58,12 @@ class Launched(enum.IntEnum):
 
     FUNCTION = 0
     ARGS = 1
-    UNITS = 2
-    CHUNK = 3  # units in a chunk
-    FIRST = 4  # the launch's first chunk in its group
-    END = 5  # one past its last chunk
-    SIZE = 6
+    WORDS = 2  # address of its runtime words
+    UNITS = 3
+    CHUNK = 4  # units in a chunk
+    FIRST = 5  # the launch's first chunk in its group
+    END = 6  # one past its last chunk
+    SIZE = 7
 
 
 class PoolAt(enum.IntEnum):
@@ -152,6 +153,7 @@ find:
 run:
   %f = field ptr %launch, {l.FUNCTION}
   %args = field ptr %launch, {l.ARGS}
+  %words = field ptr %launch, {l.WORDS}
   %units = field i64 %launch, {l.UNITS}
   %chunk = field i64 %launch, {l.CHUNK}
   %first = field i64 %launch, {l.FIRST}
@@ -160,7 +162,7 @@ run:
   %till = add i64 %from, %chunk
   %cut = icmp ult i64 %till, %units
   %to = select i1 %cut, i64 %till, i64 %units
-  call void %f(ptr %args, i64 %from, i64 %to, ptr %scratch)
+  call void %f(ptr %args, i64 %from, i64 %to, ptr %scratch, ptr %words)
   br label %look
 next:
   %k1 = add i64 %k, 1
@@ -183,8 +185,9 @@ loop:
   %launch = getelementptr i64, ptr %launches, i64 %at
   %f = field ptr %launch, {l.FUNCTION}
   %args = field ptr %launch, {l.ARGS}
+  %words = field ptr %launch, {l.WORDS}
   %units = field i64 %launch, {l.UNITS}
-  call void %f(ptr %args, i64 0, i64 %units, ptr %scratch)
+  call void %f(ptr %args, i64 0, i64 %units, ptr %scratch, ptr %words)
   %k1 = add i64 %k, 1
   %more = icmp ult i64 %k1, %n
   br i1 %more, label %loop, label %done

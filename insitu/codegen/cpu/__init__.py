@@ -29,7 +29,7 @@ def generate(kernel: Kernel, target: Target) -> Generated:
     Returns
     -------
     Generated
-        A function ``void symbol(ptr args, i64 begin, i64 end, ptr scratch)``. ``args`` points to
+        A function ``void symbol(ptr args, i64 begin, i64 end, ptr scratch, ptr words)``. ``args`` points to
         8-byte words: the address of each buffer that is not scratch, in order, those of ``calls``, then ``words``.
         Any split of the units over calls gives the same bits.
 

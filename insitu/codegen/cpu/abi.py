@@ -10,6 +10,8 @@ from insitu.codegen.nest import Kernel
 from insitu.codegen.target import Target
 
 _ALIGN = 64
+#: Parameters of a kernel's function.
+PARAMETERS = (("args", None), ("begin", dt.int64), ("end", dt.int64), ("scratch", None), ("words", None))
 
 
 def kernel_key(kernel: Kernel, target: Target, *schedule: str) -> str:

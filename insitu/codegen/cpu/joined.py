@@ -1,12 +1,12 @@
-"""One function for several independent kernels of different extents: a launch instead of many small ones.
+"""Several independent kernels of loops in one launch: one instead of many small ones.
 
 Work is counted in units of about the same time, numbered through all kernels, so that any split is even::
 
-    joined(args, begin, end, scratch):          kernel 0 has units 0 to 39 of 512 elements, kernel 1 has unit 40
-      k_1(args, 512*begin, 512*end)             where these lie between begin and end
-      k_1(args + 4 pointers, ...)               a kernel of the same text is the same function
+    joined(args, begin, end, scratch, words):                 kernel 0 has units 0 to 39 of 512 elements, kernel 1 has unit 40
+      k_1(args, 512*begin, 512*end, scratch, its words)       where these lie between begin and end
+      k_2(args + 4 pointers, ...)
 
-Extents are runtime words; the kernels' own functions are those that they would have alone.
+The kernels' functions are those that they would have alone, called by address, and all else is in runtime words: there is one such code.
 """
 
 from __future__ import annotations
@@ -16,16 +16,18 @@ from collections.abc import Sequence
 
 from insitu import dtypes as dt
 from insitu.codegen.cpu import survey
-from insitu.codegen.cpu.emitter import Emitter, Value
-from insitu.codegen.cpu.loops import GRAIN_TIME, Nest, generate
+from insitu.codegen.cpu.abi import PARAMETERS
+from insitu.codegen.cpu.emitter import Emitter
+from insitu.codegen.cpu.loops import GRAIN_TIME, generate
 from insitu.codegen.generated import Code, Generated
 from insitu.codegen.nest import Kernel
 from insitu.codegen.target import Target
 
 #: Nanoseconds that a unit takes, roughly.
 _UNIT_TIME = 500
-#: Runtime words of each kernel: its first unit, turns of its loop in a unit, all its turns.
-_WORDS = 3
+#: Runtime words of each kernel: its first unit, turns of its loop in a unit, all its turns, how many buffers and words of its own it has.
+#: The latter follow.
+_ROW = 5
 i64 = dt.int64
 
 
@@ -45,19 +47,18 @@ def join(kernels: Sequence[Kernel], target: Target) -> Generated:
         As of `insitu.codegen.cpu.generate`; the buffers are those of all kernels, one after the other.
     """
     alone = [generate(kernel, target) for kernel in kernels]
-    words: list[int] = []
+    buffers = [sum(b.role != "scratch" for b in kernel.buffers) for kernel in kernels]
+    words = [len(kernels), sum(buffers)]
     units = 0
-    for kernel in kernels:
+    for kernel, made, count in zip(kernels, alone, buffers, strict=True):
         step = _turns(kernel, target)
-        words += [units, step, kernel.units]
+        words += [units, step, kernel.units, count, len(made.words), *made.words]
         units += -(-kernel.units // step)
-    pointers = [sum(b.role != "scratch" for b in kernel.buffers) for kernel in kernels]
-    identity = ("joined", *zip([made.code.key for made in alone], pointers, strict=True))
-    key = hashlib.sha256(repr(identity).encode()).hexdigest()
+    key = hashlib.sha256(repr(("joined", target.isa)).encode()).hexdigest()
     symbol = f"joined_{key[:18]}"
-    symbols = [made.code.symbol for made in alone]
-    code = Code(key, symbol, lambda: _module(kernels, symbols, pointers, target, symbol), target)
-    return Generated(code, tuple(words), units, GRAIN_TIME // _UNIT_TIME, max(made.scratch_bytes for made in alone))
+    code = Code(key, symbol, lambda: _module(target, symbol), target)
+    scratch_bytes = max(made.scratch_bytes for made in alone)
+    return Generated(code, tuple(words), units, GRAIN_TIME // _UNIT_TIME, scratch_bytes, calls=tuple([made.code for made in alone]))
 
 
 def _turns(kernel: Kernel, target: Target) -> int:
@@ -67,21 +68,18 @@ def _turns(kernel: Kernel, target: Target) -> int:
     return -(-turns // 64) * 64 if kernel.vector else turns
 
 
-def _module(kernels: Sequence[Kernel], symbols: Sequence[str], pointers: Sequence[int], target: Target, symbol: str) -> str:
+def _module(target: Target, symbol: str) -> str:
     b = Emitter(target)
-    for name, kernel in dict(zip(symbols, kernels, strict=True)).items():
-        Nest(kernel, target, b).write(name, "private")
-    with b.function(symbol, [("args", None), ("begin", i64), ("end", i64), ("scratch", None)]) as (args, begin, end, scratch):
-        at, table = 0, sum(pointers)
-        for name, count in zip(symbols, pointers, strict=True):
-            first, step, turns = (b.load(b.offset(args, table + k, i64), i64) for k in range(_WORDS))
+    with b.function(symbol, PARAMETERS) as (args, begin, end, scratch, words):
+        kernels, functions = (b.load(b.offset(words, k, i64), i64) for k in range(2))
+        with b.loop(0, kernels, 1, [args, b.offset(words, 2, i64)]) as turn:
+            own, row = turn.values
+            first, step, turns, buffers, count = (b.load(b.offset(row, k, i64), i64) for k in range(_ROW))
             low, high = (b.mul(b.sub(x, first), step) for x in (begin, end))
             low, high = b.max(low, b.const(0, i64)), b.min(high, turns)
+            own_words = b.offset(row, _ROW, i64)
             with b.when(b.cmp("lt", low, high)):
-                _call(b, name, (b.offset(args, at, i64), low, high, scratch))
-            at, table = at + count, table + _WORDS
+                function = b.pointer(args, b.add(functions, turn.index))
+                b.void(f"call void {function.text}({', '.join(map(repr, (own, low, high, scratch, own_words)))})")
+            turn.next = [b.offset(own, buffers, i64), b.offset(own_words, count, i64)]
     return b.module()
-
-
-def _call(b: Emitter, name: str, arguments: Sequence[Value]) -> None:
-    b.void(f"call void @{name}({', '.join(map(repr, arguments))})")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from insitu import dtypes as dt
 from insitu.codegen import nest
 from insitu.codegen.cpu import columns, survey, traffic
-from insitu.codegen.cpu.abi import kernel_key, pointers, scratch_offsets
+from insitu.codegen.cpu.abi import PARAMETERS, kernel_key, pointers, scratch_offsets
 from insitu.codegen.cpu.access import below, has_partial
 from insitu.codegen.cpu.emitter import Emitter, Value
 from insitu.codegen.cpu.folds import Fold, State, fold_of
@@ -78,11 +78,10 @@ class Nest:
         self.ahead = traffic.fetched_ahead(kernel)
         self.fetching: list[traffic.Ahead] = []
 
-    def write(self, symbol: str, linkage: str = "") -> None:
+    def write(self, symbol: str) -> None:
         """The kernel's function."""
         b, body, unit = self.b, self.kernel.body, self.kernel.unit
-        i64 = dt.int64
-        with b.function(symbol, [("args", None), ("begin", i64), ("end", i64), ("scratch", None)], linkage) as (args, begin, end, scratch):
+        with b.function(symbol, PARAMETERS) as (args, begin, end, scratch, _):
             self.accumulators = b.alloca(dt.uint8, 2 * nest.MAX_LANES * 8) if _has_row(body) else args
             buffers = pointers(b, self.kernel, args, scratch)
             self.column_area = b.offset(scratch, scratch_offsets(self.kernel)[1], dt.uint8)

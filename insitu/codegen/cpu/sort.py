@@ -14,7 +14,7 @@ import dataclasses
 
 from insitu import dtypes as dt
 from insitu.codegen import nest
-from insitu.codegen.cpu.abi import kernel_key, pointers
+from insitu.codegen.cpu.abi import PARAMETERS, kernel_key, pointers
 from insitu.codegen.cpu.emitter import Emitter, Value
 from insitu.codegen.cpu.scalar import ScalarEmitter
 from insitu.codegen.generated import Code, Generated
@@ -88,7 +88,7 @@ class _Sort:
     def module(self, symbol: str) -> str:
         """The LLVM module with the kernel's function."""
         b, sort = self.b, self.sort
-        with b.function(symbol, [("args", None), ("begin", _I64), ("end", _I64), ("scratch", None)]) as (args, begin, end, scratch):
+        with b.function(symbol, PARAMETERS) as (args, begin, end, scratch, _):
             buffers = pointers(b, self.kernel, args, scratch)
             keys, other_keys, positions, other_positions = (b.offset(scratch, at, dt.uint8) for at in self.layout.places)
             with b.loop(begin, end) as unit:

@@ -2,7 +2,7 @@
 
 Loops take long to compile and serve many epilogues. A launch calls the epilogue's code, which has the loops call it back::
 
-    epilogue(args, begin, end, scratch)    args: buffers, address of the loops, words of the epilogue, words of the loops
+    epilogue(args, begin, end, scratch, words)    args: buffers, address of the loops; words of the epilogue, words of the loops
       loops(args, words, begin, end, scratch, write)
         write(args, batch, span)           for each finished tile
 """
@@ -62,7 +62,7 @@ def around(kernel: Kernel, epilogue: Epilogue, dtype: dt.DType, lanes: int, targ
         pointers = {name: b.pointer(args, k) for k, name in enumerate(buffers)}
         words = [b.load(b.offset(args, at + k, i64), i64) for k in range(len(epilogue.words))]
         EpilogueWriter(b, epilogue, dtype, lanes, pointers, words).write(batch, start, pitch, m, n, (row, row_stop), column, column_stop)
-    with b.function(symbol, _typed("args", "begin", "end", "scratch")) as (args, begin, end, scratch):
+    with b.function(symbol, _typed("args", "begin", "end", "scratch", "words")) as (args, begin, end, scratch, _):
         function, own = b.pointer(args, len(buffers)), b.offset(args, at + len(epilogue.words), i64)
         b.void(f"tail call void {function.text}({', '.join(map(repr, (args, own, begin, end, scratch)))}, ptr @write)")
     return b.module()

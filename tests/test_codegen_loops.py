@@ -12,7 +12,7 @@ import pytest
 
 from insitu import dtypes as dt
 from insitu.codegen import nest, verify
-from insitu.codegen.cpu import generate, survey, traffic
+from insitu.codegen.cpu import general, generate, survey, traffic
 from insitu.codegen.cpu.assemble import assembly
 from insitu.codegen.nest import Axis, Buffer, Expr, Kernel, Let, Loop, Reduce, Store, const, index, load, op, ref
 from insitu.codegen.target import Target
@@ -609,3 +609,38 @@ def test_the_key_tells_kernels_targets_and_schedules_apart() -> None:
     keys = {generate(k, t).code.key for k in (small, large) for t in TARGETS}
     assert len(keys) == 2 * len({t.isa for t in TARGETS})  # native may be one of the others
     assert generate(small, TARGETS[0]).grain % 64 == 0
+
+
+def grid(items: int, rows: int, depth: int, columns: int) -> tuple[Kernel, dict[str, np.ndarray], np.ndarray]:
+    """Each row of every item, which are laid out in the opposite order, plus the sum of a matrix down its columns; and what comes out."""
+    r, j, k = nest.axis("r", items * rows), Axis("j", columns, "vector"), Axis("k", depth)
+    item, row = (op(name, r, index(rows)) for name in ("floordiv", "mod"))
+    place = op("add", op("mul", row, index(items)), op("sub", index(items - 1), item))
+    x = load("x", op("add", op("mul", place, index(columns)), j.at), f32)
+    total = Reduce("s", "sum", k, load("w", op("add", op("mul", k.at, index(columns)), j.at), f32))
+    store = Store("y", op("add", op("mul", r, index(columns)), j.at), op("add", x, ref("s", f32)), op("lt", row, index(rows - 1)))
+    buffers = tuple(Buffer(name, f32, role) for name, role in {"x": "in", "w": "in", "y": "out"}.items())
+    kernel = Kernel("r", items * rows, buffers, (Loop(j, (total, store)),))
+    verify.verify(kernel)
+    rng = np.random.default_rng(columns)
+    x_values, w = (rng.standard_normal(shape, dtype=np.float32) for shape in ((rows, items, columns), (depth, columns)))
+    expected = np.swapaxes(x_values, 0, 1)[::-1] + np.cumsum(w, axis=0, dtype=np.float32)[-1]
+    expected[:, -1] = 0
+    return kernel, {"x": x_values, "w": w, "y": np.zeros_like(expected)}, expected
+
+
+@each_target
+def test_shapes_of_one_structure_share_code_as_far_as_vectors_divide_them(target: Target) -> None:
+    keys = []
+    for shape in ((3, 5, 40, 128), (7, 4, 2, 192), (2, 9, 33, 256), (3, 5, 40, 101), (3, 5, 40, 103)):
+        kernel, arrays, expected = grid(*shape)
+        assert np.array_equal(kernels.run(kernel, target, arrays, split=4)["y"], expected), shape
+        keys.append(generate(kernel, target).code.key)
+    assert len(set(keys[:3])) == 1 and len(set(keys)) == 3
+
+
+def test_the_high_half_of_a_product_with_the_inverse_is_the_quotient() -> None:
+    most = (1 << 32) - 1
+    for by in (*range(2, 70), 1000, 4608, 65535, 65536, 65537, (1 << 31) - 1, 1 << 31, most):
+        for number in {0, by - 1, by, most // by * by - 1, most // by * by, most - 1, most}:
+            assert number * general.inverse(by) >> 64 == number // by

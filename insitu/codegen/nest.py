@@ -449,12 +449,13 @@ ANY_PANEL = -1
 @dataclasses.dataclass(frozen=True)
 class Axis:
     """A loop's axis. ``kind``: ``"serial"`` in order, ``"vector"`` may run in lanes (turns are independent,
-    or folded as `Reduce` says).
+    or folded as `Reduce` says). With a ``length`` that is known only when the kernel runs, it is a multiple of the ``extent``.
     """
 
     name: str
     extent: int
     kind: str = "serial"
+    length: Expr | None = None
 
     @property
     def at(self) -> Expr:

@@ -148,6 +148,11 @@ def _show_extents(extents: tuple[int, ...]) -> str:
     return "x".join(map(str, extents))
 
 
+def _show_axis(axis: nest.Axis) -> str:
+    extent = str(axis.extent) if axis.length is None else f"{show(axis.length)} ({axis.extent} each)"
+    return f"{axis.kind} {axis.name} < {extent}"
+
+
 def _show_stmt(s: Stmt, depth: int) -> list[str]:
     pad = "  " * depth
     names, definitions = _definitions(own_roots(s))
@@ -158,10 +163,9 @@ def _show_stmt(s: Stmt, depth: int) -> list[str]:
     if isinstance(s, nest.Let):
         return [*lines, f"{pad}let {s.name}: {s.value.dtype.name} = {_show(s.value, names)}"]
     if isinstance(s, nest.Loop):
-        return [f"{pad}{s.axis.kind} {s.axis.name} < {s.axis.extent}:", *_show_body(s.body, depth + 1)]
+        return [f"{pad}{_show_axis(s.axis)}:", *_show_body(s.body, depth + 1)]
     if isinstance(s, nest.Reduce):
-        over = f"{s.axis.kind} {s.axis.name} < {s.axis.extent}"
-        head = f"{pad}{s.name} = {s.how} over {over} of {_show(s.value, names)}: {s.value.dtype.name}"
+        head = f"{pad}{s.name} = {s.how} over {_show_axis(s.axis)} of {_show(s.value, names)}: {s.value.dtype.name}"
         after = [f"{pad}  after:", *_show_body(s.after, depth + 2)] if s.after else []
         return [*lines, head, *_show_body(s.body, depth + 1), *after]
     if isinstance(s, nest.Contract):

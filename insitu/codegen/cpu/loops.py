@@ -16,6 +16,7 @@ from insitu.codegen.cpu.abi import PARAMETERS, kernel_key, pointers, scratch_off
 from insitu.codegen.cpu.access import below, has_partial
 from insitu.codegen.cpu.emitter import Emitter, Value
 from insitu.codegen.cpu.folds import Fold, State, fold_of
+from insitu.codegen.cpu.general import General, bounds, generalise, word
 from insitu.codegen.cpu.scalar import ScalarEmitter
 from insitu.codegen.generated import Code, Generated
 from insitu.codegen.nest import Expr, Kernel, Stmt
@@ -48,16 +49,18 @@ def generate(kernel: Kernel, target: Target) -> Generated:
     Generated
         The code and how to launch it.
     """
-    by_blocks = columns.blocked(kernel)
-    key = kernel_key(kernel, target, *sorted(traffic.streamed(kernel)), *(["by blocks of columns"] if by_blocks else []))
+    by_blocks, streamed, ahead = columns.blocked(kernel), traffic.streamed(kernel), traffic.fetched_ahead(kernel)
+    fixed = by_blocks or ahead or _has_row(kernel.body)
+    general = General(kernel, ()) if fixed else generalise(kernel, lambda body: _steps(body, target))
+    key = kernel_key(general.kernel, target, *bounds(general.kernel), *sorted(streamed), *(["by blocks of columns"] if by_blocks else []))
     symbol = f"k_{key[:24]}"
-    code = Code(key, symbol, lambda: _module(kernel, target, symbol), target)
-    return Generated(code, (), kernel.units, _grain(kernel, target), scratch_offsets(kernel)[1] + (columns.AREA if by_blocks else 0))
+    code = Code(key, symbol, lambda: _module(general, target, symbol, streamed, ahead), target)
+    return Generated(code, general.words, kernel.units, _grain(kernel, target), scratch_offsets(kernel)[1] + (columns.AREA if by_blocks else 0))
 
 
-def _module(kernel: Kernel, target: Target, symbol: str) -> str:
+def _module(general: General, target: Target, symbol: str, streamed: frozenset[str], ahead: dict[int, list[traffic.Ahead]]) -> str:
     b = Emitter(target)
-    Nest(kernel, target, b).write(symbol)
+    Nest(general, target, b, streamed, ahead).write(symbol)
     return b.module()
 
 
@@ -70,22 +73,23 @@ def _grain(kernel: Kernel, target: Target) -> int:
 class Nest:
     """Writes one kernel's function."""
 
-    def __init__(self, kernel: Kernel, target: Target, b: Emitter) -> None:
-        self.kernel, self.target, self.b = kernel, target, b
+    def __init__(self, general: General, target: Target, b: Emitter, streamed: frozenset[str], ahead: dict[int, list[traffic.Ahead]]) -> None:
+        self.kernel, self.target, self.b = general.kernel, target, b
+        self.words = len(general.words)
         self.accumulators: Value
         self.column_area: Value
-        self.streamed = traffic.streamed(kernel)
-        self.ahead = traffic.fetched_ahead(kernel)
+        self.streamed, self.ahead = streamed, ahead
         self.fetching: list[traffic.Ahead] = []
 
     def write(self, symbol: str) -> None:
         """The kernel's function."""
         b, body, unit = self.b, self.kernel.body, self.kernel.unit
-        with b.function(symbol, PARAMETERS) as (args, begin, end, scratch, _):
+        with b.function(symbol, PARAMETERS) as (args, begin, end, scratch, words):
             self.accumulators = b.alloca(dt.uint8, 2 * nest.MAX_LANES * 8) if _has_row(body) else args
             buffers = pointers(b, self.kernel, args, scratch)
             self.column_area = b.offset(scratch, scratch_offsets(self.kernel)[1], dt.uint8)
-            scope = ScalarEmitter(b, buffers, {}, lane_axis=unit)
+            sizes = {word(k): b.load(b.offset(words, k, dt.int64), dt.int64) for k in range(self.words)}
+            scope = ScalarEmitter(b, buffers, sizes, lane_axis=unit)
             scope.hoist(survey.roots(body), survey.changing(body, unit), unit)
             if not self.streamed:
                 self._all_units(scope, begin, end)
@@ -121,8 +125,7 @@ class Nest:
         body, unit = self.kernel.body, self.kernel.unit
         chains = columns.blocked(self.kernel)
         if not chains:
-            width = self.target.lanes(survey.element_bits(body))
-            steps = (width * self._unroll(body), width)
+            steps = _steps(body, self.target)
             self._spans(begin, end, steps, lambda start, lanes, mask: self._run(body, scope.child({unit: start}, lanes=lanes, mask=mask)))
             return
         width = columns.width(self.b, chains)
@@ -160,14 +163,19 @@ class Nest:
             self._spans(begin, end, steps, lambda start, lanes, mask: step(row, start, lanes, mask))
         self._spans(begin, end, (self.target.lanes(survey.element_bits(self.kernel.body)),), finish)
 
-    def _spans(self, begin: Value, end: Value, steps: Sequence[int], emit: Callable[[Value, int, Value | None], None]) -> None:
-        """``emit(start, lanes, mask)`` over a range: in steps of each number of lanes, then the rest under a mask or one by one."""
+    def _spans(self, begin: Value, end: Value, steps: Sequence[int], emit: Callable[[Value, int, Value | None], None], multiple: int = 1) -> None:
+        """``emit(start, lanes, mask)`` over a range, whose length is a ``multiple``: in steps of each number of lanes, then the rest under
+        a mask or one by one.
+        """
         b, start = self.b, begin
         width = steps[-1]
         for lanes in dict.fromkeys(steps):
-            stop = b.add(start, b.and_(b.sub(end, start), b.const(-lanes, dt.int64)))
+            whole = multiple % lanes == 0
+            stop = end if whole else b.add(start, b.and_(b.sub(end, start), b.const(-lanes, dt.int64)))
             with b.loop(start, stop, lanes) as turn:
                 emit(turn.index, lanes, None)
+            if whole:
+                return
             start = stop
         if width > 1 and has_partial(self.target, survey.narrowest(self.kernel.body)):
             with b.when(b.cmp("lt", start, end)):
@@ -175,17 +183,6 @@ class Nest:
         elif width > 1:
             with b.loop(start, end) as turn:
                 emit(turn.index, 1, None)
-
-    def _unroll(self, body: Sequence[Stmt], *more: Expr) -> int:
-        """Vectors per step: several where a turn is too short to keep the memory busy."""
-        parts = survey.values(body, *more)
-        work, loads = survey.instructions(parts), sum(x.op == "load" for x in parts)
-        registers = self.target.registers
-        if work + loads <= registers // 4:
-            return 4
-        if any(len(together) > 1 for _, together in survey.passes(body)):
-            return registers // 8  # what they share is computed once for all vectors
-        return 2 if work + loads <= registers // 2 else 1
 
     # -- statements --------------------------------------------------------------------------
     def _run(self, body: Sequence[Stmt], scope: ScalarEmitter, ahead: Mapping[int, list[traffic.Ahead]] = _NOTHING) -> None:
@@ -249,11 +246,14 @@ class Nest:
         lane_axis = name if scope.lanes == 1 else scope.lane_axis
         self._enter(s.body, scope, name, lane_axis)
         if not vector:
-            with self.b.loop(0, n) as turn:
+            with self.b.loop(0, n if s.axis.length is None else scope.value(s.axis.length)) as turn:
                 self._run(s.body, scope.child({name: turn.index}, lane_axis))
             return
-        width = self.target.lanes(survey.element_bits(s.body))
-        lanes = width * self._unroll(s.body)
+        lanes, width = _steps(s.body, self.target)
+        if s.axis.length is not None:
+            first, end = self.b.const(0, dt.int64), scope.value(s.axis.length)
+            self._spans(first, end, (lanes, width), lambda at, lanes, mask: self._run(s.body, scope.child({name: at}, name, lanes, mask)), n)
+            return
         while lanes > width and lanes > n:
             lanes //= 2
         full = n // lanes * lanes
@@ -310,7 +310,7 @@ class Nest:
         lane_axis = axis.name if scope.lanes == 1 else scope.lane_axis
         starts = [fold.start(scope.lanes) for fold in folds]
         self._enter(chains, scope, axis.name, lane_axis)
-        with self.b.loop(0, axis.extent, 1, [v for state in starts for v in state]) as turn:
+        with self.b.loop(0, axis.extent if axis.length is None else scope.value(axis.length), 1, [v for state in starts for v in state]) as turn:
             inside = scope.child({axis.name: turn.index}, lane_axis)
             for s, fold, state in zip(chains, folds, _like(starts, turn.values), strict=True):
                 self._run(s.body, inside)
@@ -327,7 +327,7 @@ class Nest:
             raise InternalError(f"code generator: {s.name} over a vector axis has a loop or a scan inside")
         self._enter((s,), scope, s.axis.name, s.axis.name)
         fold, virtual = fold_of(self.b, s), nest.virtual_lanes(s.axis.extent)
-        lanes = min(virtual, self.target.lanes(survey.element_bits((s,))) * self._unroll(s.body, s.value))
+        lanes = min(virtual, _steps((s,), self.target)[0])
         states = [fold.start(lanes, k) for k in range(0, virtual, lanes)]
         bits = sum(v.dtype.bits * v.lanes for state in states for v in state if v.dtype)
         short = survey.instructions(survey.values((s,))) <= _SHORT
@@ -393,6 +393,18 @@ class Nest:
         value = inside.vector(s.value)
         position = inside.vector(s.axis.at) if s.how.startswith("arg") else None
         return fold.step(state, value, position, mask)
+
+
+def _steps(body: Sequence[Stmt], target: Target) -> tuple[int, int]:
+    """Lanes of a turn, several vectors where it is too short to keep the memory busy, and of a vector."""
+    parts = survey.values(body)
+    work = survey.instructions(parts) + sum(x.op == "load" for x in parts)
+    width, registers = target.lanes(survey.element_bits(body)), target.registers
+    if work <= registers // 4:
+        return 4 * width, width
+    if any(len(together) > 1 for _, together in survey.passes(body)):
+        return registers // 8 * width, width  # what they share is computed once for all vectors
+    return (2 if work <= registers // 2 else 1) * width, width
 
 
 def _has_row(body: Sequence[Stmt]) -> bool:

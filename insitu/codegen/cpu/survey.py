@@ -39,7 +39,7 @@ def stored(body: Sequence[Stmt]) -> frozenset[str]:
 
 def reads(x: Expr, buffers: frozenset[str], seen: dict[Expr, bool]) -> bool:
     """Whether the expression loads from one of the buffers; ``seen`` keeps answers for the same buffers."""
-    return _any(x, lambda e: e.op == "load" and e.attr in buffers, seen)
+    return any_part(x, lambda e: e.op == "load" and e.attr in buffers, seen)
 
 
 def changing(body: Sequence[Stmt], *outer: str) -> Callable[[Expr], bool]:
@@ -59,10 +59,10 @@ def changing(body: Sequence[Stmt], *outer: str) -> Callable[[Expr], bool]:
     def bound(e: Expr) -> bool:
         return (e.op in ("axis", "ref") and e.attr in names) or (e.op == "load" and e.attr in written)
 
-    return lambda x: _any(x, bound, answers)
+    return lambda x: any_part(x, bound, answers)
 
 
-def _any(x: Expr, holds: Callable[[Expr], bool], seen: dict[Expr, bool]) -> bool:
+def any_part(x: Expr, holds: Callable[[Expr], bool], seen: dict[Expr, bool]) -> bool:
     """Whether something holds for the expression or a part of it (without recursion: chains are long)."""
     stack = [x]
     while stack:
@@ -107,7 +107,7 @@ def _joins(s: Stmt, together: Sequence[Stmt]) -> bool:
     if not (is_chain(first) and is_chain(s) and s.axis == first.axis):
         return False
     names = {t.name for t in together if isinstance(t, nest.Reduce)}
-    return not _any(s.value, lambda e: e.op == "ref" and e.attr in names, {})
+    return not any_part(s.value, lambda e: e.op == "ref" and e.attr in names, {})
 
 
 def is_chain(s: Stmt) -> TypeGuard[nest.Reduce]:

@@ -27,50 +27,62 @@ def _machine(target: Target) -> Any:
     return machines[target]
 
 
-def _parsed(ir: str) -> Any:
-    """The module in a context of its own, checked. No optimisation pass of LLVM runs on it: generated code is explicit
-    vectors with invariants hoisted already, and passes were measured to cost time and give the same or slower code; what
-    LLVM's code generator does by itself (selection, addressing, registers, scheduling) is what is needed.
-    """
-    import llvmlite.binding as llvm
-
-    try:
-        module = llvm.parse_assembly(ir, llvm.create_context())
-        module.verify()
-    except RuntimeError as error:
-        raise InternalError(f"LLVM refused generated code: {error}") from error
-    return module
-
-
 @functools.cache
-def _emit_function() -> Any:
-    """LLVM's function that takes nearly all of the time, without the lock that llvmlite holds around every call.
+def _function(name: str, short: bool) -> Any:
+    """LLVM's function without the lock that llvmlite holds around every call: modules of different contexts may be worked on at the same time.
 
-    Modules of different contexts may be compiled at the same time.
+    In a ``short`` one this thread keeps the interpreter: to get it back from a busy thread takes up to five milliseconds.
     """
     from llvmlite.binding import ffi
 
-    function = ctypes.CDLL(ffi.lib._name, handle=ffi.lib._handle).LLVMPY_TargetMachineEmitToMemory
-    function.argtypes = [ffi.LLVMTargetMachineRef, ffi.LLVMModuleRef, ctypes.c_int, ctypes.POINTER(ctypes.c_char_p)]
-    function.restype = ffi.LLVMMemoryBufferRef
+    function = (ctypes.PyDLL if short else ctypes.CDLL)(ffi.lib._name, handle=ffi.lib._handle)[name]
+    known = getattr(ffi.lib, name)
+    function.argtypes, function.restype = known.argtypes, known.restype
     return function
+
+
+def _short(name: str, *given: Any) -> Any:
+    return _function(f"LLVMPY_{name}", True)(*given)
+
+
+def _long(name: str, *given: Any) -> Any:
+    return _function(f"LLVMPY_{name}", False)(*given)
+
+
+def _emitted(ir: str, target: Target, form: int) -> bytes:
+    """What LLVM's code generator makes of a module, in a context of its own. No optimisation pass of LLVM runs on it: generated code is
+    explicit vectors with invariants hoisted already, and passes were measured to cost time and give the same or slower code; what
+    the code generator does by itself (selection, addressing, registers, scheduling) is what is needed.
+    """
+    machine, problem = _machine(target), ctypes.c_char_p()
+    context = _short("ContextCreate")
+    try:
+        module = _long("ParseAssembly", context, ir.encode(), ctypes.byref(problem))
+        if not module or _short("VerifyModule", module, ctypes.byref(problem)):
+            raise InternalError(f"LLVM refused generated code: {_taken(problem)}")
+        buffer = _long("TargetMachineEmitToMemory", machine, module, form, ctypes.byref(problem))
+        if not buffer:
+            raise InternalError(f"LLVM made no code: {_taken(problem)}")
+    finally:
+        _short("ContextDispose", context)  # and its module
+    try:
+        return ctypes.string_at(_short("GetBufferStart", buffer), _short("GetBufferSize", buffer))
+    finally:
+        _short("DisposeMemoryBuffer", buffer)
+
+
+def _taken(text: ctypes.c_char_p) -> str:
+    """LLVM's message, whose memory is given back."""
+    message = (text.value or b"").decode(errors="replace")
+    _short("DisposeString", text)
+    return message
 
 
 def object_code(ir: str, target: Target) -> bytes:
     """Machine code of a module as a relocatable object file. Several threads may ask at the same time."""
-    from llvmlite.binding import ffi
-
-    machine, module, emit = _machine(target), _parsed(ir), _emit_function()
-    with ffi.OutputString() as problem:
-        buffer = emit(machine, module, 1, problem)
-        if not buffer:
-            raise InternalError(f"LLVM made no code: {problem}")
-    try:
-        return ctypes.string_at(ffi.lib.LLVMPY_GetBufferStart(buffer), ffi.lib.LLVMPY_GetBufferSize(buffer))
-    finally:
-        ffi.lib.LLVMPY_DisposeMemoryBuffer(buffer)
+    return _emitted(ir, target, 1)
 
 
 def assembly(ir: str, target: Target) -> str:
     """The same code as readable assembly."""
-    return str(_machine(target).emit_assembly(_parsed(ir)))
+    return _emitted(ir, target, 0).decode()

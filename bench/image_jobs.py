@@ -5,10 +5,11 @@ Sizes, data and initial weights are the peers' (their ``common.py``), so that lo
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from insitu_jobs import SGD, Adam, Tree, machine, softmax_cross_entropy
+from insitu_jobs import SGD, Adam, Tree, copy, machine, peak, softmax_cross_entropy
 from workloads import Floats, Job, Labels
 
 import insitu as si
@@ -22,6 +23,35 @@ CONVOLUTIONS = {
     "8x14x14x256 to 256, 3x3": (8, 256, 14, 14, 256, 3, 1, 1),
     "1x224x224x3 to 64, 7x7 stride 2": (1, 3, 224, 224, 64, 7, 2, 3),
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """A convolution of a square grid, its borders filled up so that its size is divided by the stride."""
+
+    batch: int
+    size: int
+    inputs: int
+    outputs: int
+    window: int
+    stride: int = 1
+    depthwise: bool = False
+
+    @property
+    def name(self) -> str:
+        kind = "depthwise " if self.depthwise else f"to {self.outputs}, "
+        stride = f" stride {self.stride}" if self.stride > 1 else ""
+        return f"{self.batch}x{self.size}x{self.size}x{self.inputs} {kind}{self.window}x{self.window}{stride}"
+
+
+#: Convolutions whose passes are measured one by one.
+LAYERS = [
+    *[Layer(8, size, channels, channels, 3, stride) for size, channels in ((56, 64), (14, 256)) for stride in (1, 2)],
+    *[Layer(8, 56, 64, 256, 1), Layer(8, 14, 256, 1024, 1), Layer(8, 56, 256, 512, 1, 2)],
+    Layer(8, 224, 3, 64, 7, 2),
+    *[Layer(16, 112, 96, 96, 3, stride, True) for stride in (1, 2)],
+]
+PASSES = ("forward", "by the grid", "by the kernel")
 VGG = [(3, 64), (64, 64), "M", (64, 128), (128, 128), "M", (128, 256), (256, 256), (256, 256), (256, 256), "M",
        (256, 512), (512, 512), (512, 512), (512, 512), "M", (512, 512)]  # fmt: skip
 STYLE = (0, 2, 4, 8, 12)
@@ -186,6 +216,8 @@ def build(workload: str, mode: str, threads: int) -> list[Job]:
     si.config.threads = threads
     if workload == "l":
         return list(_convolutions())
+    if workload == "layers":
+        return [*(layer(which) for layer in map(_layer, LAYERS) for which in PASSES), peak(), copy()]
     if workload == "h":
         return [_style()]
     if workload in ("i1", "i8"):
@@ -201,6 +233,33 @@ def _convolutions() -> Iterator[Job]:
         f = si.compile(lambda x, w, s=stride, p=padding: si.conv(x, w, strides=s, padding=p))  # type: ignore[misc]
         across = [(m + 2 * padding - window) // stride + 1 for m in (height, width)]
         yield Job(lambda f=f, x=x, w=w: f(x, w), name=name, flop=2 * n * outputs * inputs * window**2 * across[0] * across[1])  # type: ignore[misc]
+
+
+def _layer(layer: Layer) -> Callable[[str], Job]:
+    """One pass of a convolution: its results, or one of its gradients as a result of its own."""
+    rng = np.random.default_rng(7)
+    across = -(-layer.size // layer.stride)
+    x = si.asarray(rng.standard_normal((layer.batch, layer.size, layer.size, layer.inputs), dtype=np.float32))
+    w = si.asarray(rng.standard_normal((layer.window, layer.window, 1 if layer.depthwise else layer.inputs, layer.outputs), dtype=np.float32))
+    given = si.asarray(rng.standard_normal((layer.batch, across, across, layer.outputs), dtype=np.float32))
+
+    def conv(x: si.Array, w: si.Array) -> si.Array:
+        groups = layer.inputs if layer.depthwise else 1
+        return si.conv(x, w, strides=layer.stride, padding="same", groups=groups)
+
+    def one(which: str) -> Job:
+        @si.compile
+        def run(x: si.Array, w: si.Array, given: si.Array) -> si.Array:
+            if which == "forward":
+                return conv(x, w)
+            if which == "by the grid":
+                return si.vjp(lambda x: conv(x, w), x)[1](given)
+            return si.vjp(lambda w: conv(x, w), w)[1](given)
+
+        flop = None if layer.depthwise else 2 * given.size * layer.inputs * layer.window**2
+        return Job(lambda: run(x, w, given), name=f"{layer.name}, {which}", flop=flop, bytes=4 * (x.size + given.size))
+
+    return one
 
 
 def _training(net: str) -> Job:

@@ -14,7 +14,7 @@ from insitu.nn.activations import relu
 def build(workload: str, mode: str, threads: int) -> list[Job]:
     si.config.threads = threads
     if workload == "matmul":
-        return [*map(_product, workloads.PRODUCTS), _peak()]
+        return [*map(_product, workloads.PRODUCTS), peak()]
     if workload == "j":
         return [_chain(), _softmax(), _layer_norm()]
     return [training(workload)]
@@ -49,12 +49,20 @@ def _product(product: workloads.Product) -> Job:
     return Job(lambda: multiply(a, b), name=product.name, flop=product.flop)
 
 
-def _peak() -> Job:
-    """The machine's multiply-adds on registers: what products are measured against."""
+def peak() -> Job:
+    """The machine's multiply-adds on registers: what products and convolutions are measured against."""
     from insitu.runtime import measure
 
     program, out, flop = measure.multiply_adds(si.config.threads)
     return Job(lambda: program.run([out.ptr]), name="peak", flop=flop)
+
+
+def copy() -> Job:
+    """A copy from memory to memory: what kernels that do little with each byte are measured against."""
+    from insitu.runtime import measure
+
+    program, held, arrays, nbytes = measure.streams("copy", "memory", si.config.threads)
+    return Job(lambda held=held: program.run(arrays), name="copy", bytes=nbytes)  # type: ignore[misc]
 
 
 # -- element-wise and row kernels ----------------------------------------------------------------

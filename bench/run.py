@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("matmul", "training", "images", "elementwise", "startup", "overhead", "programs")
+PARTS = ("matmul", "training", "images", "convolutions", "elementwise", "startup", "overhead", "programs")
 
 
 def _idle_share(seconds: float = 0.5) -> float | None:

@@ -31,15 +31,18 @@ def per_step(job: Any, seconds: float) -> float:
 
 
 def share(job: Any, other: Any, seconds: float) -> list[float]:
-    """Median time of one step, and median rate beside that of another job: a chunk of each in turns, so that both meet one machine."""
+    """Median time of one step, and median rate (of operations, else of bytes) beside that of another job: a chunk of each in turns,
+    so that both meet one machine.
+    """
     start, steps, others = time.perf_counter(), _steps(job), _steps(other)
+    done, compared = (job.flop, other.flop) if job.flop else (job.bytes, other.bytes)
     chunks: list[float] = []
     shares: list[float] = []
     before = _chunk(other, others)
     while len(chunks) < 3 or time.perf_counter() - start < seconds:
         chunks.append(_chunk(job, steps))
         after = _chunk(other, others)
-        shares.append(job.flop / chunks[-1] / (2 * other.flop / (before + after)))
+        shares.append(done / chunks[-1] / (2 * compared / (before + after)))
         before = after
     return [statistics.median(chunks), statistics.median(shares)]
 

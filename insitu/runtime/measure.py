@@ -101,6 +101,15 @@ def bandwidth(kernel: str = "copy", place: str = "memory", threads: int = 1, sec
     float
         GB/s, bytes read plus bytes written.
     """
+    program, held, arrays, nbytes = streams(kernel, place, threads)
+    with _threads(threads):
+        best = _best(program, arrays, seconds)
+    del held
+    return nbytes / best / 1e9
+
+
+def streams(kernel: str = "copy", place: str = "memory", threads: int = 1) -> tuple[Program, Memory, list[int], int]:
+    """What `bandwidth` runs: a program, the memory it works on, the addresses of its arrays in it, and the bytes it reads and writes."""
     reads, writes = STREAMS[kernel]
     target = config.target
     block = _VECTORS * target.vector_bits // 8
@@ -111,10 +120,7 @@ def bandwidth(kernel: str = "copy", place: str = "memory", threads: int = 1, sec
     code = _code(f"stream_{kernel}_{repeats}", target, lambda b: _stream(b, kernel, repeats))
     slots = tuple(Slot("output", k) for k in range(len(arrays)))
     program = Program([Launch(code, slots, (), units, -(-units // threads), 0, 0)], 0, len(arrays), 0)
-    with _threads(threads):
-        best = _best(program, arrays, seconds)
-    del held
-    return units * block * (reads + writes) * repeats / best / 1e9
+    return program, held, arrays, units * block * (reads + writes) * repeats
 
 
 def machine(threads: Sequence[int] = (), seconds: float = 0.1) -> Machine:

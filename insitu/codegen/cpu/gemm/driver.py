@@ -19,6 +19,8 @@ from insitu.codegen.target import LINE
 
 DType = dt.DType
 i64 = dt.int64
+#: Rows of the next sliver that the tiles of a panel fetch.
+_ROWS_AHEAD = 2
 
 
 class Driver:
@@ -110,16 +112,20 @@ class Driver:
             else:
                 row_at = self._from_k(row_start, self.row_side, k_first, w["row_leading"])
             following = self._following(lane_start, panels[0], slivers, k_first, length, last) if self.v.fetch_lanes else None
+            if self.v.pack_rows and not self.shown:
+                self._pack_rows(row_at, slivers[0], slivers[0], slivers[1], (self._c(0), length))
             with loop(b, *slivers, self.places.group) as group:
-                some = (group.index, b.min(b.add(group.index, self._c(self.places.group)), slivers[1]))
-                if self.v.pack_rows:
-                    self._pack_rows(row_at, some, length)
-                with loop(b, *some) as sliver:
-                    rows = self._rows(row_at, sliver.index, b.sub(sliver.index, some[0]))
+                stop = b.min(b.add(group.index, self._c(self.places.group)), slivers[1])
+                if self.v.pack_rows and self.shown:
+                    self._pack_elements(self.shown, row_at, (group.index, stop))
+                with loop(b, group.index, stop) as sliver:
                     number = b.sub(sliver.index, slivers[0])
+                    rows, part = self._rows(row_at, sliver.index, number), self._part(b.sub(sliver.index, group.index), length)
                     with loop(b, *panels) as panel:
                         local = b.sub(panel.index, panels[0])
                         self.ahead = self._touched(batch, sliver.index, panel.index, length, last) if self.v.fetch else []
+                        if self.v.fetch_rows:
+                            self.ahead += [self._rows_ahead(row_at, sliver.index, stop, part, local, length), self._sums_ahead(number, local, length)]
                         if following is not None:
                             self.ahead.append(following(b.add(b.mul(number, w["panels_per_block"]), local)))
                         if self.v.coming:
@@ -136,6 +142,8 @@ class Driver:
                     if not self.v.swap:
                         with b.when(last):
                             self._finish(number, batch, sliver.index, panels)
+                    if self.v.pack_rows and not self.shown:
+                        self._pack_rows(row_at, slivers[0], stop, slivers[1], part)
 
     def _tile_at(self, number: Value, local: Value) -> tuple[Value, Value | int]:
         """Where the sums of a tile are kept, and the pitch of its rows: tiles lie one by one where they will be turned, else side by side.
@@ -151,6 +159,35 @@ class Driver:
         """What to fetch for the epilogue of a tile, row by row; before the ``last`` block of k the same near line again and again."""
         places = self.epilogue.places(batch, self._row(sliver), self._column(panel))
         return [micro.rows_ahead(self.b, self.v, self.dtype, places, self.sums, length, last)]
+
+    def _rows_ahead(self, row_at: Value, sliver: Value, stop: Value, part: tuple[Value, Value], local: Value, length: Value) -> micro.Ahead:
+        """What to fetch of rows that follow, a share for each panel: some of the next sliver, or a ``part`` of k of the group from ``stop`` on.
+
+        Fetching a line again takes less from the loop over k than finding out when the next one begins.
+        """
+        b, w, v, side = self.b, self.w, self.v, self.row_side
+        if side.along_k:
+            start = self._sliver_at(row_at, b.add(sliver, self._c(1)))
+            rows = [b.min(b.add(self._at(local, _ROWS_AHEAD), self._c(n)), self._c(v.rows - 1)) for n in range(_ROWS_AHEAD)]
+            starts = [b.offset(start, b.mul(row, w["row_leading"]), side.dtype) for row in rows]
+            return lambda index: [b.offset(start, index, side.dtype) for start in starts]
+        start = self._sliver_at(self._from_k(row_at, side, part[0], w["row_leading"]), stop)
+        by = micro.pace(b, b.sub(part[1], part[0]), b.mul(w["panels_per_block"], length))
+        done = b.mul(b.mul(local, length), by)
+        step = b.mul(w["row_leading"], self._c(side.dtype.itemsize))
+        width = -(-self.places.group * v.rows * side.dtype.itemsize // LINE)
+
+        def lines(index: Value) -> list[Value]:
+            line = b.offset(start, b.mul(b.shr(b.add(b.mul(index, by), done), 16), step), dt.int8)
+            return [b.offset(line, n * LINE, dt.int8) for n in range(width)]
+
+        return lines
+
+    def _sums_ahead(self, number: Value, local: Value, length: Value) -> micro.Ahead:
+        """What to fetch of the sums that a tile will be added to, row by row."""
+        start, pitch = self._tile_at(number, local)
+        step = self._at(pitch if isinstance(pitch, Value) else self._c(pitch), self.dtype.itemsize)
+        return micro.rows_ahead(self.b, self.v, self.dtype, [(start, step)], start, length, self.b.const(True, dt.bool_))
 
     def _following(
         self, lane_start: Value, panel: Value, slivers: tuple[Value, Value], k_first: Value, length: Value, last: Value
@@ -246,36 +283,43 @@ class Driver:
         row = self._row(sliver)
         return self.b.offset(row_at, self.b.mul(row, self.w["row_leading"]) if self.row_side.along_k else row, self.row_side.dtype)
 
-    def _rows(self, row_at: Value, sliver: Value, local: Value) -> micro.Rows | micro.Runs:
-        """Where the micro-kernel finds a sliver; ``local`` is its number in the packed group."""
+    def _rows(self, row_at: Value, sliver: Value, number: Value) -> micro.Rows | micro.Runs:
+        """Where the micro-kernel finds a sliver; ``number`` is that in its run."""
         if self.shown and not self.v.pack_rows:
             start = self.shown.at(row_at, self._row(sliver))
             row, k = (self.w["step_x"], 1) if self.v.windows == "positions" else (1, self.w["step_x"])
             return micro.Runs(start, row, k, self.w["step_line"], self.v.lines, self.shown.runs, self.runs)
         along_k = self.row_side.along_k
         if self.v.pack_rows:
-            start = self.b.offset(self.scratch, self._at(local, self.places.sliver_step), self.dtype)
-            return micro.Rows(start, self.row_offsets, 1 if along_k else self.places.row_pitch)
+            return micro.Rows(self._packed(number), self.row_offsets, 1 if along_k else self.places.row_pitch)
         return micro.Rows(self._sliver_at(row_at, sliver), self.row_offsets, 1 if along_k else self.w["row_leading"])
 
-    def _pack_rows(self, row_at: Value, slivers: tuple[Value, Value], length: Value) -> None:
-        """Copy a group of slivers: row by row where neighbours differ in k, else k by k."""
+    def _packed(self, number: Value) -> Value:
+        """Where the sliver of this number in a run is packed."""
+        return self.b.offset(self.scratch, self._at(self.b.and_(number, self._c(self.places.slots - 1)), self.places.sliver_step), self.dtype)
+
+    def _part(self, number: Value, length: Value) -> tuple[Value, Value]:
+        """The part of a block of k of which the next group is packed after this sliver of a group."""
+        b = self.b
+        each = b.and_(b.add(b.div(length, self._c(self.places.group)), self._c(micro.UNROLL)), self._c(-micro.UNROLL))
+        return b.min(b.mul(number, each), length), b.min(b.mul(b.add(number, self._c(1)), each), length)
+
+    def _pack_rows(self, row_at: Value, first: Value, sliver: Value, stop: Value, part: tuple[Value, Value]) -> None:
+        """Copy a part of k of the group from ``sliver`` on, in a run from ``first`` to ``stop``: by rows where neighbours differ in k, else by k."""
         b, side, leading, pitch = self.b, self.row_side, self.w["row_leading"], self.places.row_pitch
-        if self.shown:
-            self._pack_elements(self.shown, row_at, slivers)
-            return
         if side.along_k:
-            source = self._sliver_at(row_at, slivers[0])
-            with loop(b, 0, self.v.rows) as row:
-                line, target = b.offset(source, b.mul(row.index, leading), side.dtype), b.offset(self.scratch, self._at(row.index, pitch), self.dtype)
-                pack.copy_row(b, line, target, length, side.dtype, self.dtype, self.v.lanes)
+            with b.when(b.cmp("lt", sliver, stop)):
+                source, place = self._sliver_at(row_at, sliver), self._packed(b.sub(sliver, first))
+                with loop(b, 0, self.v.rows) as row:
+                    line, target = b.offset(source, b.mul(row.index, leading), side.dtype), b.offset(place, self._at(row.index, pitch), self.dtype)
+                    pack.copy_row(b, line, target, part[1], side.dtype, self.dtype, self.v.lanes)
             return
-        whole = b.and_(length, self._c(-micro.UNROLL))
-        for start, stop, turns in ((self._c(0), whole, micro.UNROLL), (whole, length, 1)):
-            with loop(b, start, stop, turns) as k, loop(b, *slivers) as sliver:
-                line = self._sliver_at(b.offset(row_at, b.mul(k.index, leading), side.dtype), sliver.index)
-                step = self._at(b.sub(sliver.index, slivers[0]), self.places.sliver_step)
-                target = b.offset(b.offset(self.scratch, self._at(k.index, pitch), self.dtype), step, self.dtype)
+        whole = b.add(part[0], b.and_(b.sub(part[1], part[0]), self._c(-micro.UNROLL)))
+        stop = b.min(b.add(sliver, self._c(self.places.group)), stop)
+        for low, high, turns in ((part[0], whole, micro.UNROLL), (whole, part[1], 1)):
+            with loop(b, low, high, turns) as k, loop(b, sliver, stop) as some:
+                line = self._sliver_at(b.offset(row_at, b.mul(k.index, leading), side.dtype), some.index)
+                target = b.offset(self._packed(b.sub(some.index, first)), self._at(k.index, pitch), self.dtype)
                 for turn in range(turns):
                     self._copy_fixed(line, b.offset(target, turn * pitch, self.dtype))
                     line = b.offset(line, leading, side.dtype)
@@ -285,7 +329,7 @@ class Driver:
         b, pitch = self.b, self.places.row_pitch
         with loop(b, *slivers) as sliver:
             start = shown.at(row_at, self._row(sliver.index))
-            target = b.offset(self.scratch, self._at(b.sub(sliver.index, slivers[0]), self.places.sliver_step), self.dtype)
+            target = self._packed(b.sub(sliver.index, slivers[0]))
             with loop(b, 0, self.runs, 1, [target]) as run:
                 entry = b.offset(shown.runs, b.shl(run.index, 1), i64)
                 line, length = b.offset(start, b.load(entry, i64), self.dtype), b.load(b.offset(entry, 1, i64), i64)

@@ -36,6 +36,8 @@ class Layout:
     group : int
         Slivers that are packed together: where neighbours in memory are rows, one sliver's rows are
         less than a cache line.
+    slots : int
+        Slivers that packed ones have room for, a power of two: the group that is used, and the next one as far as it is packed.
     row_pitch : int
         From one k (or, where neighbours in memory differ in k, one row) to the next in a packed sliver.
     sliver_step : int
@@ -47,6 +49,7 @@ class Layout:
     """
 
     group: int
+    slots: int
     row_pitch: int
     sliver_step: int
     turned_pitch: int
@@ -67,10 +70,11 @@ def layout(s: Schedule) -> Layout:
     pitch = K_BLOCK if s.row_side.along_k else v.rows
     # not a multiple of a page, or stores to several slivers would meet in one set of the cache
     step = _rounded(K_BLOCK * v.rows + v.lanes, 64) + 32
-    turned_at = group * step if v.pack_rows else 0
+    slots = group if s.row_side.windows else 2 * group
+    turned_at = slots * step if v.pack_rows else 0
     turned_pitch = _rounded(v.rows, v.lanes)
     lanes_at = _rounded(turned_at + (v.lanes * turned_pitch if v.swap else 0), 64)
-    return Layout(group, pitch, step, turned_pitch, turned_at, lanes_at)
+    return Layout(group, slots, pitch, step, turned_pitch, turned_at, lanes_at)
 
 
 def stream_columns(v: Variant, itemsize: int) -> int:

@@ -30,9 +30,10 @@ BLOCK_BYTES = 400_000
 _IN_PLACE_BYTES = 300_000
 #: Bytes of an operand from which on it comes from memory.
 _FAR_BYTES = 4_000_000
-#: Most rows whose factors registers hold while a lane side is read in its order; most rows at all for which that is faster than packing it,
-#: and its bytes from which on it is, for more rows than registers hold: it must come from beyond the level-2 cache.
-_HELD_ROWS, _STREAMED_ROWS, _STREAMED_BYTES = 4, 32, 1_500_000
+#: Bytes of a matrix from which on it comes from beyond the level-2 cache.
+_BEYOND_BYTES = 1_500_000
+#: Most rows whose factors registers hold while a lane side is read in its order; most rows at all for which that is faster than packing it.
+_HELD_ROWS, _STREAMED_ROWS = 4, 32
 #: Bytes of a sliver of the row side that stay in the nearest cache while panels stream by.
 _NEAR_BYTES = 26_000
 #: Bytes in one cycle that come from the level-2 cache while the arithmetic goes on.
@@ -41,6 +42,8 @@ _FAR_RATE = 20
 _COPY_RATE = 6
 #: Bytes that an epilogue touches from which on they are taken to come from memory.
 _FETCHED_BYTES = 500_000
+#: Time to write what a turned tile has of one row of a result that comes from afar: the rest of the line comes much later.
+_FAR_PIECE = 30
 #: Slivers that are enough to fetch what is packed next, a line or two in a turn of the loop over k; and rows that hide what packing costs.
 _FETCHING_SLIVERS, _FETCHING_ROWS = 4, 512
 #: Time of a tile that reads as rows what could lie in panels: it waits for what panels let it fetch.
@@ -118,6 +121,8 @@ class Variant:
         How many of the matrices that the epilogue reads and writes are fetched while the sums are made.
     fetch_lanes : bool
         Whether what the next block of panels is packed from is fetched.
+    fetch_rows : bool
+        Whether rows of slivers to come are fetched, and the sums that a tile is added to.
     windows : str
         What rows that show windows of a grid are: ``"positions"`` or ``"elements"``.
     lines : int
@@ -150,6 +155,7 @@ class Variant:
     whole: bool = False
     fetch: int = 0
     fetch_lanes: bool = False
+    fetch_rows: bool = False
     windows: str = ""
     lines: int = 1
     in_panels: bool = False
@@ -230,7 +236,8 @@ class Schedule:
 def choose(contract: Contract, target: Target) -> Schedule:
     """The schedule for one shape on one CPU: the cheapest of some tiles, by a rough model of their cycles."""
     best = _cheapest(contract, target)
-    best = dataclasses.replace(best, fetch=_fetches(contract, best), fetch_lanes=_fetches_lanes(contract, best))
+    fetch, lanes, rows = _fetches(contract, best), _fetches_lanes(contract, best), _fetches_rows(contract, best, target)
+    best = dataclasses.replace(best, fetch=fetch, fetch_lanes=lanes, fetch_rows=rows)
     return arrange(contract, dataclasses.replace(best, coming=_coming(contract, arrange(contract, best)), deep=_deep(contract, best)))
 
 
@@ -281,6 +288,16 @@ def _fetches_lanes(c: Contract, v: Variant) -> bool:
     return v.pack_lanes and not v.windows and far and _FETCHING_SLIVERS * v.rows <= m <= _FETCHING_ROWS
 
 
+def _fetches_rows(c: Contract, v: Variant, target: Target) -> bool:
+    """Whether tiles should fetch rows of slivers to come and the sums that they are added to: some of them are in no near cache.
+
+    Where vectors are shorter a turn of k is, too, and what it takes to fetch shows.
+    """
+    m, side = (c.n if v.swap else c.m), sides(c, v.swap)[0]
+    plain = target.vector_bits >= 512 and not (v.windows or v.stream or v.turn or v.planar)
+    return plain and (c.k > K_BLOCK or m * c.k * side.dtype.itemsize > _IN_PLACE_BYTES)
+
+
 def uneven(units: int) -> float:
     """Time of the longer half against half the time, for two threads; nothing where there are many units."""
     return -(-units // 2) * 2 / max(1, units) if units < 2 * FEW_UNITS else 1
@@ -313,7 +330,7 @@ def arrange(c: Contract, variant: Variant, *, panels_per_block: int = 0, run: in
         panels_per_block = panels_per_block or min(panels, 4 if variant.pack_rows else 1)
     elif slivers == 1 and not variant.pack_rows:
         panels_per_block = panels_per_block or 1  # nothing is used twice, so small units cost nothing
-    larger = 2 if variant.windows == "elements" and variant.pack_rows else 1  # a slab and packed rows are worth sharing
+    larger = _larger(variant, row_side)
     depth = max(c.k, K_BLOCK) if variant.in_panels and not _deep(c, variant) else K_BLOCK
     per_block = panels_per_block or _panels_per_block(panels, variant.columns * depth * c.dtype.itemsize, larger * BLOCK_BYTES)
     blocks = -(-panels // per_block)
@@ -329,6 +346,11 @@ def arrange(c: Contract, variant: Variant, *, panels_per_block: int = 0, run: in
             most = max(1, min(run, slab.positions // variant.rows))
             run = -(-slivers // -(-slivers // most))
     return Schedule(variant, row_side, lane_side, c.batch, m, n, c.k, slivers, panels, per_block, -(-panels // per_block), run, slab)
+
+
+def _larger(v: Variant, row_side: Side) -> int:
+    """How many times larger blocks of panels and runs are: rows that are packed piece by piece, anew for each block, and slabs are worth sharing."""
+    return 2 if v.pack_rows and not row_side.along_k else 1
 
 
 def _slab(c: Contract, shown: Windows, rows: int, lines: int) -> windows.Plan:
@@ -458,7 +480,7 @@ def _streams(c: Contract, swap: bool, rows: int, columns: int, lanes: int) -> bo
     row_side, lane_side = sides(c, swap)
     fits = row_side.dtype is lane_side.dtype is c.dtype and not lane_side.along_k and columns >= _stream_vectors(rows) * lanes
     if rows > _HELD_ROWS:  # panels do better
-        return fits and not (row_side.panel or lane_side.panel) and rows <= _STREAMED_ROWS and columns * c.k * c.dtype.itemsize > _STREAMED_BYTES
+        return fits and not (row_side.panel or lane_side.panel) and rows <= _STREAMED_ROWS and columns * c.k * c.dtype.itemsize > _BEYOND_BYTES
     return fits and max(row_side.panel, lane_side.panel) <= 0 and _memory_decides(c, rows, columns)
 
 
@@ -504,7 +526,7 @@ def _packed(c: Contract, target: Target, swap: bool, rows: int, vectors: int, la
     narrow, panels = n < columns, -(-n // columns)
     lanes_in_place = lane_side.dtype is c.dtype and not lane_side.along_k and not (narrow and not target.masks)
     far = n * min(c.k, K_BLOCK) * size > _IN_PLACE_BYTES or (target.vector_bits < 512 and _crowded(lane_side.leading * size, c.k, columns * size))
-    afar = n * c.k * size > (_STREAMED_BYTES if lane_side.leading * size % 2048 == 0 else 2 * _FAR_BYTES)
+    afar = n * c.k * size > (_BEYOND_BYTES if lane_side.leading * size % 2048 == 0 else 2 * _FAR_BYTES)
     pack_lanes = not lanes_in_place or (m > 48 and far) or (m > _STREAMED_ROWS and afar)
     if row_side.windows and panels > 1 and m > 256 and n * min(c.k, K_BLOCK) * size > _NEAR_BYTES:
         pack_lanes = True  # panels that lie together are fetched ahead
@@ -552,7 +574,8 @@ def _cost(c: Contract, v: Variant, target: Target) -> float:
     if (v.pack_lanes or v.in_panels) and v.columns * min(k, K_BLOCK) * c.dtype.itemsize > BLOCK_BYTES // 4:
         step *= 1.5  # a panel is read again from far away
     tile = k * step + -(-k // K_BLOCK) * (25 + 2 * sums)
-    tile += v.columns * 7 + 40 if v.swap else v.rows * (3 + 2 * v.vectors)
+    pieces = _FAR_PIECE if target.vector_bits >= 512 and not v.whole and m * n * c.dtype.itemsize > _BEYOND_BYTES else 7
+    tile += v.columns * pieces + 40 if v.swap else v.rows * (3 + 2 * v.vectors)
     total = tile * panels * slivers
     if row_side.panel:
         total *= _UNUSED_PANELS
@@ -564,7 +587,7 @@ def _cost(c: Contract, v: Variant, target: Target) -> float:
         turn = 0.2 if target.vector_bits >= 512 else 0.45
         total += k * (turn * panels * v.columns if lane_side.along_k else 1.5 * panels * v.vectors)
     if v.pack_rows:
-        again = -(-panels * v.columns * K_BLOCK * c.dtype.itemsize // BLOCK_BYTES)
+        again = -(-panels * v.columns * K_BLOCK * c.dtype.itemsize // (_larger(v, row_side) * BLOCK_BYTES))
         total += again * (m * (3 * k / v.lanes + 10) if row_side.along_k else 5 * k * slivers)
     elif row_side.along_k and not row_side.windows and v.rows > 10 and row_side.leading * c.dtype.itemsize % 2048 == 0:
         total += tile * panels * slivers * 0.3

@@ -190,7 +190,8 @@ def easy_division(node: Node) -> Node | None:
         return None
     if value == 1:
         return _stretched(node.inputs[0], node)
-    if abs(math.frexp(value)[0]) == 0.5 and 2.0**-14 <= abs(value) <= 2.0**14:
+    most = 2.0 ** (14 if node.dtype is dt.float16 else 126)  # its reciprocal is a normal number, too
+    if abs(math.frexp(value)[0]) == 0.5 and 1 / most <= abs(value) <= most:
         return ops.mul(node.inputs[0], ops.full(node.inputs[1].shape, 1 / value, node.dtype))
     return None
 

@@ -28,6 +28,8 @@ FEW = 32
 _LANES = 32
 #: Shortest rows for which a flat kernel is given up where whole rows exist or do not.
 _ROW = 16
+#: Elements of which a column reduction of few rows is a loop all the same, where that is no slower: one code for any number of rows.
+_SMALL = 1 << 14
 #: The axis of chains over axes that are not the last.
 _CHAIN = "k"
 _FOLDED = {"sum": "add", "prod": "mul", "max": "max", "min": "min"}
@@ -372,11 +374,19 @@ def _column_reduction(n: Node, low: Lowerer, index: Index, name: str) -> nest.Le
     """One chain for the output element at an index, over axes that are not the last."""
     x, axes, how = n.inputs[0], n.attrs[0], n.prim.how
     extents = tuple([x.shape[a] for a in axes])
-    if how in _FOLDED and 0 < math.prod(extents) <= FEW:
+    few = how in _FOLDED and 0 < math.prod(extents) <= FEW
+    if few and (len(axes) > 1 or math.prod(x.shape) > _SMALL):
         return _written_out(n, low, index, extents, name)
     axis = Axis(_CHAIN, math.prod(extents))
     at = (*index[: axes[0]], *unravel(axis.at, extents), *index[axes[0] :])
-    return nest.Reduce(name, how, axis, accumulate(how, low.value(x, at)))
+    value = accumulate(how, low.value(x, at))
+    return nest.Reduce(name, how, axis, value) if not few or _steps_evenly(value) else _written_out(n, low, index, extents, name)
+
+
+def _steps_evenly(value: Expr) -> bool:
+    """Whether a chain's turns read elements that all exist, and are evenly apart."""
+    loads = [x for x in in_order([value]) if x.op == "load"]
+    return all(len(x.args) == 1 and nest.linear(x.args[0], _CHAIN) is not None for x in loads)
 
 
 def _written_out(n: Node, low: Lowerer, index: Index, extents: Shape, name: str) -> nest.Let:

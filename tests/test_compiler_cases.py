@@ -246,6 +246,19 @@ def test_nests_of_one_text_share_their_code_and_extents_are_not_part_of_it() -> 
     assert [code.key for code in other.codes] == [code.key for code in launch.codes] and other.units < launch.units
 
 
+def test_means_over_any_number_of_rows_share_their_code() -> None:
+    xs = [leaf(*shape) for shape in ((4, 256), (16, 128), (60, 64), (100, 48))]
+    means = [ops.div(ops.reduce_sum(x, (0,)), number(x.shape[0])) for x in (xs[0], xs[1])]
+    means += [ops.mul(ops.reduce_sum(x, (0,)), number(1 / x.shape[0])) for x in (xs[2], xs[3])]
+    compiled = compile_graph(means, xs, NATIVE, join=True)
+    (launch,) = compiled.recipe.launches
+    assert len({code.key for code in launch.calls}) == 1
+    values = feeds(*xs)
+    got = arrays(means, compiled.run([from_numpy(np.array(a)) for a in values.values()], set()))
+    for mean, want in zip(got, run(means, values), strict=True):
+        np.testing.assert_array_equal(mean, want)
+
+
 def test_a_small_kernel_waits_for_others_but_not_past_what_overwrites_its_input() -> None:
     x, w, old = leaf(40, 30), leaf(30, 30), leaf(40)
     sums = ops.reduce_sum(x, (1,))

@@ -6,12 +6,14 @@
       vector j < 128:                                         vector j < word0 (64 each):
         y0[((r * 128) + j)] = x0[(((r % 64) * 128) + j)]        y0[((r * word1) + j)] = x0[(((r - (...) * word3) * word4) + j)]
 
-Sizes that the code depends on stay: factors of the axis that runs in lanes, and all in what lanes compute of their positions.
+So are numbers in reductions of columns. Sizes that the code depends on stay: factors of the axis that runs in lanes, and all in what lanes
+compute of their positions.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import struct
 from collections.abc import Callable, Sequence
 
 from insitu import dtypes as dt
@@ -23,6 +25,8 @@ from insitu.errors import InternalError
 
 #: Numbers below this are divided by a runtime word with one multiplication.
 _DIVIDED = 1 << 32
+#: Floats that are words, with the letters of `struct` for their bits.
+_NUMBERS = {dt.float32: "<f", dt.float64: "<d"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,13 +36,16 @@ class General:
     Attributes
     ----------
     kernel : Kernel
-        An axis named ``word0``, ``word1``, ... is a runtime word.
+        An axis or, for floats, a reference named ``word0``, ``word1``, ... is a runtime word.
     words : tuple of int
-        The words' values for this shape, modulo 2**64.
+        The words' values for this shape, modulo 2**64, or bits.
+    dtypes : tuple of DType
+        What the words are.
     """
 
     kernel: Kernel
-    words: tuple[int, ...]
+    words: tuple[int, ...] = ()
+    dtypes: tuple[dt.DType, ...] = ()
 
 
 def generalise(kernel: Kernel, steps: Callable[[Sequence[Stmt]], tuple[int, int]]) -> General:
@@ -54,7 +61,7 @@ def generalise(kernel: Kernel, steps: Callable[[Sequence[Stmt]], tuple[int, int]
     """
     rewriter = _Rewriter(kernel, steps)
     body = tuple(map(rewriter.statement, kernel.body))
-    return General(dataclasses.replace(kernel, body=body), tuple(rewriter.words))
+    return General(dataclasses.replace(kernel, body=body), tuple(rewriter.words), tuple(rewriter.dtypes))
 
 
 class _Rewriter:
@@ -65,7 +72,9 @@ class _Rewriter:
         self.moving = {s.axis.name for s in survey.statements(kernel.body) if isinstance(s, nest.Loop) and s.axis.kind == "vector"}
         if kernel.vector:
             self.moving.add(kernel.unit)
+        self.in_columns = kernel.vector and any(map(survey.is_chain, kernel.body))
         self.words: list[int] = []
+        self.dtypes: list[dt.DType] = []
         self._values: dict[Expr, Expr] = {}
         self._offsets: dict[Expr, Expr] = {}
         self._axes: dict[tuple[Axis, tuple[int, int]], Axis] = {}
@@ -110,6 +119,8 @@ class _Rewriter:
         return self._values[x]
 
     def _value(self, x: Expr) -> Expr:
+        if x.op == "const" and self.in_columns and x.attr and x.dtype in _NUMBERS:
+            return self.number(x)
         if not x.args:
             return x
         if x.op == "load":
@@ -162,9 +173,16 @@ class _Rewriter:
         """Whether the expression differs between lanes."""
         return survey.any_part(x, lambda e: e.op == "ref" or (e.op == "axis" and e.attr in self.moving), self._seen)
 
+    def number(self, x: Expr) -> Expr:
+        """A float as a word: what becomes of columns of another length is divided by another number."""
+        self.words.append(int.from_bytes(struct.pack(_NUMBERS[x.dtype], x.attr), "little"))
+        self.dtypes.append(x.dtype)
+        return nest.ref(word(len(self.words) - 1), x.dtype)
+
     def word(self, value: int) -> Expr:
         """One more word."""
         self.words.append(value)
+        self.dtypes.append(dt.int64)
         return nest.axis(word(len(self.words) - 1), None)
 
 

@@ -51,7 +51,7 @@ def generate(kernel: Kernel, target: Target) -> Generated:
     """
     by_blocks, streamed, ahead = columns.blocked(kernel), traffic.streamed(kernel), traffic.fetched_ahead(kernel)
     fixed = by_blocks or ahead or _has_row(kernel.body)
-    general = General(kernel, ()) if fixed else generalise(kernel, lambda body: _steps(body, target))
+    general = General(kernel) if fixed else generalise(kernel, lambda body: _steps(body, target))
     key = kernel_key(general.kernel, target, *bounds(general.kernel), *sorted(streamed), *(["by blocks of columns"] if by_blocks else []))
     symbol = f"k_{key[:24]}"
     code = Code(key, symbol, lambda: _module(general, target, symbol, streamed, ahead), target)
@@ -75,7 +75,7 @@ class Nest:
 
     def __init__(self, general: General, target: Target, b: Emitter, streamed: frozenset[str], ahead: dict[int, list[traffic.Ahead]]) -> None:
         self.kernel, self.target, self.b = general.kernel, target, b
-        self.words = len(general.words)
+        self.dtypes = general.dtypes
         self.accumulators: Value
         self.column_area: Value
         self.streamed, self.ahead = streamed, ahead
@@ -88,8 +88,9 @@ class Nest:
             self.accumulators = b.alloca(dt.uint8, 2 * nest.MAX_LANES * 8) if _has_row(body) else args
             buffers = pointers(b, self.kernel, args, scratch)
             self.column_area = b.offset(scratch, scratch_offsets(self.kernel)[1], dt.uint8)
-            sizes = {word(k): b.load(b.offset(words, k, dt.int64), dt.int64) for k in range(self.words)}
-            scope = ScalarEmitter(b, buffers, sizes, lane_axis=unit)
+            loaded = {word(k): b.load(b.offset(words, k, dt.int64), d) for k, d in enumerate(self.dtypes)}
+            sizes, numbers = ({name: v for name, v in loaded.items() if (v.dtype is dt.int64) is size} for size in (True, False))
+            scope = ScalarEmitter(b, buffers, sizes, lane_axis=unit, refs=numbers)
             scope.hoist(survey.roots(body), survey.changing(body, unit), unit)
             if not self.streamed:
                 self._all_units(scope, begin, end)

@@ -291,11 +291,13 @@ def _fetches_lanes(c: Contract, v: Variant) -> bool:
 def _fetches_rows(c: Contract, v: Variant, target: Target) -> bool:
     """Whether tiles should fetch rows of slivers to come and the sums that they are added to: some of them are in no near cache.
 
-    Where vectors are shorter a turn of k is, too, and what it takes to fetch shows.
+    With one block of k sums are near, and rows matter where they are packed piece by piece. Where vectors are shorter a turn of k is, too,
+    and what it takes to fetch shows.
     """
     m, side = (c.n if v.swap else c.m), sides(c, v.swap)[0]
     plain = target.vector_bits >= 512 and not (v.windows or v.stream or v.turn or v.planar)
-    return plain and (c.k > K_BLOCK or m * c.k * side.dtype.itemsize > _IN_PLACE_BYTES)
+    pieces = v.pack_rows and not side.along_k and m * c.k * side.dtype.itemsize > _IN_PLACE_BYTES
+    return plain and (c.k > K_BLOCK or pieces)
 
 
 def uneven(units: int) -> float:

@@ -411,6 +411,7 @@ def _multiple(x: Expr, by: int) -> Expr | None:
     return None
 
 
+@functools.lru_cache(maxsize=1 << 14)
 def linear(x: Expr, name: str) -> tuple[Expr, int] | None:
     """``(base, stride)`` with x = base + stride * axis, or None if x is not linear in the axis."""
     if x.op == "axis" and x.attr == name:

@@ -75,7 +75,7 @@ def _definitions(roots: Iterable[Expr]) -> tuple[dict[Expr, str], list[str]]:
     sizes: dict[Expr, int] = {}
     lines: list[str] = []
     for x in order:
-        size = 1 + sum(1 if a in names else sizes[a] for a in x.args)
+        size = 1 + sum([1 if a in names else sizes[a] for a in x.args])
         sizes[x] = size
         if x.op not in _LEAVES and ((uses.get(x, 0) > 1 and size >= _SHARED_SIZE) or size >= _LONG_SIZE):
             text = _show(x, names)
@@ -86,16 +86,20 @@ def _definitions(roots: Iterable[Expr]) -> tuple[dict[Expr, str], list[str]]:
 
 def in_order(roots: Iterable[Expr]) -> list[Expr]:
     """Every part once, operands before what uses them."""
-    done: dict[Expr, None] = {}
-    stack = list(roots)[::-1]
+    order: list[Expr] = []
+    seen: set[Expr] = set()
+    stack: list[Expr | None] = [*reversed([*roots])]
     while stack:
-        top = stack[-1]
-        missing = [a for a in top.args if a not in done] if top not in done else []
-        if missing:
-            stack.extend(reversed(missing))
-        else:
-            done[stack.pop()] = None
-    return list(done)
+        x = stack.pop()
+        if x is None:  # its operands are in the order
+            order.append(stack.pop())  # type: ignore[arg-type]
+        elif x not in seen:
+            seen.add(x)
+            if x.args:
+                stack += (x, None, *x.args[::-1])
+            else:
+                order.append(x)
+    return order
 
 
 def _unit_bound(kernel: Kernel) -> int | None:

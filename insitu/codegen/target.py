@@ -51,7 +51,7 @@ class Target:
         """Elements of that many bits in one vector."""
         return max(1, self.vector_bits // bits)
 
-    @property
+    @functools.cached_property
     def isa(self) -> str:
         """What decides which machine code is valid: the cache key's part of the target.
 

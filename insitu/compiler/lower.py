@@ -68,6 +68,7 @@ def unravel(flat: Expr, shape: Shape) -> Index:
     return (*([flat] if shape else []), *reversed(out))
 
 
+@functools.lru_cache(maxsize=4096)
 def ravel(index: Index, shape: Shape) -> Expr:
     """The flat index of a position in a C-contiguous array."""
     flat = nest.index(0)

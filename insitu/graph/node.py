@@ -275,8 +275,7 @@ def topological(outputs: Iterable[Node], stop: Callable[[Node], bool] | None = N
             if not node.inputs or (stop is not None and stop(node)):
                 order.append(node)
             else:
-                stack += (node, None)
-                stack += [n for n in node.inputs[::-1] if n not in seen]
+                stack += (node, None, *node.inputs[::-1])
     return order
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -60,6 +61,7 @@ class Reshape(Primitive):
 _RESHAPE = REGISTRY["reshape"]
 
 
+@functools.lru_cache(maxsize=4096)
 def _reshaped(index: tuple[nest.Expr, ...], shape: Shape, to: Shape) -> tuple[nest.Expr, ...]:
     """The position that an element of a shape has in another one."""
     flat = nest.index(0)

@@ -8,6 +8,7 @@ is part of the meaning), and `Emitter.fma` is the one place that knows the arith
 from __future__ import annotations
 
 import contextlib
+import functools
 import struct
 from collections.abc import Iterator, Sequence
 
@@ -45,6 +46,7 @@ class Value:
         return f"{llvm_type(self.dtype, self.lanes)} {self.text}"
 
 
+@functools.cache
 def llvm_type(dtype: DType | None, lanes: int = 1) -> str:
     """LLVM's name of a value type (booleans are ``i1`` in registers)."""
     name = "ptr" if dtype is None else _LLVM[dtype.name]

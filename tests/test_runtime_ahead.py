@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -170,7 +173,7 @@ def test_kernels_are_begun_before_the_program_is_laid_out(loader: Loader, monkey
     plan = pipeline.make_plan
     monkeypatch.setattr(pipeline, "make_plan", lambda *given: (begun.append(len(loader._making.images or ())), plan(*given))[1])
     compile_graph(*graph(), NATIVE, run=True)
-    assert begun == [2]
+    assert begun == [3]  # the loops of two contractions, and those that run programs
 
 
 def test_a_program_that_is_only_looked_at_has_none(loader: Loader) -> None:
@@ -226,3 +229,25 @@ def test_a_child_forked_while_another_thread_makes_kernels_makes_its_own(held: t
     let.set()
     other.join()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0 and loader.compiled == 1
+
+
+FIRST = """
+import json
+import numpy as np
+import insitu as si
+from insitu.runtime import threads
+from insitu.runtime.loader import loader
+
+begun = []
+begin = loader.ahead
+loader.ahead = lambda codes: (begun.extend(code.symbol for code in codes), begin(codes))
+value = np.asarray(si.compile(lambda x: x @ x)(np.ones((40, 40), np.float32)))
+print(json.dumps([begun[0] == threads.native_code().symbol, float(value.sum()), loader.compiled, len(loader.cache.entries())]))
+"""
+
+
+def test_what_runs_programs_is_begun_with_the_first_of_them(tmp_path: Path) -> None:
+    environment = {**os.environ, "INSITU_CACHE_DIR": str(tmp_path), "INSITU_VERIFY": "0", "INSITU_THREADS": "2"}
+    found = subprocess.run([sys.executable, "-c", FIRST], env=environment, capture_output=True, text=True, check=True)
+    first, total, made, kept = json.loads(found.stdout)
+    assert first and total == 40.0**3 and kept == made + 1  # and the recipe

@@ -17,6 +17,7 @@ from insitu.graph.node import Node, topological
 from insitu.runtime.loader import check_runs, loader
 from insitu.runtime.memory import Memory, allocate, allocate_all, shared
 from insitu.runtime.program import Program
+from insitu.runtime.threads import native, native_code
 
 if TYPE_CHECKING:
     from insitu.compiler.pipeline import Stages
@@ -97,9 +98,10 @@ class Compiled:
         return self._program
 
     def load(self) -> None:
-        """Make or load all machine code, that of the preparation, too: all at once, on all threads."""
+        """Make or load all machine code, that of the preparation and what runs programs, too: all at once, on all threads."""
         before = self.recipe.preparation
         loader.load([code for launch in (*self.recipe.launches, *(before.launches if before else ())) for code in launch.codes])
+        native()
 
     def prepare(self, constants: Sequence[Memory]) -> list[Memory]:
         """What the program takes as its last inputs instead of the constants: those that it reads, and what follows from them all."""
@@ -191,6 +193,7 @@ def compile_graph(
     if run:
         check_runs(target)
     with reported(outputs, target, lambda: _described(outputs)), loader.making() if run else contextlib.nullcontext():
+        loader.ahead([native_code()])
         with _uncollected():
             made = Compiled(outputs, inputs, target, wishes or {}, join, constants)
         if run:

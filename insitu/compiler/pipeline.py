@@ -62,10 +62,10 @@ class Stages:
         target: Target,
         wishes: dict[int, int],
         join: bool,
-        preparation: Stages | None = None,
         kept: Sequence[int] = (),
+        preparation: Callable[[], Stages] | None = None,
     ) -> None:
-        self.simplified, self.preparation = simplified, preparation
+        self.simplified = simplified
         self.groups = group(self.simplified)
         self.plan = make_plan(_begun(lowered(self.groups), target), self.simplified, inputs, wishes, join)
         if config.verify:
@@ -77,7 +77,8 @@ class Stages:
         loader.ahead([code for made in self.generated if made.units for code in made.codes])
         results = [(n.aval.nbytes, self.plan.donated.get(k, -1)) for k, n in enumerate(self.simplified)]
         launches = _launches(self.plan, self.launched, self.generated, self.simplified, inputs)
-        before = None if preparation is None else preparation.recipe
+        self.preparation = None if preparation is None else preparation()  # last: LLVM is busy with what takes it longer
+        before = None if self.preparation is None else self.preparation.recipe
         self.recipe: Recipe = Recipe(tuple(launches), tuple(results), self.plan.arena, tuple(kept), before)
 
 
@@ -91,12 +92,12 @@ def stages(outputs: Sequence[Node], inputs: Sequence[Node], target: Target, wish
     if not join:
         return Stages(graph, inputs, target, wishes, join, kept=range(constants))
     divided = divide(lay_in_panels(graph, fixed, target), fixed)
-    preparation = Stages(list(divided.prepared.values()), fixed, target, {}, True) if divided.prepared else None
     read = set(topological(divided.outputs))
     kept = [k for k, n in enumerate(fixed) if n in read]
     if config.verify:
         verify([*divided.outputs, *divided.prepared.values()])
-    return Stages(divided.outputs, [*own, *[fixed[k] for k in kept], *divided.prepared], target, wishes, join, preparation, kept)
+    preparation = functools.partial(Stages, list(divided.prepared.values()), fixed, target, {}, True) if divided.prepared else None
+    return Stages(divided.outputs, [*own, *[fixed[k] for k in kept], *divided.prepared], target, wishes, join, kept, preparation)
 
 
 def described(outputs: Sequence[Node]) -> list[Stage]:

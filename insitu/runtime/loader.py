@@ -176,9 +176,10 @@ class Loader:
             self._addresses[code.key] = library[code.symbol]
 
     def functions(self, code: Code, symbols: Sequence[str]) -> dict[str, int]:
-        """Addresses of several functions of one module."""
+        """Addresses of several functions of one module, of which one has the code's symbol."""
         with self._lock:
             library = self._library([(self.object_code([code])[0], symbols)])
+            self._addresses[code.key] = library[code.symbol]
             return {name: library[name] for name in symbols}
 
     def _library(self, objects: Sequence[tuple[bytes, Sequence[str]]]) -> Any:

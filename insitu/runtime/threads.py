@@ -14,12 +14,15 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from insitu.config import config, usable_cores
 from insitu.runtime import system
 from insitu.runtime.loader import immortal, loader
 from insitu.runtime.runner import BedAt, PoolAt, text
+
+if TYPE_CHECKING:
+    from insitu.codegen.generated import Code
 
 #: How long an idle worker looks for work before it sleeps: longer than the gap between two
 #: kernels, shorter than anybody would notice.
@@ -34,6 +37,12 @@ NATIVE = ("insitu_run", "insitu_worker", "insitu_dismiss", "insitu_spin")
 @functools.cache
 def native() -> dict[str, int]:
     """Addresses of the native loops by symbol."""
+    return loader.functions(native_code(), NATIVE)
+
+
+@functools.cache
+def native_code() -> Code:
+    """The machine code of the native loops, which every program needs."""
     from insitu.codegen.generated import Code
     from insitu.codegen.target import from_features, named
 
@@ -42,7 +51,7 @@ def native() -> dict[str, int]:
     target = from_features(triple, "x86-64" if triple.startswith("x86_64") else "generic", {})
     module = text(triple)
     key = "runner-" + hashlib.sha256(module.encode()).hexdigest()
-    return loader.functions(Code(key, NATIVE[0], lambda: module, target), NATIVE)
+    return Code(key, NATIVE[0], lambda: module, target)
 
 
 class Workers:

@@ -76,7 +76,7 @@ def any_part(x: Expr, holds: Callable[[Expr], bool], seen: dict[Expr, bool]) -> 
             if missing:
                 stack += missing
             else:
-                seen[top] = any([seen[a] for a in top.args])
+                seen[top] = any(seen[a] for a in top.args)
     return seen[x]
 
 

@@ -6,12 +6,12 @@ import ctypes
 import dataclasses
 import functools
 import itertools
+import math
 import os
 import struct
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from typing import Any, Literal
 
 from insitu.codegen.generated import Code
@@ -272,8 +272,9 @@ def threads_for(launches: Sequence[Launch], most: int) -> int:
     """How many threads a group of launches is worth: each gets at least a grain."""
     if most == 1:
         return 1
-    grains = sum(Fraction(launch.units, launch.grain) for launch in launches)
-    return max(1, min(most, -(-grains.numerator // grains.denominator)))
+    common = math.lcm(*[launch.grain for launch in launches])
+    grains = sum([launch.units * (common // launch.grain) for launch in launches])  # in parts of a grain
+    return max(1, min(most, -(-grains // common)))
 
 
 def chunk_units(launch: Launch, threads: int) -> int:

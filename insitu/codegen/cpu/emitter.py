@@ -113,7 +113,8 @@ class Emitter:
 
     def emit(self, text: str, dtype: DType | None, lanes: int = 1) -> Value:
         """Append ``%new = text`` and return the new value."""
-        out = f"%{self.name()}"
+        self._n += 1
+        out = f"%v{self._n}"  # as `name` gives it
         self.lines.append(f"  {out} = {text}")
         return Value(out, dtype, lanes)
 

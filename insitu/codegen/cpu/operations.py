@@ -159,6 +159,10 @@ def _multiply_high(b: Emitter, x: Value, y: Value) -> Value:
     if dtype.bits < 64:
         wide = dt.from_kind("u", 2 * dtype.bits)
         return b.bitcast(b.cast(b.shr(b.mul(b.cast(x, wide), b.cast(y, wide)), dtype.bits), unsigned), dtype)
+    if x.lanes == 1:  # one instruction of the CPU
+        wider = [b.emit(f"zext {v!r} to i128", None).text for v in (x, y)]
+        product = b.emit(f"mul i128 {wider[0]}, {wider[1]}", None).text
+        return b.bitcast(b.emit(f"trunc i128 {b.emit(f'lshr i128 {product}, 64', None).text} to i64", unsigned), dtype)
     low = b.const(0xFFFFFFFF, unsigned, x.lanes)
     (x0, x1), (y0, y1) = ((b.and_(v, low), b.shr(v, 32)) for v in (x, y))
     across, back = b.mul(x1, y0), b.mul(x0, y1)

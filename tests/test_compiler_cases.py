@@ -393,6 +393,14 @@ def test_gradients_with_positions_that_no_tap_sees_and_with_groups(taps: int, st
         check(*strided(leaf(2, *extents, 5), 10, taps, stride, **options))
 
 
+@pytest.mark.parametrize("extents", [(6, 6), (7, 5)])
+def test_sums_of_phases_are_stored_where_they_belong(extents: tuple[int, int]) -> None:
+    compiled = check(*strided(leaf(2, *extents, 16), 16, 3, 2, groups=16))
+    (whole,) = {n for low in compiled.stages.plan.order for n in parts(low)}
+    assert whole.shape == (2, *extents, 16)
+    assert all("reduce_sum" in nodes or "mul" in nodes for nodes in kernels(compiled))
+
+
 def test_what_follows_from_phases_is_computed_where_they_are() -> None:
     x, mask, other, line = leaf(2, 8, 7, 5), leaf(2, 8, 7, 5, dtype=dt.int32), leaf(2, 4, 4, 5), leaf(5)
     (found,), inputs = strided(x, 4, 3, 2)

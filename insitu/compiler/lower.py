@@ -14,6 +14,7 @@ from insitu.codegen import nest
 from insitu.codegen.nest import Axis, Expr, Stmt
 from insitu.codegen.nest_text import in_order, own_roots
 from insitu.compiler.fuse import Group
+from insitu.compiler.placing import place
 from insitu.errors import InternalError
 from insitu.graph.node import Node, Shape, topological
 from insitu.ops.creation import BLOCKS
@@ -156,13 +157,16 @@ class Lowerer:
     def store_all(self, group: Group, index: Index) -> tuple[nest.Store, ...]:
         """Store what the group stores of its element at an index: where it lies ``inside`` a larger value, at its place there."""
         inside = group.inside
-        if inside is not None:
-            value, place = self.value(inside.part, index), inside.place(index)
-            if place is None:
-                raise InternalError(f"{inside.part!r} has no place in {inside.whole!r}")
-            self.written, index = "part", place
-            self.kept[inside.whole, index] = value
-        return tuple([self.store(n, index) for n in group.stored])
+        if inside is None:
+            return tuple([self.store(n, index) for n in group.stored])
+        self.written, places = "part", []
+        for part, path in inside.parts:
+            at = place(path, index)
+            if at is None:
+                raise InternalError(f"{part!r} has no place in {inside.whole!r}")
+            self.kept[inside.whole, at] = self.value(part, index)
+            places.append(at)
+        return tuple([self.store(n, at) for at in places for n in group.stored])
 
     def buffers(self) -> tuple[list[nest.Buffer], list[Node]]:
         """Buffers in the order of arguments, and their nodes."""
@@ -316,7 +320,7 @@ def _in_blocks(group: Group, stored: set[Node]) -> Lowered:
     low, lanes = Lowerer(stored, group.nodes), Axis("j", BLOCKS // 4, "vector")
     start = nest.op("mul", nest.axis("r", nest.NARROW // BLOCKS), nest.index(BLOCKS))
     flat = [nest.op("add", start, nest.op("add", lanes.at, nest.index(word * BLOCKS // 4))) for word in range(4)]
-    body = [low.store(n, unravel(at, group.shape)) for at in flat for n in group.stored]
+    body = [s for at in flat for s in low.store_all(group, unravel(at, group.shape))]
     buffers, nodes = low.buffers()
     return Lowered(nest.Kernel("r", math.prod(group.shape) // BLOCKS, tuple(buffers), (nest.Loop(lanes, tuple(body)),)), nodes, group)
 
@@ -339,13 +343,13 @@ def _map_attempt(
     along = nest.op("add", nest.op("mul", part, nest.index(length // parts)), nest.axis(lanes, length // parts))
     inner = unravel(along if split else unit or nest.axis(lanes, length), shape[split:])
     scopes: list[tuple[Index, dict[Node, Expr]]] = []
-    for place in itertools.product(*map(range, blocks)):
-        at = [nest.op("add", nest.op("mul", o, nest.index(size)), nest.index(p)) for o, size, p in zip(first, blocks, place, strict=True)]
+    for corner in itertools.product(*map(range, blocks)):
+        at = [nest.op("add", nest.op("mul", o, nest.index(size)), nest.index(p)) for o, size, p in zip(first, blocks, corner, strict=True)]
         scopes.append(((*at, *inner), {}))
     body: list[Stmt] = [*_chains(group, low, scopes)]
     for index, refs in scopes:
         low.enter(refs)
-        body += [low.store(n, index) for n in group.stored]
+        body += low.store_all(group, index)
     if split:
         body = [nest.Loop(Axis(lanes, length // parts, "vector"), tuple(body))]
     buffers, nodes = low.buffers()

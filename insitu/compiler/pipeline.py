@@ -20,7 +20,7 @@ from insitu.compiler.lower import Lowered, lower_map, lower_rows
 from insitu.compiler.lower_special import lower_alone, lower_contract
 from insitu.compiler.lower_tiles import lower_turned
 from insitu.compiler.operands import store_operands
-from insitu.compiler.placing import verify_parts
+from insitu.compiler.placing import Path, verify_parts
 from insitu.compiler.plan import Plan, make_plan
 from insitu.compiler.recipe import Recipe
 from insitu.compiler.simplify import simplify
@@ -178,9 +178,13 @@ def _structure(g: Group, stored: set[Node]) -> tuple[Any, list[Node]]:
         rows.append((n.aval,) if ends else (n.prim, n.attrs, n.aval, n in stored, n in own, *[number[i] for i in n.inputs]))
     place = None
     if inside is not None:
-        steps = [(view.prim, view.attrs, k, view.aval, *[i.aval for i in view.inputs]) for view, k in inside.path]
-        place = (number[inside.part], number[inside.whole], *steps)
+        place = (number[inside.whole], *[(number[part], *_steps(path)) for part, path in inside.parts])
     return (g.kind, g.shape, g.row, tuple([number[n] for n in g.nodes]), tuple([number[n] for n in g.stored]), tuple(rows), place), nodes
+
+
+def _steps(path: Path) -> list[Any]:
+    """What leads from a part to the whole."""
+    return [(view.prim, view.attrs, k, view.aval, *[i.aval for i in view.inputs]) for view, k in path]
 
 
 def _lies_in_memory(n: Node, stored: set[Node]) -> bool:
@@ -191,7 +195,7 @@ def _lower_group(g: Group, stored: set[Node]) -> list[Lowered]:
     if g.kind == "alone":
         return lower_alone(g, stored)
     if g.kind == "map":
-        return [lower_turned(g, stored) or lower_map(g, stored)]
+        return [(lower_turned(g, stored) if g.inside is None else None) or lower_map(g, stored)]
     return [{"rows": lower_rows, "contract": lower_contract}[g.kind](g, stored)]
 
 

@@ -27,27 +27,32 @@ _READ_THROUGH = frozenset({"reshape", "broadcast_to", "constant", "slice", "pad"
 
 @dataclasses.dataclass(frozen=True)
 class Inside:
-    """Of a group that computes a part of a larger value: it stores its elements of what follows from the whole, element by element.
+    """Of a group that computes parts of a larger value: it stores its elements of what follows from the whole, element by element.
 
     Attributes
     ----------
-    part, whole : Node
-    path : tuple of (Node, int)
-        The views that lead from the part to the whole, which put every element of the part into a place of its own.
+    whole : Node
+    parts : tuple of (Node, Path)
+        The parts, and the views that lead from each to the whole, which put every element of it into a place of its own.
     """
 
-    part: Node
     whole: Node
-    path: Path
+    parts: tuple[tuple[Node, Path], ...]
 
-    def place(self, index: Index) -> Index | None:
-        """Where the part's element lies in the whole; None if it cannot be told that it lies there at all."""
-        for view, number in self.path:
-            at = view.prim.place(view, number, index)
-            if at is None or not all(_below(x, n) for x, n in zip(at, view.shape, strict=True)):
-                return None
-            index = at
-        return index
+    @property
+    def size(self) -> int:
+        """Elements of the whole that the group stores."""
+        return sum(part.aval.size for part, _ in self.parts)
+
+
+def place(path: Path, index: Index) -> Index | None:
+    """Where a part's element lies in the whole; None if it cannot be told that it lies there at all."""
+    for view, number in path:
+        at = view.prim.place(view, number, index)
+        if at is None or not all(_below(x, n) for x, n in zip(at, view.shape, strict=True)):
+            return None
+        index = at
+    return index
 
 
 def _below(x: Expr, extent: int) -> bool:
@@ -98,7 +103,7 @@ def verify_parts(groups: Sequence[Group]) -> None:
     written: dict[Node, int] = {}
     for g in groups:
         for n in g.stored:
-            written[n] = written.get(n, 0) + (n if g.inside is None else g.inside.part).aval.size
+            written[n] = written.get(n, 0) + (n.aval if g.inside is None else g.inside).size
     for n, size in written.items():
         if size != n.aval.size:
             raise InternalError(f"{size} elements of {n!r} are written")
@@ -152,7 +157,7 @@ class _Parts:
 
     def _parts_of(self, whole: Node) -> list[tuple[Group, Inside]]:
         """All parts of the whole, if it consists of nothing else."""
-        parts: list[tuple[Group, Inside]] = []
+        parts: list[tuple[Node, Path]] = []
         stack: list[tuple[Node, Path]] = [(whole, ())]
         left = whole.aval.size
         while stack:
@@ -164,23 +169,25 @@ class _Parts:
                 if self._computed(i) and i.prim.kind == "view":
                     stack.append((i, up))
                     continue
-                inside = Inside(i, whole, up)
-                if not self._takes(i) or not _in_rows(inside):
+                if not self._takes(i) or not _in_rows(i, whole, up):
                     return []
-                parts.append((self.made[i], inside))
+                parts.append((i, up))
                 left -= i.aval.size
-        return parts if len(parts) > 1 and not left else []
+        found = {self.made[part].number: self.made[part] for part, _ in parts}
+        together = [(g, Inside(whole, tuple([(part, path) for part, path in parts if self.made[part] is g]))) for g in found.values()]
+        complete = not left and all(len(inside.parts) == len(g.stored) for g, inside in together)
+        return together if len(parts) > 1 and complete else []
 
     def _takes(self, part: Node) -> bool:
         """Whether the kernel that computes a part may store it elsewhere."""
         g = self.made.get(part)
-        if g is None or g.inside is not None or g.stored != [part] or part in self.outputs or self.readers[part] != 1:
+        if g is None or g.inside is not None or part in self.outputs or self.readers[part] != 1 or part.shape != g.shape:
             return False
-        return g.kind == "contract"
+        return g.kind in ("contract", "map")
 
     def _cheap(self, whole: Node, parts: Sequence[tuple[Group, Inside]]) -> bool:
         """Whether what else the group computes is little, and cannot be written over an input."""
-        below = {view for _, inside in parts for view, _ in inside.path}
+        below = {view for _, inside in parts for _, path in inside.parts for view, _ in path}
         others = [n for n in self.users if n not in below and self._computed(n) and n.prim.kind != "leaf"]
         plain = all(n.prim.name not in EXPENSIVE if n.prim.kind == "map" else n.prim.name in _READ_THROUGH for n in others)
         inputs = {n.aval for n in self.users if n.memory is not None or n.prim.kind == "leaf"}
@@ -188,13 +195,13 @@ class _Parts:
         return plain and not updates and sum(n.prim.kind == "map" for n in others) <= _MOST
 
 
-def _in_rows(inside: Inside) -> bool:
+def _in_rows(part: Node, whole: Node, path: Path) -> bool:
     """Whether the part's elements have places in the whole, and neighbours on its last axis are neighbours there."""
-    at = inside.place(tuple([nest.axis(f"d{k}", n) for k, n in enumerate(inside.part.shape)]))
+    at = place(path, tuple([nest.axis(f"d{k}", n) for k, n in enumerate(part.shape)]))
     if at is None or not at:
         return False
     offset = nest.index(0)
-    for x, stride in zip(at, strides_of(inside.whole.shape), strict=True):
+    for x, stride in zip(at, strides_of(whole.shape), strict=True):
         offset = nest.op("add", offset, nest.op("mul", x, nest.index(stride)))
-    split = nest.linear(offset, f"d{inside.part.ndim - 1}")
+    split = nest.linear(offset, f"d{part.ndim - 1}")
     return split is not None and split[1] == 1

@@ -84,7 +84,7 @@ def flops(low: Lowered) -> int:
 def _elements(low: Lowered, n: graph.Node) -> int:
     """Elements of a value that a kernel computes, or reads or writes: where it computes a part of a larger value, so many of all of its shape."""
     inside = low.group.inside
-    return n.aval.size if inside is None or n.shape != inside.whole.shape else inside.part.aval.size
+    return n.aval.size if inside is None or n.shape != inside.whole.shape else inside.size
 
 
 def _chain(n: graph.Node) -> int:

@@ -28,7 +28,7 @@ def streamed(kernel: Kernel) -> frozenset[str]:
     """Results that are written past the caches: large ones, written in whole lines, never read by the kernel."""
     stores = [s for s in survey.statements(kernel.body) if isinstance(s, nest.Store)]
     read = {x.attr for x in in_order(survey.roots(kernel.body)) if x.op == "load"}
-    results = {b.name: b.dtype.itemsize for b in kernel.buffers if b.role == "out" and b.name not in read}
+    results = {b.name: b.dtype.itemsize for b in kernel.buffers if b.role in ("out", "part") and b.name not in read}
     written = sum(_elements(kernel.body, name) * size for name, size in results.items()) * kernel.units
     if written < STREAM_BYTES:
         return frozenset()

@@ -48,6 +48,7 @@ class Compiled:
         self.target = target
         self.graph = list(outputs)
         self._inputs, self._wishes, self._join, self._constants = list(inputs), wishes, join, constants
+        self._stages: Stages | None = None
         self.recipe = self._recipe()
         prepared = self.recipe.preparation.results if self.recipe.preparation else ()
         self._n_inputs = n_inputs = len(inputs) - constants + len(self.recipe.kept) + len(prepared)
@@ -66,12 +67,14 @@ class Compiled:
         self._outs, self._slots = _picker(places), _picker([*range(n_inputs), *places])
         self._program: Program | None = None
 
-    @functools.cached_property
+    @property
     def stages(self) -> Stages:
         """What the compiler's passes make of the graph; they run when this is first asked for."""
         from insitu.compiler.pipeline import stages  # late: a program with a recipe does without
 
-        return stages(self.graph, self._inputs, self.target, self._wishes, self._join, self._constants)
+        if self._stages is None:  # no cached_property: its frame would stand for the user's line in what is told meanwhile
+            self._stages = stages(self.graph, self._inputs, self.target, self._wishes, self._join, self._constants)
+        return self._stages
 
     def _recipe(self) -> Recipe:
         """The recipe, from the disk if it is there; when passes are to be verified, they run."""

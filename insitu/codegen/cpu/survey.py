@@ -16,6 +16,10 @@ _BYTE_TIME, _VECTOR_TIME = 0.025, 0.15
 _EXPENSIVE_COST = 20
 
 
+#: What row numbers are calculated in.
+_POSITIONS = (dt.int64, dt.uint64)
+
+
 def statements(body: Sequence[Stmt]) -> Iterator[Stmt]:
     """All statements, those inside others too, in order."""
     for s in body:
@@ -128,10 +132,10 @@ def values(body: Sequence[Stmt], *more: Expr) -> list[Expr]:
 
 
 def element_bits(body: Sequence[Stmt], *more: Expr) -> int:
-    """Width of the widest type that values have; positions (int64 that is not in memory) do not count."""
+    """Width of the widest type that values have; positions (64-bit integers that are not in memory) do not count."""
     results = [s.value for s in statements(body) if isinstance(s, nest.Store | nest.Reduce)] + list(more)
-    widths = [x.dtype.bits for x in values(body, *more) if x.dtype is not dt.int64 or x.op == "load"]
-    widths += [x.dtype.bits for x in results if x.dtype is dt.int64]
+    widths = [x.dtype.bits for x in values(body, *more) if x.dtype not in _POSITIONS or x.op == "load"]
+    widths += [x.dtype.bits for x in results if x.dtype in _POSITIONS]
     return max((w for w in widths if w), default=32)
 
 

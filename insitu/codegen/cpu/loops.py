@@ -31,6 +31,8 @@ _ALIGN = 64
 _SHORT = 16
 #: Vector registers that a loop's accumulators leave to what is folded.
 _FREE = 6
+#: Elements of a turn that may not exist from which on two vectors share finding that out.
+_GUARDED = 4
 _NOTHING: Mapping[int, list[traffic.Ahead]] = {}
 
 
@@ -405,7 +407,8 @@ def _steps(body: Sequence[Stmt], target: Target) -> tuple[int, int]:
         return 4 * width, width
     if any(len(together) > 1 for _, together in survey.passes(body)):
         return registers // 8 * width, width  # what they share is computed once for all vectors
-    return (2 if work <= registers // 2 else 1) * width, width
+    guarded = sum(x.op == "load" and len(x.args) > 1 for x in parts)
+    return (2 if work <= registers // 2 or guarded >= _GUARDED else 1) * width, width
 
 
 def _has_row(body: Sequence[Stmt]) -> bool:

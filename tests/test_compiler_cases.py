@@ -440,6 +440,14 @@ def test_a_part_that_is_missing_is_found() -> None:
         verify_parts(groups[:1])
 
 
+def test_a_part_of_one_row_is_stored_where_it_belongs() -> None:
+    x, w, b, other = leaf(1, 3), leaf(3, 2), leaf(3), leaf(3)
+    made = ops.add(ops.mul(ops.exp(ops.tanh(x)), ops.reshape(b, (1, 3))), ops.reshape(other, (1, 3)))
+    whole = ops.concat([made, ops.matmul(x, w)], 1)
+    check([ops.mul(whole, whole), ops.reduce_sum(ops.exp(whole), (1,))], [x, w, b, other])
+    check([ops.concat([ops.add(x, ops.reshape(b, (1, 3))), ops.matmul(x, w)], 1)], [x, w, b, other])
+
+
 def test_parts_beside_each_other_and_of_parts() -> None:
     a, b, w = leaf(2, 3, 4), leaf(2, 3, 4), leaf(4, 6)
     first, second = ops.matmul(a, w), ops.matmul(b, w)

@@ -205,9 +205,10 @@ def lower_map(group: Group, stored: set[Node]) -> Lowered:
     with contextlib.suppress(Scattered):
         flat = _map_attempt(group, stored, shape, 0, steady=not one_axis)
         counts, alone = (_position_alone(flat.kernel, counting) for counting in (True, False))
-        if counts and flat.kernel.units <= nest.NARROW and flat.kernel.units % BLOCKS == 0 and _draws(group, stored):
+        whole = group.inside is None  # parts have their places only below the shape's bounds
+        if whole and counts and flat.kernel.units <= nest.NARROW and flat.kernel.units % BLOCKS == 0 and _draws(group, stored):
             return _in_blocks(group, stored)
-        if alone or (counts and flat.kernel.units <= nest.NARROW):
+        if whole and (alone or (counts and flat.kernel.units <= nest.NARROW)):
             free = _map_attempt(group, stored, shape, 0, nest.axis("i", None if alone else nest.NARROW))
             return free if _position_alone(free.kernel, counting=not alone) else flat  # code that serves other extents, too
         if not _guarded(flat.kernel, "i"):
@@ -320,7 +321,7 @@ def _in_blocks(group: Group, stored: set[Node]) -> Lowered:
     low, lanes = Lowerer(stored, group.nodes), Axis("j", BLOCKS // 4, "vector")
     start = nest.op("mul", nest.axis("r", nest.NARROW // BLOCKS), nest.index(BLOCKS))
     flat = [nest.op("add", start, nest.op("add", lanes.at, nest.index(word * BLOCKS // 4))) for word in range(4)]
-    body = [s for at in flat for s in low.store_all(group, unravel(at, group.shape))]
+    body = [low.store(n, unravel(at, group.shape)) for at in flat for n in group.stored]
     buffers, nodes = low.buffers()
     return Lowered(nest.Kernel("r", math.prod(group.shape) // BLOCKS, tuple(buffers), (nest.Loop(lanes, tuple(body)),)), nodes, group)
 

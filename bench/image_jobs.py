@@ -236,7 +236,7 @@ def _convolutions() -> Iterator[Job]:
 
 
 def _layer(layer: Layer) -> Callable[[str], Job]:
-    """One pass of a convolution: its results, or one of its gradients as a result of its own."""
+    """The passes of a convolution by their names: its results, and each of its gradients as a result of its own."""
     rng = np.random.default_rng(7)
     across = -(-layer.size // layer.stride)
     x = si.asarray(rng.standard_normal((layer.batch, layer.size, layer.size, layer.inputs), dtype=np.float32))

@@ -150,6 +150,13 @@ def bitcast(x: Expr, dtype: DType) -> Expr:
     return x if x.dtype is dtype else _make("bitcast", (x,), dtype)
 
 
+def rebuilt(x: Expr, args: Sequence[Expr]) -> Expr:
+    """The same operation on other operands."""
+    if x.op in ("cast", "bitcast"):
+        return (cast if x.op == "cast" else bitcast)(args[0], x.dtype)
+    return op(x.op, *args)
+
+
 #: Results of `_index_op`; emptied when it has grown this large.
 _index_ops: dict[tuple[str, tuple[Expr, ...]], Expr | None] = {}
 _INDEX_OPS_LIMIT = 1 << 16

@@ -126,8 +126,8 @@ class _Rewriter:
         if x.op == "load":
             return nest.load(x.attr, self.place(x.args[0]), x.dtype, *map(self.value, x.args[1:]))
         if x.op in nest.COMPARISONS and x.args[0].dtype is dt.int64 and not self._moves(x):
-            return _rebuilt(x, list(map(self.offset, x.args)))
-        return _rebuilt(x, list(map(self.value, x.args)))
+            return nest.rebuilt(x, list(map(self.offset, x.args)))
+        return nest.rebuilt(x, list(map(self.value, x.args)))
 
     def place(self, x: Expr) -> Expr:
         """An element's offset with words for its sizes, if lanes are evenly apart."""
@@ -148,16 +148,16 @@ class _Rewriter:
         if x.dtype is not dt.int64 or x.op not in nest.OPERATIONS:
             return self.value(x)
         if x.op == "mul" and self._moves(x):
-            return _rebuilt(x, [self.offset(x.args[0]), x.args[1]])
+            return nest.rebuilt(x, [self.offset(x.args[0]), x.args[1]])
         if x.op in ("floordiv", "mod") and x.args[1].op == "const":
             return self._divided(x)
-        return _rebuilt(x, list(map(self.offset, x.args)))
+        return nest.rebuilt(x, list(map(self.offset, x.args)))
 
     def _divided(self, x: Expr) -> Expr:
         """Division by a word as the high half of a product."""
         number, by = x.args[0], x.args[1].attr
         if number.lo is None or number.hi is None or number.lo < 0 or number.hi >= _DIVIDED or not 1 < by < _DIVIDED:
-            return _rebuilt(x, [self.offset(number), x.args[1]])
+            return nest.rebuilt(x, [self.offset(number), x.args[1]])
         general = self.offset(number)
         key = nest.op("floordiv", number, x.args[1])
         quotient = self._offsets.get(key)
@@ -199,9 +199,3 @@ def word(number: int) -> str:
 def bounds(kernel: Kernel) -> list[str]:
     """The bounds of positions that a kernel's code relies on."""
     return sorted({f"{x.attr} <= {x.hi}" for x in in_order(survey.roots(kernel.body)) if x.op == "axis" and x.hi is not None})
-
-
-def _rebuilt(x: Expr, args: Sequence[Expr]) -> Expr:
-    if x.op in ("cast", "bitcast"):
-        return (nest.cast if x.op == "cast" else nest.bitcast)(args[0], x.dtype)
-    return nest.op(x.op, *args)

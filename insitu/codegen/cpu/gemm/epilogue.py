@@ -156,10 +156,7 @@ class _Rewriter:
         if x.op == "load":
             guard = self.expression(x.args[1]) if len(x.args) > 1 else None
             return nest.load(x.attr, self.offset(x.args[0]), x.dtype, guard)
-        args = [self.expression(a) for a in x.args]
-        if x.op in ("cast", "bitcast"):
-            return (nest.cast if x.op == "cast" else nest.bitcast)(args[0], x.dtype)
-        return nest.op(x.op, *args)
+        return nest.rebuilt(x, [self.expression(a) for a in x.args])
 
     def offset(self, x: Expr) -> Expr:
         found = self._offsets.get(x)

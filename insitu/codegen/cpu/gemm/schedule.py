@@ -49,7 +49,7 @@ _FETCHING_SLIVERS, _FETCHING_ROWS = 4, 512
 #: Time of a tile that reads as rows what could lie in panels: it waits for what panels let it fetch.
 _UNUSED_PANELS = 1.1
 #: Tiles that layers should share, as each takes LLVM long to compile, and how much faster another one should be.
-_USUAL_TILES, OTHER_TILE = ((7, 2), (8, 2), (13, 2), (14, 2)), 1.02
+_USUAL_TILES, _OTHER_TILE = ((7, 2), (8, 2), (13, 2), (14, 2)), 1.02
 #: Panels that do not pay for packing the row side.
 _FEW_PANELS = 4
 #: Outputs of a convolution that leave too many lanes empty.
@@ -245,9 +245,7 @@ def _cheapest(c: Contract, target: Target) -> Variant:
     large = c.batch * c.m * c.n * max(1, c.k) >= 2 * GRAIN_OPS
     best, least = None, math.inf
     for v in _candidates(c, target):
-        cost = _cost(c, v, target)
-        if v.windows and (v.rows, v.vectors) not in _USUAL_TILES:
-            cost *= OTHER_TILE
+        cost = _cost(c, v, target) * (unusual(v.rows, v.vectors, _USUAL_TILES) if v.windows else 1)
         if large and cost < least:  # else uneven halves, which only add to it, need not be looked at
             cost *= uneven(arrange(c, v).units)
         if cost < least:
@@ -298,6 +296,11 @@ def _fetches_rows(c: Contract, v: Variant, target: Target) -> bool:
     plain = target.vector_bits >= 512 and not (v.windows or v.stream or v.turn or v.planar)
     pieces = v.pack_rows and not side.along_k and m * c.k * side.dtype.itemsize > _IN_PLACE_BYTES
     return plain and (c.k > K_BLOCK or pieces)
+
+
+def unusual(rows: int, vectors: int, usual: tuple[tuple[int, int], ...]) -> float:
+    """Time of a tile against what it should be weighed as: layers that choose the usual ones share their code."""
+    return 1 if (rows, vectors) in usual else _OTHER_TILE
 
 
 def uneven(units: int) -> float:

@@ -19,7 +19,7 @@ from insitu.codegen.cpu.emitter import Emitter, Value
 from insitu.codegen.cpu.gemm import micro, pack
 from insitu.codegen.cpu.gemm.control import loop
 from insitu.codegen.cpu.gemm.epilogue import EpilogueCalls, Span, touched
-from insitu.codegen.cpu.gemm.schedule import GRAIN_OPS, OTHER_TILE, Schedule, Side, Variant, tiles_of, uneven
+from insitu.codegen.cpu.gemm.schedule import GRAIN_OPS, Schedule, Side, Variant, tiles_of, uneven, unusual
 from insitu.codegen.cpu.scalar import ScalarEmitter
 from insitu.codegen.nest import K_BLOCK, Contract, Matrix
 from insitu.codegen.target import LINE, Target
@@ -83,14 +83,8 @@ def plan(c: Contract, target: Target) -> Plan:
         slivers, tiles = -(-total // rows), c.n // (vectors * lanes)
         block = -(-slivers // -(-slivers // max(1, wanted // rows))) * rows if slivers else rows
         for parts in [p for p in (1, 2, 4) if tiles % p == 0]:
-            cost = (
-                _tile(rows, vectors, c.k)
-                * tiles
-                * slivers
-                * uneven(-(-total // block) * parts)
-                * (1 + 0.02 * parts)
-                * (1 if (rows, vectors) == SEVENS else OTHER_TILE)
-            )
+            cost = _tile(rows, vectors, c.k) * tiles * slivers * uneven(-(-total // block) * parts) * (1 + 0.02 * parts)
+            cost *= unusual(rows, vectors, (SEVENS,))
             if cost < least:
                 best, least = (rows, vectors, parts, block), cost
     if best is None:
@@ -122,7 +116,7 @@ def _plan_gradient(c: Contract, given: nest.Squares, target: Target) -> Plan:
             slivers, tiles = -(-c.m // (parts * rows)), c.n // (vectors * lanes)
             products = side * slivers * tiles * _tile(rows, vectors, min(c.k, K_BLOCK)) / min(max(1, c.k), K_BLOCK)
             mixing = (c.m // parts + c.n) / lanes * 3 * side + 60
-            cost = (products + mixing) * parts * uneven(side * parts) * (1 if (rows, vectors) == GRADIENT else OTHER_TILE)
+            cost = (products + mixing) * parts * uneven(side * parts) * unusual(rows, vectors, (GRADIENT,))
             if cost < least:
                 best, least = (rows, vectors, parts), cost
     if best is None:

@@ -30,7 +30,7 @@ class Target:
     fma : bool
         Whether there is a fused multiply-add; decides the arithmetic profile.
     masks : bool
-        Whether masked loads and stores are cheap (AVX-512).
+        Whether masked loads and stores are cheap, and arithmetic can take one element of memory for all lanes (AVX-512).
     round : bool
         Whether there is an instruction for floor, ceil, trunc and rint.
     f16c : bool

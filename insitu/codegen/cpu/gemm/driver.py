@@ -19,8 +19,6 @@ from insitu.codegen.target import LINE
 
 DType = dt.DType
 i64 = dt.int64
-#: Rows of the next sliver that the tiles of a panel fetch.
-_ROWS_AHEAD = 2
 
 
 class Driver:
@@ -43,7 +41,7 @@ class Driver:
         if self.v.narrow and not self.v.in_panels:
             counts = [b.sub(words["columns"], self._c(k * self.v.lanes)) for k in range(self.v.vectors)]
             self.masks = tuple(below(b, b.max(count, self._c(0)), self.v.lanes) for count in counts)
-        self.row_offsets = self._row_offsets()
+        self.row_offsets, self.row_steps = self._row_offsets(), self._row_steps()
         self.lane_steps = pack.steps(b, words["lane_leading"], dtype, self.v.lanes) if self.lane_side.along_k else []
 
     def _slab(self, kind: type[Slab], rows: str, side: Side) -> Slab:
@@ -112,12 +110,15 @@ class Driver:
             else:
                 row_at = self._from_k(row_start, self.row_side, k_first, w["row_leading"])
             following = self._following(lane_start, panels[0], slivers, k_first, length, last) if self.v.fetch_lanes else None
-            if self.v.pack_rows and not self.shown:
+            in_parts = self.v.pack_rows and not (self.shown or self.row_side.along_k)
+            if in_parts:
                 self._pack_rows(row_at, slivers[0], slivers[0], slivers[1], (self._c(0), length))
             with loop(b, *slivers, self.places.group) as group:
                 stop = b.min(b.add(group.index, self._c(self.places.group)), slivers[1])
                 if self.v.pack_rows and self.shown:
-                    self._pack_elements(self.shown, row_at, (group.index, stop))
+                    self._pack_shown(self.shown, row_at, (group.index, stop))
+                elif self.v.pack_rows and not in_parts:
+                    self._turn_rows(self._sliver_at(row_at, group.index), self._packed(self._c(0)), length)
                 with loop(b, group.index, stop) as sliver:
                     number = b.sub(sliver.index, slivers[0])
                     rows, part = self._rows(row_at, sliver.index, number), self._part(b.sub(sliver.index, group.index), length)
@@ -125,10 +126,10 @@ class Driver:
                         local = b.sub(panel.index, panels[0])
                         self.ahead = self._touched(batch, sliver.index, panel.index, length, last) if self.v.fetch else []
                         if self.v.fetch_rows:
-                            self.ahead += [self._rows_ahead(row_at, sliver.index, stop, part, local, length), self._sums_ahead(number, local, length)]
+                            self.ahead.append(self._rows_ahead(row_at, stop, part, local, length))
                         if following is not None:
                             self.ahead.append(following(b.add(b.mul(number, w["panels_per_block"]), local)))
-                        if self.v.coming:
+                        if self.v.in_panels:
                             self.ahead.append(self._coming(lane_start, lane_at, panel.index, sliver.index, length, last))
                         sums = self._tile(rows, lane_at, panel.index, local, length)
                         tile_at, pitch = self._tile_at(number, local)
@@ -142,7 +143,7 @@ class Driver:
                     if not self.v.swap:
                         with b.when(last):
                             self._finish(number, batch, sliver.index, panels)
-                    if self.v.pack_rows and not self.shown:
+                    if in_parts:
                         self._pack_rows(row_at, slivers[0], stop, slivers[1], part)
 
     def _tile_at(self, number: Value, local: Value) -> tuple[Value, Value | int]:
@@ -160,42 +161,27 @@ class Driver:
         places = self.epilogue.places(batch, self._row(sliver), self._column(panel))
         return [micro.rows_ahead(self.b, self.v, self.dtype, places, self.sums, length, last)]
 
-    def _rows_ahead(self, row_at: Value, sliver: Value, stop: Value, part: tuple[Value, Value], local: Value, length: Value) -> micro.Ahead:
-        """What to fetch of rows that follow, a share for each panel: some of the next sliver, or a ``part`` of k of the group from ``stop`` on.
-
-        Fetching a line again takes less from the loop over k than finding out when the next one begins.
-        """
-        b, w, v, side = self.b, self.w, self.v, self.row_side
-        if side.along_k:
-            start = self._sliver_at(row_at, b.add(sliver, self._c(1)))
-            rows = [b.min(b.add(self._at(local, _ROWS_AHEAD), self._c(n)), self._c(v.rows - 1)) for n in range(_ROWS_AHEAD)]
-            starts = [b.offset(start, b.mul(row, w["row_leading"]), side.dtype) for row in rows]
-            return lambda index: [b.offset(start, index, side.dtype) for start in starts]
+    def _rows_ahead(self, row_at: Value, stop: Value, part: tuple[Value, Value], local: Value, length: Value) -> micro.Ahead:
+        """What to fetch of the rows that are packed next: a share for each panel of a ``part`` of k of the group from ``stop`` on."""
+        b, w, side = self.b, self.w, self.row_side
         start = self._sliver_at(self._from_k(row_at, side, part[0], w["row_leading"]), stop)
         by = micro.pace(b, b.sub(part[1], part[0]), b.mul(w["panels_per_block"], length))
         done = b.mul(b.mul(local, length), by)
         step = b.mul(w["row_leading"], self._c(side.dtype.itemsize))
-        width = -(-self.places.group * v.rows * side.dtype.itemsize // LINE)
+        width = -(-self.places.group * self.v.rows * side.dtype.itemsize // LINE)
 
-        def lines(index: Value) -> list[Value]:
-            line = b.offset(start, b.mul(b.shr(b.add(b.mul(index, by), done), 16), step), dt.int8)
-            return [b.offset(line, n * LINE, dt.int8) for n in range(width)]
+        def fetch(k: Value, stop: Value) -> None:
+            first, past = (b.shr(b.add(b.mul(at, by), done), 16) for at in (k, stop))
+            with loop(b, first, past) as row:
+                for n in range(width):
+                    b.prefetch(b.offset(b.offset(start, b.mul(row.index, step), dt.int8), n * LINE, dt.int8))
 
-        return lines
-
-    def _sums_ahead(self, number: Value, local: Value, length: Value) -> micro.Ahead:
-        """What to fetch of the sums that a tile will be added to, row by row."""
-        start, pitch = self._tile_at(number, local)
-        step = self._at(pitch if isinstance(pitch, Value) else self._c(pitch), self.dtype.itemsize)
-        return micro.rows_ahead(self.b, self.v, self.dtype, [(start, step)], start, length, self.b.const(True, dt.bool_))
+        return fetch
 
     def _following(
         self, lane_start: Value, panel: Value, slivers: tuple[Value, Value], k_first: Value, length: Value, last: Value
     ) -> Callable[[Value], micro.Ahead]:
-        """What to fetch for the packing that follows, of the next block of k or of panels; each tile, by its number, fetches a share.
-
-        Lines are taken one after the other, so that the CPU sees where this leads, and brings those that a pace above 1 leaves out.
-        """
+        """What to fetch for the packing that follows, of the next block of k or of panels; each tile, by its number, fetches a share."""
         b, w, v, side = self.b, self.w, self.v, self.lane_side
         size = self._c(side.dtype.itemsize)
         after = b.select(last, b.add(panel, w["panels_per_block"]), panel)
@@ -211,13 +197,14 @@ class Driver:
         def tile(number: Value) -> micro.Ahead:
             first = b.mul(number, share)
 
-            def line(index: Value) -> list[Value]:
-                nth = b.add(first, b.shr(b.mul(index, pace), 16))
-                row = b.shr(b.mul(nth, inverse), 32)
-                across = b.mul(b.sub(nth, b.mul(row, lines)), self._c(LINE))
-                return [b.offset(start, b.add(b.mul(row, step), across), dt.int8)]
+            def fetch(k: Value, stop: Value) -> None:
+                start_at, stop_at = (b.add(first, b.shr(b.mul(at, pace), 16)) for at in (k, stop))
+                with loop(b, start_at, stop_at) as line:
+                    row = b.shr(b.mul(line.index, inverse), 32)
+                    across = b.mul(b.sub(line.index, b.mul(row, lines)), self._c(LINE))
+                    b.prefetch(b.offset(start, b.add(b.mul(row, step), across), dt.int8))
 
-            return line
+            return fetch
 
         return tile
 
@@ -236,14 +223,15 @@ class Driver:
         start = b.select(there, b.offset(lane_start if v.deep else lane_at, b.mul(further, w["panel_step"]), self.dtype), here)
         if v.deep:
             start = b.select(last, start, b.offset(here, self._at(length, v.columns), self.dtype))
-        each = b.min(b.div(self._c(v.columns * self.dtype.itemsize << 8), w["slivers"]), self._c(v.coming * LINE << 6))
+        each = b.div(self._c(v.columns * self.dtype.itemsize << 8), w["slivers"])
         start = b.offset(start, b.shr(b.mul(b.mul(sliver, each), length), 8), dt.int8)
 
-        def lines(index: Value) -> list[Value]:
-            first = b.offset(start, b.shr(b.mul(index, each), 8), dt.int8)
-            return [b.offset(first, n * LINE, dt.int8) for n in range(v.coming)]
+        def fetch(k: Value, stop: Value) -> None:
+            first, past = (b.shr(b.mul(at, each), 8) for at in (k, stop))
+            with loop(b, first, past, LINE) as line:
+                b.prefetch(b.offset(start, line.index, dt.int8))
 
-        return lines
+        return fetch
 
     def _from_k(self, start: Value, side: Side, k: Value, leading: Value) -> Value:
         return self.b.offset(start, k if side.along_k else self.b.mul(k, leading), side.dtype)
@@ -273,11 +261,17 @@ class Driver:
     def _row_offsets(self) -> tuple[int | Value, ...]:
         """Distance of each row's elements from the first row's."""
         rows = range(self.v.rows)
-        if self.row_side.windows or not self.row_side.along_k:
+        if self.row_side.windows or not self.row_side.along_k or self.v.pack_rows:
             return tuple(rows)
-        if self.v.pack_rows:
-            return tuple(r * K_BLOCK for r in rows)
         return tuple(self._at(self.w["row_leading"], r) if r else 0 for r in rows)
+
+    def _row_steps(self) -> list[pack.Step]:
+        """Where the rows start that are turned, from the first one on."""
+        b, w, v = self.b, self.w, self.v
+        if not (v.pack_rows and self.row_side.along_k):
+            return []
+        each = pack.steps(b, w["step_x"] if self.shown else w["row_leading"], self.dtype, v.rows // v.lines)
+        return [(near, b.add(far, self._at(w["step_line"], line)) if line else far) for line in range(v.lines) for near, far in each]
 
     def _sliver_at(self, row_at: Value, sliver: Value) -> Value:
         row = self._row(sliver)
@@ -289,10 +283,9 @@ class Driver:
             start = self.shown.at(row_at, self._row(sliver))
             row, k = (self.w["step_x"], 1) if self.v.windows == "positions" else (1, self.w["step_x"])
             return micro.Runs(start, row, k, self.w["step_line"], self.v.lines, self.shown.runs, self.runs)
-        along_k = self.row_side.along_k
         if self.v.pack_rows:
-            return micro.Rows(self._packed(number), self.row_offsets, 1 if along_k else self.places.row_pitch)
-        return micro.Rows(self._sliver_at(row_at, sliver), self.row_offsets, 1 if along_k else self.w["row_leading"])
+            return micro.Rows(self._packed(number), self.row_offsets, self.places.row_pitch)
+        return micro.Rows(self._sliver_at(row_at, sliver), self.row_offsets, 1 if self.row_side.along_k else self.w["row_leading"])
 
     def _packed(self, number: Value) -> Value:
         """Where the sliver of this number in a run is packed."""
@@ -305,15 +298,8 @@ class Driver:
         return b.min(b.mul(number, each), length), b.min(b.mul(b.add(number, self._c(1)), each), length)
 
     def _pack_rows(self, row_at: Value, first: Value, sliver: Value, stop: Value, part: tuple[Value, Value]) -> None:
-        """Copy a part of k of the group from ``sliver`` on, in a run from ``first`` to ``stop``: by rows where neighbours differ in k, else by k."""
+        """Copy a part of k of the group from ``sliver`` on, in a run from ``first`` to ``stop``, whose neighbours in memory are rows."""
         b, side, leading, pitch = self.b, self.row_side, self.w["row_leading"], self.places.row_pitch
-        if side.along_k:
-            with b.when(b.cmp("lt", sliver, stop)):
-                source, place = self._sliver_at(row_at, sliver), self._packed(b.sub(sliver, first))
-                with loop(b, 0, self.v.rows) as row:
-                    line, target = b.offset(source, b.mul(row.index, leading), side.dtype), b.offset(place, self._at(row.index, pitch), self.dtype)
-                    pack.copy_row(b, line, target, part[1], side.dtype, self.dtype, self.v.lanes)
-            return
         whole = b.add(part[0], b.and_(b.sub(part[1], part[0]), self._c(-micro.UNROLL)))
         stop = b.min(b.add(sliver, self._c(self.places.group)), stop)
         for low, high, turns in ((part[0], whole, micro.UNROLL), (whole, part[1], 1)):
@@ -324,19 +310,30 @@ class Driver:
                     self._copy_fixed(line, b.offset(target, turn * pitch, self.dtype))
                     line = b.offset(line, leading, side.dtype)
 
-    def _pack_elements(self, shown: Slab, row_at: Value, slivers: tuple[Value, Value]) -> None:
-        """Copy a group of slivers of elements, position by position."""
-        b, pitch = self.b, self.places.row_pitch
+    def _turn_rows(self, source: Value, place: Value, length: Value) -> None:
+        """Copy a sliver's rows, ``lanes`` at a time, so that their factors of each k lie together; what is written past them is overwritten."""
+        b, lanes, dtype = self.b, self.v.lanes, self.dtype if self.shown else self.row_side.dtype
+        for first in range(0, self.v.rows, lanes):
+            some = [*self.row_steps[first : first + lanes], *[None] * lanes][:lanes]
+            pack.turn_columns(b, source, some, b.offset(place, first, self.dtype), self.places.row_pitch, length, dtype, self.dtype)
+
+    def _pack_shown(self, shown: Slab, row_at: Value, slivers: tuple[Value, Value]) -> None:
+        """Copy a group of slivers of windows, run by run: positions are turned, elements lie together."""
+        b, w, pitch = self.b, self.w, self.places.row_pitch
         with loop(b, *slivers) as sliver:
             start = shown.at(row_at, self._row(sliver.index))
             target = self._packed(b.sub(sliver.index, slivers[0]))
             with loop(b, 0, self.runs, 1, [target]) as run:
                 entry = b.offset(shown.runs, b.shl(run.index, 1), i64)
                 line, length = b.offset(start, b.load(entry, i64), self.dtype), b.load(b.offset(entry, 1, i64), i64)
-                with loop(b, 0, length, 1, [line, run.values[0]]) as turn:
-                    self._copy_fixed(*turn.values)
-                    turn.next = [b.offset(turn.values[0], self.w["step_x"], self.dtype), b.offset(turn.values[1], pitch, self.dtype)]
-                run.next = turn.results[1:]
+                if self.row_side.along_k:
+                    self._turn_rows(line, run.values[0], length)
+                    run.next = [b.offset(run.values[0], self._at(length, pitch), self.dtype)]
+                else:
+                    with loop(b, 0, length, 1, [line, run.values[0]]) as turn:
+                        self._copy_fixed(*turn.values)
+                        turn.next = [b.offset(turn.values[0], w["step_x"], self.dtype), b.offset(turn.values[1], pitch, self.dtype)]
+                    run.next = turn.results[1:]
 
     def _copy_fixed(self, line: Value, target: Value) -> None:
         """Copy one element of each row; the last vector reads only what exists, and what it writes too far is overwritten."""
@@ -396,7 +393,7 @@ class Driver:
                 steps = self.lane_steps
                 if v.narrow:
                     left = b.sub(b.sub(self.w["columns"], self._c(1)), start)  # negative for a vector past the end
-                    steps = [(0, b.mul(b.min(self._c(r), left), leading)) for r in range(v.lanes)]
+                    steps = [(self._c(0), b.mul(b.min(self._c(r), left), leading)) for r in range(v.lanes)]
                 pack.turn_columns(b, first, steps, b.offset(target, vector.index, self.dtype), v.columns, length, side.dtype, self.dtype)
 
     # -- finished tiles ------------------------------------------------------------------------

@@ -39,7 +39,7 @@ class Layout:
     slots : int
         Slivers that packed ones have room for, a power of two: the group that is used, and the next one as far as it is packed.
     row_pitch : int
-        From one k (or, where neighbours in memory differ in k, one row) to the next in a packed sliver.
+        From one k to the next in a packed sliver.
     sliver_step : int
         From one packed sliver to the next.
     turned_pitch : int
@@ -67,10 +67,10 @@ def layout(s: Schedule) -> Layout:
     """The fixed places; they follow from the variant and the row side's order alone."""
     v = s.variant
     group = 4 if v.pack_rows and not s.row_side.along_k else 1
-    pitch = K_BLOCK if s.row_side.along_k else v.rows
+    pitch = _rounded(v.rows, v.lanes) if s.row_side.along_k and v.rows > v.lanes else v.rows
     # not a multiple of a page, or stores to several slivers would meet in one set of the cache
-    step = _rounded(K_BLOCK * v.rows + v.lanes, 64) + 32
-    slots = group if s.row_side.windows else 2 * group
+    step = _rounded(K_BLOCK * pitch + v.lanes, 64) + 32
+    slots = group if s.row_side.windows or s.row_side.along_k else 2 * group
     turned_at = slots * step if v.pack_rows else 0
     turned_pitch = _rounded(v.rows, v.lanes)
     lanes_at = _rounded(turned_at + (v.lanes * turned_pitch if v.swap else 0), 64)

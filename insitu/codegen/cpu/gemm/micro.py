@@ -8,15 +8,15 @@ from collections.abc import Callable, Sequence
 from insitu import dtypes as dt
 from insitu.codegen.cpu.emitter import Emitter, Value
 from insitu.codegen.cpu.gemm.control import loop
-from insitu.codegen.cpu.gemm.schedule import Variant
+from insitu.codegen.cpu.gemm.schedule import PIECES, Variant, repeats
 from insitu.errors import InternalError
 
 DType = dt.DType
 
 UNROLL = 4
 
-#: The places that are to be fetched into the level-2 cache in a turn of the loop over k, by the number of its first k.
-Ahead = Callable[[Value], Sequence[Value]]
+#: Emits the fetching, into the level-2 cache, of what belongs to the turns from one k to another.
+Ahead = Callable[[Value, Value], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,33 +45,43 @@ class Lanes:
 def tile(b: Emitter, variant: Variant, dtype: DType, rows: Rows, lanes: Lanes, length: Value, ahead: Sequence[Ahead] = ()) -> list[Value]:
     """The sums over ``length`` turns of k, a chain each, row by row: ``rows * vectors`` vectors.
 
-    ``k`` is unrolled by 4; the turns that remain run in a second loop. Meanwhile what is ``ahead`` is fetched.
+    ``k`` is unrolled by 4; the turns that remain run in a second loop. Meanwhile what is ``ahead`` is fetched, a part with each piece of k.
     """
     zero = Value("zeroinitializer", dtype, variant.lanes) if variant.lanes > 1 else b.const(0, dtype)
-
     odd = [] if rows.apart is None else _odd(b, rows.apart, variant.rows, dtype)
 
-    def some(k: Value, values: list[Value], turns: int) -> list[Value]:
-        if turns > 1:
-            _fetch(b, ahead, k)
+    def some(values: list[Value], turns: int) -> list[Value]:
         return _turns(b, variant, dtype, rows, lanes, values, turns, len(odd))
 
-    return _unrolled(b, length, [*odd, rows.start, lanes.start] + [zero] * (variant.rows * variant.vectors), some)[len(odd) + 2 :]
+    carried = [*odd, rows.start, lanes.start] + [zero] * (variant.rows * variant.vectors)
+    return _in_pieces(b, b.const(0, dt.int64), length, ahead, carried, some)[len(odd) + 2 :]
 
 
-def _unrolled(b: Emitter, length: Value, values: list[Value], some: Callable[[Value, list[Value], int], list[Value]]) -> list[Value]:
-    """Carry values over ``length`` turns: ``some`` emits 4 of them, and 1 where no 4 are left."""
+#: Emits some turns, from the values that the turns before have left to those that the next ones take.
+Turns = Callable[[list[Value], int], list[Value]]
+
+
+def _in_pieces(b: Emitter, k: Value, length: Value, ahead: Sequence[Ahead], values: list[Value], some: Turns) -> list[Value]:
+    """As `_unrolled`, from ``k`` on, in pieces of whole fours that each begin with fetching: in every four it took a fifth of the instructions."""
+    if not ahead:
+        return _unrolled(b, length, values, some)
+    piece = b.shl(b.shr(b.add(length, b.const(PIECES * UNROLL - 1, dt.int64)), (PIECES * UNROLL).bit_length() - 1), UNROLL.bit_length() - 1)
+    with loop(b, b.const(0, dt.int64), length, piece, values) as part:
+        turns, first = b.min(piece, b.sub(length, part.index)), b.add(k, part.index)
+        for fetch in ahead:
+            fetch(first, b.add(first, turns))
+        part.next = _unrolled(b, turns, part.values, some)
+    return part.results
+
+
+def _unrolled(b: Emitter, length: Value, values: list[Value], some: Turns) -> list[Value]:
+    """Carry values over ``length`` turns, 4 at a time, and one at a time where no 4 are left."""
     whole = b.and_(length, b.const(-UNROLL, dt.int64))
     for first, last, turns in ((b.const(0, dt.int64), whole, UNROLL), (whole, length, 1)):
         with loop(b, first, last, turns, values) as turn:
-            turn.next = some(turn.index, turn.values, turns)
+            turn.next = some(turn.values, turns)
         values = turn.results
     return values
-
-
-def _fetch(b: Emitter, ahead: Sequence[Ahead], k: Value) -> None:
-    for place in (place for places in ahead for place in places(k)):
-        b.prefetch(place)
 
 
 def pace(b: Emitter, count: Value, length: Value) -> Value:
@@ -82,14 +92,16 @@ def pace(b: Emitter, count: Value, length: Value) -> Value:
 def rows_ahead(b: Emitter, variant: Variant, dtype: DType, places: Sequence[tuple[Value, Value]], near: Value, length: Value, last: Value) -> Ahead:
     """The rows of a tile that begin at ``places``, and the bytes from one to the next; before the ``last`` block of k a near line again and again."""
     lines = [(b.select(last, start, near), b.select(last, step, b.const(0, dt.int64))) for start, step in places]
-    by = pace(b, b.const(variant.rows, dt.int64), length)
+    by, each = pace(b, b.const(variant.rows, dt.int64), length), -(-variant.rows // PIECES)
 
-    def rows(index: Value) -> list[Value]:
-        row = b.shr(b.mul(index, by), 16)
-        starts = [b.offset(start, b.mul(row, step), dt.int8) for start, step in lines]
-        return [b.offset(start, n * variant.lanes, dtype) for start in starts for n in range(variant.vectors)]
+    def fetch(k: Value, stop: Value) -> None:
+        row = b.shr(b.mul(k, by), 16)
+        for start, step in lines:
+            for line in (b.offset(start, b.mul(b.add(row, b.const(n, dt.int64)), step), dt.int8) for n in range(each)):
+                for n in range(variant.vectors):
+                    b.prefetch(b.offset(line, n * variant.lanes, dtype))
 
-    return rows
+    return fetch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,12 +135,10 @@ def tile_of_runs(b: Emitter, variant: Variant, dtype: DType, rows: Runs, lanes: 
         pointers = [b.offset(first, b.mul(rows.line, b.const(n, dt.int64)), dtype) if n else first for n in range(rows.lines)]
         before, others = run.values[: len(passed)], run.values[len(passed) :]
 
-        def some(k: Value, values: list[Value], turns: int) -> list[Value]:
-            if before and turns > 1:
-                _fetch(b, ahead, b.add(before[0], k))
+        def some(values: list[Value], turns: int) -> list[Value]:
             return _turns_of_runs(b, variant, dtype, rows, held, lanes, values, turns)
 
-        values = _unrolled(b, length, [*pointers, *others], some)
+        values = _in_pieces(b, before[0] if before else b.const(0, dt.int64), length, ahead, [*pointers, *others], some)
         run.next = [b.add(k, length) for k in before] + values[rows.lines :]
     return run.results[len(passed) + held + 1 :]
 
@@ -156,8 +166,8 @@ def _turns_of_runs(b: Emitter, variant: Variant, dtype: DType, rows: Runs, held:
         _separate(b, turn)
         lane_here = advance(b, lane_at, lanes.step, turn, dtype)
         firsts = [advance(b, pointer, rows.k_step, turn, dtype) for pointer in pointers]
-        starts = [_further(b, first, odd, r) if odd else b.offset(first, r, dtype) for first in firsts for r in range(each)]
-        _multiply(b, variant, dtype, starts, lane_here, lanes.masks, sums)
+        places = [[_further(b, first, odd, r) if odd else b.offset(first, r, dtype)] for first in firsts for r in range(each)]
+        _multiply(b, variant, dtype, places, lane_here, lanes.masks, sums)
     return [*[advance(b, p, rows.k_step, turns, dtype) for p in pointers], *odd, advance(b, lane_at, lanes.step, turns, dtype), *sums]
 
 
@@ -168,18 +178,19 @@ def tile_of_lane_runs(b: Emitter, variant: Variant, dtype: DType, rows: Rows, la
         entry = b.offset(runs, b.shl(run.index, 1), dt.int64)
         first, length = b.offset(lanes.start, b.load(entry, dt.int64), dtype), b.load(b.offset(entry, 1, dt.int64), dt.int64)
         values = [run.values[0], first, *run.values[1:]]
-        values = _unrolled(b, length, values, lambda k, held, turns: _turns(b, variant, dtype, rows, lanes, held, turns))
+        values = _unrolled(b, length, values, lambda held, turns: _turns(b, variant, dtype, rows, lanes, held, turns))
         run.next = [values[0], *values[2:]]
     return run.results[1:]
 
 
 def _turns(b: Emitter, variant: Variant, dtype: DType, rows: Rows, lanes: Lanes, values: list[Value], turns: int, held: int = 0) -> list[Value]:
     odd, row_at, lane_at, sums = [b.opaque(v) for v in values[:held]], b.opaque(values[held]), b.opaque(values[held + 1]), list(values[held + 2 :])
+    copies = _copies(b, row_at, variant)
     for turn in range(turns):
         _separate(b, turn)
-        row_here, lane_here = advance(b, row_at, rows.step, turn, dtype), advance(b, lane_at, lanes.step, turn, dtype)
-        starts = [_further(b, row_here, odd, r) if odd else b.offset(row_here, rows.offsets[r], dtype) for r in range(variant.rows)]
-        _multiply(b, variant, dtype, starts, lane_here, lanes.masks, sums)
+        rows_here, lane_here = [advance(b, p, rows.step, turn, dtype) for p in copies], advance(b, lane_at, lanes.step, turn, dtype)
+        places = [[_further(b, p, odd, r) if odd else b.offset(p, rows.offsets[r], dtype) for p in rows_here] for r in range(variant.rows)]
+        _multiply(b, variant, dtype, places, lane_here, lanes.masks, sums)
     return [*odd, advance(b, row_at, rows.step, turns, dtype), advance(b, lane_at, lanes.step, turns, dtype), *sums]
 
 
@@ -189,17 +200,24 @@ def _separate(b: Emitter, turn: int) -> None:
         b.void('call void asm sideeffect "", "~{memory}"()')
 
 
+def _copies(b: Emitter, first: Value, variant: Variant) -> list[Value]:
+    """A pointer to the first row for each vector where each multiply-add takes its factor from memory: LLVM would load it for all of them if it saw
+    that they are one.
+    """
+    return [first, *[b.opaque(first) for _ in range(variant.vectors - 1 if repeats(variant.pack_rows, variant.vectors, b.target) else 0)]]
+
+
 def _multiply(
-    b: Emitter, variant: Variant, dtype: DType, rows: Sequence[Value], lane_at: Value, masks: tuple[Value, ...] | None, sums: list[Value]
+    b: Emitter, variant: Variant, dtype: DType, rows: Sequence[Sequence[Value]], lane_at: Value, masks: tuple[Value, ...] | None, sums: list[Value]
 ) -> None:
-    """Add one k to all sums of the tile; its elements of the row side are at ``rows``."""
+    """Add one k to all sums of the tile; its elements of the row side are at ``rows``, each at one place for all vectors or one for each."""
     lanes = variant.lanes
     vectors = [b.load(b.offset(lane_at, v * lanes, dtype), dtype, lanes, masks[v] if masks else None) for v in range(variant.vectors)]
-    for r, row in enumerate(rows):
-        x = b.splat(b.load(row, dtype), lanes)
+    for r, places in enumerate(rows):
+        factors = [b.splat(b.load(place, dtype), lanes) for place in places]
         for v in range(variant.vectors):
             at = r * variant.vectors + v
-            sums[at] = multiply_add(b, x, vectors[v], sums[at])
+            sums[at] = multiply_add(b, factors[v % len(factors)], vectors[v], sums[at])
 
 
 def multiply_add(b: Emitter, x: Value, y: Value, z: Value) -> Value:

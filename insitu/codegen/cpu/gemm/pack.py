@@ -15,6 +15,10 @@ DType = dt.DType
 i64 = dt.int64
 
 
+#: Vectors copied in a turn.
+_COPIED = 4
+
+
 def odd_lines(elements: int, itemsize: int) -> int:
     """At least so many elements, an odd number of lines of the cache: rows so far apart meet in no set of it."""
     line = LINE // itemsize
@@ -81,10 +85,13 @@ def _mix_pairs(lanes: int, half: int) -> list[int]:
 def copy_row(b: Emitter, source: Value, target: Value, length: Value, dtype: DType, to: DType, lanes: int) -> None:
     """Copy ``length`` (one or more) contiguous elements; the last vector overlaps the one before."""
     with either(b, b.cmp("ge", length, b.const(lanes, i64))) as otherwise:
-        last = b.sub(length, b.const(lanes, i64))
-        with loop(b, 0, length, lanes) as turn:
-            at = b.min(turn.index, last)
-            b.store(read(b, b.offset(source, at, dtype), dtype, to, lanes), b.offset(target, at, to))
+        last, whole = b.sub(length, b.const(lanes, i64)), b.and_(length, b.const(-_COPIED * lanes, i64))
+        for first, stop, count in ((b.const(0, i64), whole, _COPIED), (whole, length, 1)):
+            with loop(b, first, stop, count * lanes) as turn:
+                at = turn.index if count > 1 else b.min(turn.index, last)
+                line, place = b.offset(source, at, dtype), b.offset(target, at, to)
+                for n in range(count):
+                    b.store(read(b, b.offset(line, n * lanes, dtype), dtype, to, lanes), b.offset(place, n * lanes, to))
         otherwise()
         if b.target.masks and lanes > 1:
             some = below(b, length, lanes)
@@ -95,24 +102,29 @@ def copy_row(b: Emitter, source: Value, target: Value, length: Value, dtype: DTy
 
 
 #: Where a row starts: two distances to be added, so that rows share pointers and registers.
-Step = tuple[Value | int, Value | int]
+Step = tuple[Value, Value]
 
 
-def steps(b: Emitter, leading: Value, dtype: DType, lanes: int) -> list[Step]:
-    """Where each of ``lanes`` rows starts that are ``leading`` elements apart: few pointers for the rows of a group, few distances of groups."""
-    width = group(dtype, lanes)
-    near, far = ([b.mul(leading, b.const(r, i64)) if r else 0 for r in some] for some in (range(width), range(0, lanes, width)))
-    return [(near[r % width], far[r // width]) for r in range(lanes)]
+def steps(b: Emitter, leading: Value, dtype: DType, count: int) -> list[Step]:
+    """Where each of ``count`` rows starts that are ``leading`` elements apart: few pointers for the rows of a group, few distances of groups."""
+    width = group(dtype, count)
+    near, far = ([b.mul(leading, b.const(r, i64)) for r in some] for some in (range(width), range(0, count, width)))
+    return [(near[r % width], far[r // width]) for r in range(count)]
 
 
-def rows(b: Emitter, line: Value, apart: Sequence[Step], dtype: DType) -> list[Value]:
+def rows(b: Emitter, line: Value, apart: Sequence[Step | None], dtype: DType) -> list[Value | None]:
     """Pointers into the rows whose first one is at ``line``."""
-    pointers = {str(near): b.offset(line, near, dtype) for near in dict(apart)}
-    return [b.offset(pointers[str(near)], far, dtype) for near, far in apart]
+    pointers = {near.text: b.offset(line, near, dtype) for near in dict(step for step in apart if step)}
+    return [b.offset(pointers[step[0].text], step[1], dtype) if step else None for step in apart]
 
 
-def turn_columns(b: Emitter, start: Value, apart: Sequence[Step], target: Value, pitch: int | Value, length: Value, dtype: DType, to: DType) -> None:
-    """Write column c of some rows as a vector to ``target + c*pitch``; the first row is at ``start``, and each has ``length`` elements."""
+def turn_columns(
+    b: Emitter, start: Value, apart: Sequence[Step | None], target: Value, pitch: int | Value, length: Value, dtype: DType, to: DType
+) -> None:
+    """Write column c of some rows as a vector to ``target + c*pitch``; the first row is at ``start``, and each has ``length`` elements.
+
+    What is written where there is no row does not matter, as long as columns after it are written later.
+    """
     lanes, step = len(apart), b.const(pitch, i64) if isinstance(pitch, int) else pitch
     width = group(to, lanes)
     with either(b, b.cmp("ge", length, b.const(width, i64))) as otherwise:
@@ -120,7 +132,7 @@ def turn_columns(b: Emitter, start: Value, apart: Sequence[Step], target: Value,
         with loop(b, 0, length, width) as turn:
             at = b.min(turn.index, last)
             places = rows(b, b.offset(start, at, dtype), apart, dtype)
-            vectors = transpose(b, lambda r: read(b, places[r], dtype, to, width), to, lanes)
+            vectors = transpose(b, lambda r: None if (row := places[r]) is None else read(b, row, dtype, to, width), to, lanes)
             place = b.offset(target, b.mul(at, step), to)
             for c, vector in enumerate(vectors):
                 b.store(vector, b.offset(place, c * pitch if isinstance(pitch, int) else b.mul(pitch, b.const(c, i64)), to))
@@ -128,4 +140,5 @@ def turn_columns(b: Emitter, start: Value, apart: Sequence[Step], target: Value,
         with loop(b, 0, length, 1) as turn:
             place = b.offset(target, b.mul(turn.index, step), to)
             for r, line in enumerate(rows(b, b.offset(start, turn.index, dtype), apart, dtype)):
-                b.store(read(b, line, dtype, to), b.offset(place, r, to))
+                if line is not None:
+                    b.store(read(b, line, dtype, to), b.offset(place, r, to))

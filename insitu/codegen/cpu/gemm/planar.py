@@ -85,7 +85,7 @@ class Planes(windows.Slab):
                 self._turn(source, target, b.min(turn.index, final), self.steps)
             otherwise()
             with loop(b, 0, count) as turn:
-                self._turn(source, target, turn.index, [(0, 0)])
+                self._turn(source, target, turn.index, [(self._c(0), self._c(0))])
 
     def _turn(self, source: Value, target: Value, at: Value, steps: Sequence[pack.Step]) -> None:
         """Copy as many pixels as there are steps."""

@@ -24,6 +24,8 @@ from insitu.errors import InternalError
 
 DType = dt.DType
 
+#: Most pieces of a tile's k, with each of which something is fetched.
+PIECES = 16
 #: Bytes of the packed lane-side block, which should stay in the level-2 cache.
 BLOCK_BYTES = 400_000
 #: Bytes of an operand up to which it is read in place.
@@ -50,6 +52,12 @@ _FETCHING_SLIVERS, _FETCHING_ROWS = 4, 512
 _UNUSED_PANELS = 1.1
 #: Tiles that layers should share, as each takes LLVM long to compile, and how much faster another one should be.
 _USUAL_TILES, _OTHER_TILE = ((7, 2), (8, 2), (13, 2), (14, 2)), 1.02
+#: Time to turn an element of the lane side, and of the row side, where vectors have 512 bits.
+_TURNED, _TURNED_ROW = 0.2, 0.5
+#: Time of an instruction of the loop over k that is no multiply-add against one's. It is next to none, but where two threads share a core each
+#: has room for half of the instructions, and there AVX-512, whose multiply-adds are few and wide, loses a fifth; a multiply-add that takes its
+#: factor from memory, and what a loop needs anyway.
+_OTHER, _OTHER_SHARED, _REPEATED, _LOOPING = 0.02, 0.25, 0.05, 2
 #: Panels that do not pay for packing the row side.
 _FEW_PANELS = 4
 #: Outputs of a convolution that leave too many lanes empty.
@@ -107,7 +115,7 @@ class Variant:
     rows, vectors, lanes : int
         The register tile: ``rows`` broadcasts by ``vectors`` vectors of ``lanes``.
     pack_rows, pack_lanes : bool
-        Whether the row side and the lane side are copied first.
+        Whether the row side and the lane side are copied first, so that what a tile reads of one k lies together.
     narrow : bool
         The lane side has fewer elements than one tile, so that loads need masks.
     stream : int
@@ -122,15 +130,13 @@ class Variant:
     fetch_lanes : bool
         Whether what the next block of panels is packed from is fetched.
     fetch_rows : bool
-        Whether rows of slivers to come are fetched, and the sums that a tile is added to.
+        Whether rows of slivers to come are fetched.
     windows : str
         What rows that show windows of a grid are: ``"positions"`` or ``"elements"``.
     lines : int
         Whole rows of positions, or whole runs of elements, in a tile of such rows.
     in_panels : bool
-        The lane side lies in memory in the panels that tiles read.
-    coming : int
-        Lines of panels to come that are fetched while `micro.UNROLL` turns of k are computed.
+        The lane side lies in memory in the panels that tiles read, and those to come are fetched.
     deep : bool
         What comes is the next block of k of the same panels; else the next block of panels.
     planar : bool
@@ -159,7 +165,6 @@ class Variant:
     windows: str = ""
     lines: int = 1
     in_panels: bool = False
-    coming: int = 0
     deep: bool = False
     planar: bool = False
     squares: tuple[Matrix, Matrix] | None = None
@@ -213,7 +218,7 @@ class Schedule:
     def shared(self) -> float:
         """What the units of a block of panels share, in the time of one: the lane side, which is copied or comes from afar, and slabs of elements."""
         v = self.variant
-        elements = self.panels_per_block * v.columns * self.k if v.pack_lanes or v.coming or v.windows == "elements" else 0
+        elements = self.panels_per_block * v.columns * self.k if v.pack_lanes or v.in_panels or v.windows == "elements" else 0
         if self.slab is not None and v.windows == "elements":
             elements += self.slab.size * -(-self.k // K_BLOCK)
         work = v.rows * v.vectors * self.panels_per_block * max(1, self.k) / 2
@@ -238,7 +243,7 @@ def choose(contract: Contract, target: Target) -> Schedule:
     best = _cheapest(contract, target)
     fetch, lanes, rows = _fetches(contract, best), _fetches_lanes(contract, best), _fetches_rows(contract, best, target)
     best = dataclasses.replace(best, fetch=fetch, fetch_lanes=lanes, fetch_rows=rows)
-    return arrange(contract, dataclasses.replace(best, coming=_coming(contract, arrange(contract, best)), deep=_deep(contract, best)))
+    return arrange(contract, dataclasses.replace(best, deep=_deep(contract, best)))
 
 
 def _cheapest(c: Contract, target: Target) -> Variant:
@@ -253,15 +258,6 @@ def _cheapest(c: Contract, target: Target) -> Variant:
     if best is None:
         raise InternalError(f"no tile can run a contraction of {c.m}x{c.k} by {c.k}x{c.n}")
     return best
-
-
-def _coming(c: Contract, s: Schedule) -> int:
-    """Lines to fetch in four turns of k, if tiles fetch a share of the panels to come each; few where these are near, or many slivers share them."""
-    if not s.variant.in_panels:
-        return 0
-    lines = -(-4 * s.variant.columns * c.dtype.itemsize // (LINE * max(1, s.slivers)))
-    size = s.n * s.k * c.dtype.itemsize * (c.batch if s.lane_side.batch_stride else 1)
-    return 1 << (lines - 1).bit_length() if size > _IN_PLACE_BYTES else 1
 
 
 def _deep(c: Contract, v: Variant) -> bool:
@@ -287,15 +283,13 @@ def _fetches_lanes(c: Contract, v: Variant) -> bool:
 
 
 def _fetches_rows(c: Contract, v: Variant, target: Target) -> bool:
-    """Whether tiles should fetch rows of slivers to come and the sums that they are added to: some of them are in no near cache.
+    """Whether tiles should fetch what is packed in parts as rows: some of it is in no near cache.
 
-    With one block of k sums are near, and rows matter where they are packed piece by piece. Where vectors are shorter a turn of k is, too,
-    and what it takes to fetch shows.
+    Where vectors are shorter a turn of k is, too, and what it takes to fetch shows.
     """
     m, side = (c.n if v.swap else c.m), sides(c, v.swap)[0]
-    plain = target.vector_bits >= 512 and not (v.windows or v.stream or v.turn or v.planar)
-    pieces = v.pack_rows and not side.along_k and m * c.k * side.dtype.itemsize > _IN_PLACE_BYTES
-    return plain and (c.k > K_BLOCK or pieces)
+    parts = v.pack_rows and not (side.along_k or v.windows)
+    return target.vector_bits >= 512 and parts and m * c.k * side.dtype.itemsize > _IN_PLACE_BYTES
 
 
 def unusual(rows: int, vectors: int, usual: tuple[tuple[int, int], ...]) -> float:
@@ -408,8 +402,8 @@ class _Machine:
     rate: float
 
 
-_WIDE_TILES = ((13, 2), (8, 2), (10, 2), (12, 2), (16, 1), (10, 1), (13, 1), (20, 1), (25, 1), (8, 3), (9, 3), (6, 4))
-_WIDEST = _Machine(_WIDE_TILES, 24, (25, 12, 9, 6), (1.0, 1.0, 1.03, 1.003), 1.0)
+_WIDE_TILES = ((14, 2), (13, 2), (8, 2), (10, 2), (12, 2), (16, 1), (10, 1), (13, 1), (20, 1), (25, 1), (8, 3), (9, 3), (6, 4))
+_WIDEST = _Machine(_WIDE_TILES, 24, (25, 12, 9, 6), (1.0, 1.0, 1.0, 1.0), 1.0)
 _MANY = _Machine(((5, 4), (6, 4), (4, 4), (8, 3), (9, 3), (8, 2), (10, 2), (10, 1), (16, 1)), 24, (16, 8, 6, 6), (1.2, 1.22, 1.08, 1.0), 0.5)
 _NARROW = _Machine(((6, 2), (5, 2), (4, 2), (4, 3), (8, 1), (10, 1)), 12, (8, 6, 4, 2), (1.2, 1.0, 1.02, 1.5), 0.5)
 
@@ -449,7 +443,7 @@ def _candidates(c: Contract, target: Target) -> Iterator[Variant]:
                 yield Variant(True, c.n, vectors, lanes, False, False, False, whole=True, planar=True)
             for rows, vectors, lines in _window_tiles(c.a, c.a.dtype is c.dtype, available, target):
                 if lane_side.panel in (0, ANY_PANEL, vectors * lanes):
-                    yield _packed(c, target, swap, rows, vectors, lanes, lines)
+                    yield from _packed(c, target, swap, rows, vectors, lanes, lines)
             continue
         asked = lane_side.panel and not (lane_side.panel == ANY_PANEL and _memory_decides(c, few, n))
         turned = 0 if asked else _turned_vectors(c, swap, few, n, lanes, target)
@@ -458,7 +452,7 @@ def _candidates(c: Contract, target: Target) -> Iterator[Variant]:
             continue
         for rows, vectors in sorted(tiles):
             if lane_side.panel in (0, ANY_PANEL, vectors * lanes):
-                yield _packed(c, target, swap, rows, vectors, lanes)
+                yield from _packed(c, target, swap, rows, vectors, lanes)
 
 
 def _window_tiles(w: Windows, dtype_fits: bool, available: int, target: Target) -> Iterator[tuple[int, int, int]]:
@@ -523,8 +517,8 @@ def _stream_rows(rows: int, size: int, target: Target) -> int:
     return 8 if rows <= 2 and size > 16_000_000 else 4
 
 
-def _packed(c: Contract, target: Target, swap: bool, rows: int, vectors: int, lanes: int, lines: int = 1) -> Variant:
-    """What to copy first. In place is best while the caches hold it."""
+def _packed(c: Contract, target: Target, swap: bool, rows: int, vectors: int, lanes: int, lines: int = 1) -> Iterator[Variant]:
+    """What to copy first. In place is best while the caches hold it; but factors that lie together take fewer instructions."""
     m, n = (c.n, c.m) if swap else (c.m, c.n)
     row_side, lane_side = sides(c, swap)
     size, columns = c.dtype.itemsize, vectors * lanes
@@ -539,15 +533,17 @@ def _packed(c: Contract, target: Target, swap: bool, rows: int, vectors: int, la
     rows_in_place = row_side.dtype is c.dtype and (not row_side.along_k or rows <= _machine(target).in_place[min(vectors, 4) - 1])
     paged = row_side.leading * size % 2048 == 0 and (rows > 10 if row_side.along_k else c.k > 256)
     paged = paged or (target.vector_bits < 512 and not row_side.along_k and m > 48 and _crowded(row_side.leading * size, c.k, rows * size))
-    scattered = not row_side.along_k and panels > _FEW_PANELS and c.k * m * size > _IN_PLACE_BYTES
+    scattered = not row_side.along_k and c.k * m * size > (_IN_PLACE_BYTES if panels > _FEW_PANELS else 2 * _FAR_BYTES)
     pack_rows = not rows_in_place or (paged and panels > 1) or scattered
     if row_side.windows:  # elements of many positions far apart, for many panels
         pack_rows = not row_side.windows.positions_first and lines == 1 and panels > _FEW_PANELS
     whole = swap and m <= WHOLE_COLUMNS
-    made = Variant(swap, rows, vectors, lanes, pack_rows, pack_lanes and not in_panels, narrow, whole=whole, lines=lines, in_panels=in_panels)
-    if not row_side.windows:
-        return made
-    return dataclasses.replace(made, windows="positions" if row_side.windows.positions_first else "elements")
+    shown = "" if not row_side.windows else "positions" if row_side.windows.positions_first else "elements"
+    both = target.masks and not pack_rows and (lines == 1 or shown == "positions")  # runs of elements are packed one by one
+    for packed in (False, True) if both else (pack_rows,):
+        yield Variant(
+            swap, rows, vectors, lanes, packed, pack_lanes and not in_panels, narrow, whole=whole, lines=lines, in_panels=in_panels, windows=shown,
+        )  # fmt: skip
 
 
 def _crowded(stride: int, rows: int, width: int) -> bool:
@@ -569,9 +565,10 @@ def _cost(c: Contract, v: Variant, target: Target) -> float:
     sums = v.rows * v.vectors
     machine = _machine(target)
     if v.windows:
-        step = _window_step(c, v, machine)
+        step = _window_step(c, v, machine, target)
     else:
-        step = max(sums * machine.rate, 4.5, (v.rows + v.vectors) * machine.rate) * machine.pace[min(v.vectors, 4) - 1] + (v.rows + v.vectors) * 0.02
+        step = max(sums * machine.rate, 4.5, (v.rows + v.vectors) * machine.rate) * machine.pace[min(v.vectors, 4) - 1]
+        step += others(v.rows, v.vectors, v.pack_rows, target)
         if v.vectors == 1 and not v.pack_rows and not row_side.along_k:
             step *= 1.08 / machine.pace[0]  # one address for all rows
         if v.rows * min(k, K_BLOCK) * c.dtype.itemsize > _NEAR_BYTES:
@@ -589,24 +586,38 @@ def _cost(c: Contract, v: Variant, target: Target) -> float:
     if v.turn:
         return k * v.vectors * panels * max(4.2, v.rows * machine.rate) + panels * 100
     if v.pack_lanes:
-        turn = 0.2 if target.vector_bits >= 512 else 0.45
+        turn = _TURNED if target.vector_bits >= 512 else 0.45
         total += k * (turn * panels * v.columns if lane_side.along_k else 1.5 * panels * v.vectors)
     if v.pack_rows:
         again = -(-panels * v.columns * K_BLOCK * c.dtype.itemsize // (_larger(v, row_side) * BLOCK_BYTES))
-        total += again * (m * (3 * k / v.lanes + 10) if row_side.along_k else 5 * k * slivers)
+        total += again * (m * (_TURNED_ROW * k + 10) if row_side.along_k else 5 * k * slivers)
     elif row_side.along_k and not row_side.windows and v.rows > 10 and row_side.leading * c.dtype.itemsize % 2048 == 0:
         total += tile * panels * slivers * 0.3
     return total
 
 
-def _window_step(c: Contract, v: Variant, machine: _Machine) -> float:
+def repeats(packed: bool, vectors: int, target: Target) -> bool:
+    """Whether multiply-adds take their factors from memory: packed ones, which are near; if more than two share one, it is better loaded once."""
+    return target.masks and packed and vectors <= 2
+
+
+def others(rows: int, vectors: int, packed: bool, target: Target) -> float:
+    """Time of what a turn of k needs beside its multiply-adds."""
+    if not target.masks:
+        return (rows + vectors) * _OTHER
+    if repeats(packed, vectors, target):
+        return (_LOOPING + vectors) * _OTHER_SHARED + rows * vectors * _REPEATED
+    return (_LOOPING + rows + vectors) * _OTHER_SHARED
+
+
+def _window_step(c: Contract, v: Variant, machine: _Machine, target: Target) -> float:
     """Cycles of one k of a tile where a side shows windows: two multiply-adds, or two loads, or bytes of a far lane side in a cycle.
 
     A CPU with half the arithmetic takes twice as long, and never waits for more.
     """
     far = v.columns * min(max(1, c.k), K_BLOCK) * c.dtype.itemsize > _NEAR_BYTES
     fetch = v.columns * c.dtype.itemsize / _FAR_RATE if far else 0
-    step = max(v.rows * v.vectors * 0.5, 4.5, (v.rows + v.vectors) * 0.5, fetch) + (v.rows + v.vectors) * 0.02
+    step = max(v.rows * v.vectors * 0.5, 4.5, (v.rows + v.vectors) * 0.5, fetch) + others(v.rows, v.vectors, v.pack_rows, target) / 2
     return step * 2 * machine.rate
 
 

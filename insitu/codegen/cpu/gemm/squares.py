@@ -19,7 +19,7 @@ from insitu.codegen.cpu.emitter import Emitter, Value
 from insitu.codegen.cpu.gemm import micro, pack
 from insitu.codegen.cpu.gemm.control import loop
 from insitu.codegen.cpu.gemm.epilogue import EpilogueCalls, Span, touched
-from insitu.codegen.cpu.gemm.schedule import GRAIN_OPS, Schedule, Side, Variant, tiles_of, uneven, unusual
+from insitu.codegen.cpu.gemm.schedule import GRAIN_OPS, Schedule, Side, Variant, others, tiles_of, uneven, unusual
 from insitu.codegen.cpu.scalar import ScalarEmitter
 from insitu.codegen.nest import K_BLOCK, Contract, Matrix
 from insitu.codegen.target import LINE, Target
@@ -40,8 +40,8 @@ WORDS = (
 FEW, MANY, KERNEL_BYTES = 28, 224, 75_000
 #: Squares whose outputs are put together at a time.
 PIECE = 8
-#: The usual tile, besides those of other products (grids are often multiples of 7), and that of gradients.
-SEVENS, GRADIENT = (14, 2), (13, 2)
+#: The usual tiles (grids are often multiples of 7), and that of gradients.
+USUAL, GRADIENT = ((14, 2), (6, 4)), (6, 4)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,14 +77,14 @@ def plan(c: Contract, target: Target) -> Plan:
     total, matrices, width = shown.items * math.prod(shown.count), len(shown.matrix) ** 2, c.b.panel or c.n
     wanted = max(FEW, min(matrices * c.k * c.n * c.dtype.itemsize // KERNEL_BYTES, MANY))
     best, least = None, math.inf
-    for rows, vectors in (*tiles_of(target), SEVENS):
+    for rows, vectors in (*tiles_of(target), *USUAL):
         if rows * vectors + vectors + 1 > target.registers or width % (vectors * lanes):
             continue
         slivers, tiles = -(-total // rows), c.n // (vectors * lanes)
         block = -(-slivers // -(-slivers // max(1, wanted // rows))) * rows if slivers else rows
         for parts in [p for p in (1, 2, 4) if tiles % p == 0]:
-            cost = _tile(rows, vectors, c.k) * tiles * slivers * uneven(-(-total // block) * parts) * (1 + 0.02 * parts)
-            cost *= unusual(rows, vectors, (SEVENS,))
+            cost = _tile(rows, vectors, c.k, target) * tiles * slivers * uneven(-(-total // block) * parts) * (1 + 0.02 * parts)
+            cost *= unusual(rows, vectors, USUAL)
             if cost < least:
                 best, least = (rows, vectors, parts, block), cost
     if best is None:
@@ -109,12 +109,12 @@ def _plan_gradient(c: Contract, given: nest.Squares, target: Target) -> Plan:
         raise InternalError("no squares")
     best, least = None, math.inf
     side = len(shown.matrix)
-    for rows, vectors in [(r, v) for r in range(4, 15) for v in (1, 2)]:
+    for rows, vectors in [(r, v) for r in range(4, 15) for v in (1, 2, 3, 4)]:
         if rows * vectors + vectors + 1 > target.registers or c.n % (vectors * lanes):
             continue
         for parts in [p for p in (1, 2, 4, 8) if c.m % (p * lanes) == 0 and c.m >= p * rows]:
             slivers, tiles = -(-c.m // (parts * rows)), c.n // (vectors * lanes)
-            products = side * slivers * tiles * _tile(rows, vectors, min(c.k, K_BLOCK)) / min(max(1, c.k), K_BLOCK)
+            products = side * slivers * tiles * _tile(rows, vectors, min(c.k, K_BLOCK), target) / min(max(1, c.k), K_BLOCK)
             mixing = (c.m // parts + c.n) / lanes * 3 * side + 60
             cost = (products + mixing) * parts * uneven(side * parts) * unusual(rows, vectors, (GRADIENT,))
             if cost < least:
@@ -131,9 +131,10 @@ def _plan_gradient(c: Contract, given: nest.Squares, target: Target) -> Plan:
     )  # fmt: skip
 
 
-def _tile(rows: int, vectors: int, k: int) -> float:
+def _tile(rows: int, vectors: int, k: int, target: Target) -> float:
     """Cycles of one tile, roughly."""
-    return k * (max(rows * vectors * 0.5, (rows + vectors) * 0.5, 4.5) + 0.4) + 25 + 2 * rows * vectors
+    step = max(rows * vectors * 0.5, (rows + vectors) * 0.5, 4.5) + 0.4 + others(rows, vectors, False, target) / 2
+    return k * step + 25 + 2 * rows * vectors
 
 
 def placed(s: Schedule, c: Contract) -> tuple[dict[str, int], int]:
@@ -404,7 +405,12 @@ class Squares(_Mixing):
 
         def of_tile(number: Value) -> micro.Ahead:
             here = [(b.offset(start, b.mul(number, share), dt.int8), pace) for start, share, pace in paces]
-            return lambda k: [b.offset(start, b.shr(b.mul(k, pace), 16), dt.int8) for start, pace in here]
+
+            def fetch(k: Value, stop: Value) -> None:
+                for start, pace in here:
+                    b.prefetch(b.offset(start, b.shr(b.mul(k, pace), 16), dt.int8))
+
+            return fetch
 
         return of_tile
 

@@ -14,10 +14,8 @@ from insitu.ops.mixing import ALGORITHMS, LANES, transposed
 CHANNELS = {3: 64, 5: 32}
 #: Fewer positions do not pay for the transformation of the kernel, which is larger than the kernel; its gradient is for many examples.
 POSITIONS = {"conv": 49, "conv_weight": 16}
-#: Outputs that lie together in a panel of the mixed kernel, where their number allows it, for few positions and for many, which fill wide tiles.
-PANELS = (32, 64)
-#: Positions that are many.
-_MANY_POSITIONS = 400
+#: Outputs that lie together in a panel of the mixed kernel, where their number allows it.
+PANEL = 32
 
 
 def winograd(outputs: Sequence[Node]) -> list[Node]:
@@ -63,7 +61,7 @@ def _convolution(n: Node) -> Node:
     taps, (channels, outputs) = w.shape[0], w.shape[2:]
     if w.prim.name == "slice":  # a kernel turned for the gradient by the grid: its panels are read many times
         w = ops.identity(w)
-    width = math.gcd(outputs, PANELS[math.prod(n.shape[:-1]) >= _MANY_POSITIONS])
+    width = PANEL if outputs % PANEL == 0 else LANES
     panels = ops.to_panels(ops.reshape(w, (taps * taps, channels, outputs)), width)
     mixed = ops.mix(ops.reshape(panels, (taps, taps, *panels.shape[1:])), ALGORITHMS[taps].kernel)
     p = mixed.shape[0]

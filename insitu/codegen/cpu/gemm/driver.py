@@ -171,8 +171,7 @@ class Driver:
         width = -(-self.places.group * self.v.rows * side.dtype.itemsize // LINE)
 
         def fetch(k: Value, stop: Value) -> None:
-            first, past = (b.shr(b.add(b.mul(at, by), done), 16) for at in (k, stop))
-            with loop(b, first, past) as row:
+            with loop(b, *micro.share(b, by, k, stop, done)) as row:
                 for n in range(width):
                     b.prefetch(b.offset(b.offset(start, b.mul(row.index, step), dt.int8), n * LINE, dt.int8))
 
@@ -195,11 +194,10 @@ class Driver:
         pace, inverse = micro.pace(b, share, length), b.add(b.div(self._c(1 << 32), lines), self._c(1))
 
         def tile(number: Value) -> micro.Ahead:
-            first = b.mul(number, share)
+            first = b.shl(b.mul(number, share), 16)
 
             def fetch(k: Value, stop: Value) -> None:
-                start_at, stop_at = (b.add(first, b.shr(b.mul(at, pace), 16)) for at in (k, stop))
-                with loop(b, start_at, stop_at) as line:
+                with loop(b, *micro.share(b, pace, k, stop, first)) as line:
                     row = b.shr(b.mul(line.index, inverse), 32)
                     across = b.mul(b.sub(line.index, b.mul(row, lines)), self._c(LINE))
                     b.prefetch(b.offset(start, b.add(b.mul(row, step), across), dt.int8))
@@ -223,12 +221,11 @@ class Driver:
         start = b.select(there, b.offset(lane_start if v.deep else lane_at, b.mul(further, w["panel_step"]), self.dtype), here)
         if v.deep:
             start = b.select(last, start, b.offset(here, self._at(length, v.columns), self.dtype))
-        each = b.div(self._c(v.columns * self.dtype.itemsize << 8), w["slivers"])
-        start = b.offset(start, b.shr(b.mul(b.mul(sliver, each), length), 8), dt.int8)
+        pace = b.div(self._c(v.columns * self.dtype.itemsize << 16), w["slivers"])
+        before = b.mul(b.mul(sliver, pace), length)
 
         def fetch(k: Value, stop: Value) -> None:
-            first, past = (b.shr(b.mul(at, each), 8) for at in (k, stop))
-            with loop(b, first, past, LINE) as line:
+            with loop(b, *micro.share(b, pace, k, stop, before), LINE) as line:
                 b.prefetch(b.offset(start, line.index, dt.int8))
 
         return fetch

@@ -8,12 +8,14 @@ from collections.abc import Callable, Sequence
 from insitu import dtypes as dt
 from insitu.codegen.cpu.emitter import Emitter, Value
 from insitu.codegen.cpu.gemm.control import loop
-from insitu.codegen.cpu.gemm.schedule import PIECES, Variant, repeats
+from insitu.codegen.cpu.gemm.schedule import Variant, repeats
 from insitu.errors import InternalError
 
 DType = dt.DType
 
 UNROLL = 4
+#: Turns of k that begin with fetching what is ahead.
+PIECE = 32
 
 #: Emits the fetching, into the level-2 cache, of what belongs to the turns from one k to another.
 Ahead = Callable[[Value, Value], None]
@@ -35,11 +37,16 @@ class Rows:
 
 @dataclasses.dataclass(frozen=True)
 class Lanes:
-    """Where the lane side's vectors are: vector (v, k) at ``start + v*lanes + k*step``; masks for a narrow tile."""
+    """Where the lane side's vectors are: vector (v, k) at ``start + v*lanes + k*step``; masks for a narrow tile.
+
+    Where a tile has several panels of ``width`` elements they are ``apart``.
+    """
 
     start: Value
     step: int | Value
     masks: tuple[Value, ...] | None
+    width: int = 0
+    apart: Value | None = None
 
 
 def tile(b: Emitter, variant: Variant, dtype: DType, rows: Rows, lanes: Lanes, length: Value, ahead: Sequence[Ahead] = ()) -> list[Value]:
@@ -62,12 +69,11 @@ Turns = Callable[[list[Value], int], list[Value]]
 
 
 def _in_pieces(b: Emitter, k: Value, length: Value, ahead: Sequence[Ahead], values: list[Value], some: Turns) -> list[Value]:
-    """As `_unrolled`, from ``k`` on, in pieces of whole fours that each begin with fetching: in every four it took a fifth of the instructions."""
+    """As `_unrolled`, from ``k`` on, in pieces that each begin with fetching: in every four turns it took a fifth of the instructions."""
     if not ahead:
         return _unrolled(b, length, values, some)
-    piece = b.shl(b.shr(b.add(length, b.const(PIECES * UNROLL - 1, dt.int64)), (PIECES * UNROLL).bit_length() - 1), UNROLL.bit_length() - 1)
-    with loop(b, b.const(0, dt.int64), length, piece, values) as part:
-        turns, first = b.min(piece, b.sub(length, part.index)), b.add(k, part.index)
+    with loop(b, b.const(0, dt.int64), length, PIECE, values) as part:
+        turns, first = b.min(b.const(PIECE, dt.int64), b.sub(length, part.index)), b.add(k, part.index)
         for fetch in ahead:
             fetch(first, b.add(first, turns))
         part.next = _unrolled(b, turns, part.values, some)
@@ -89,15 +95,21 @@ def pace(b: Emitter, count: Value, length: Value) -> Value:
     return b.div(b.shl(count, 16), b.max(length, b.const(1, dt.int64)))
 
 
+def share(b: Emitter, by: Value, k: Value, stop: Value, before: Value | None = None) -> tuple[Value, Value]:
+    """From which on and up to which of what passes by at a `pace` belong to the turns from ``k`` to ``stop``, if so much has passed ``before``."""
+    first, past = (b.mul(at, by) if before is None else b.add(b.mul(at, by), before) for at in (k, stop))
+    return b.shr(first, 16), b.shr(past, 16)
+
+
 def rows_ahead(b: Emitter, variant: Variant, dtype: DType, places: Sequence[tuple[Value, Value]], near: Value, length: Value, last: Value) -> Ahead:
     """The rows of a tile that begin at ``places``, and the bytes from one to the next; before the ``last`` block of k a near line again and again."""
     lines = [(b.select(last, start, near), b.select(last, step, b.const(0, dt.int64))) for start, step in places]
-    by, each = pace(b, b.const(variant.rows, dt.int64), length), -(-variant.rows // PIECES)
+    by = pace(b, b.const(variant.rows, dt.int64), length)
 
     def fetch(k: Value, stop: Value) -> None:
-        row = b.shr(b.mul(k, by), 16)
-        for start, step in lines:
-            for line in (b.offset(start, b.mul(b.add(row, b.const(n, dt.int64)), step), dt.int8) for n in range(each)):
+        with loop(b, *share(b, by, k, stop)) as row:
+            for start, step in lines:
+                line = b.offset(start, b.mul(row.index, step), dt.int8)
                 for n in range(variant.vectors):
                     b.prefetch(b.offset(line, n * variant.lanes, dtype))
 
@@ -167,7 +179,7 @@ def _turns_of_runs(b: Emitter, variant: Variant, dtype: DType, rows: Runs, held:
         lane_here = advance(b, lane_at, lanes.step, turn, dtype)
         firsts = [advance(b, pointer, rows.k_step, turn, dtype) for pointer in pointers]
         places = [[_further(b, first, odd, r) if odd else b.offset(first, r, dtype)] for first in firsts for r in range(each)]
-        _multiply(b, variant, dtype, places, lane_here, lanes.masks, sums)
+        _multiply(b, variant, dtype, places, lane_here, lanes, sums)
     return [*[advance(b, p, rows.k_step, turns, dtype) for p in pointers], *odd, advance(b, lane_at, lanes.step, turns, dtype), *sums]
 
 
@@ -190,7 +202,7 @@ def _turns(b: Emitter, variant: Variant, dtype: DType, rows: Rows, lanes: Lanes,
         _separate(b, turn)
         rows_here, lane_here = [advance(b, p, rows.step, turn, dtype) for p in copies], advance(b, lane_at, lanes.step, turn, dtype)
         places = [[_further(b, p, odd, r) if odd else b.offset(p, rows.offsets[r], dtype) for p in rows_here] for r in range(variant.rows)]
-        _multiply(b, variant, dtype, places, lane_here, lanes.masks, sums)
+        _multiply(b, variant, dtype, places, lane_here, lanes, sums)
     return [*odd, advance(b, row_at, rows.step, turns, dtype), advance(b, lane_at, lanes.step, turns, dtype), *sums]
 
 
@@ -207,12 +219,13 @@ def _copies(b: Emitter, first: Value, variant: Variant) -> list[Value]:
     return [first, *[b.opaque(first) for _ in range(variant.vectors - 1 if repeats(variant.pack_rows, variant.vectors, b.target) else 0)]]
 
 
-def _multiply(
-    b: Emitter, variant: Variant, dtype: DType, rows: Sequence[Sequence[Value]], lane_at: Value, masks: tuple[Value, ...] | None, sums: list[Value]
-) -> None:
+def _multiply(b: Emitter, variant: Variant, dtype: DType, rows: Sequence[Sequence[Value]], lane_at: Value, side: Lanes, sums: list[Value]) -> None:
     """Add one k to all sums of the tile; its elements of the row side are at ``rows``, each at one place for all vectors or one for each."""
-    lanes = variant.lanes
-    vectors = [b.load(b.offset(lane_at, v * lanes, dtype), dtype, lanes, masks[v] if masks else None) for v in range(variant.vectors)]
+    lanes, vectors = variant.lanes, []
+    for v in range(variant.vectors):
+        panel, at = divmod(v * lanes, side.width) if side.apart is not None else (0, v * lanes)
+        place = b.offset(lane_at, b.mul(side.apart, b.const(panel, dt.int64)), dtype) if side.apart is not None and panel else lane_at
+        vectors.append(b.load(b.offset(place, at, dtype), dtype, lanes, side.masks[v] if side.masks else None))
     for r, places in enumerate(rows):
         factors = [b.splat(b.load(place, dtype), lanes) for place in places]
         for v in range(variant.vectors):

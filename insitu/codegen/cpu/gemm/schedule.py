@@ -24,8 +24,6 @@ from insitu.errors import InternalError
 
 DType = dt.DType
 
-#: Most pieces of a tile's k, with each of which something is fetched.
-PIECES = 16
 #: Bytes of the packed lane-side block, which should stay in the level-2 cache.
 BLOCK_BYTES = 400_000
 #: Bytes of an operand up to which it is read in place.

@@ -78,9 +78,10 @@ def plan(c: Contract, target: Target) -> Plan:
     wanted = max(FEW, min(matrices * c.k * c.n * c.dtype.itemsize // KERNEL_BYTES, MANY))
     best, least = None, math.inf
     for rows, vectors in (*tiles_of(target), *USUAL):
-        if rows * vectors + vectors + 1 > target.registers or width % (vectors * lanes):
+        columns = vectors * lanes
+        if rows * vectors + vectors + 1 > target.registers or c.n % columns or (width % columns and columns % width):
             continue
-        slivers, tiles = -(-total // rows), c.n // (vectors * lanes)
+        slivers, tiles = -(-total // rows), c.n // columns
         block = -(-slivers // -(-slivers // max(1, wanted // rows))) * rows if slivers else rows
         for parts in [p for p in (1, 2, 4) if tiles % p == 0]:
             cost = _tile(rows, vectors, c.k, target) * tiles * slivers * uneven(-(-total // block) * parts) * (1 + 0.02 * parts)
@@ -363,6 +364,7 @@ class Squares(_Mixing):
         matrices = len(self.first) ** 2
         tiles = b.div(width, self._c(v.columns))
         touched = self._touched(first, stop, n, b.mul(b.mul(tiles, slivers), self._c(matrices)))
+        apart = b.mul(w["k"], self._c(v.panel)) if 0 < v.panel < v.columns else None
         with loop(b, 0, matrices) as matrix:
             seen, kernel, sums = (
                 self._at(start, (matrix.index, step))
@@ -378,7 +380,7 @@ class Squares(_Mixing):
                     place = self._at(b.offset(sums, column, self.dtype), (sliver.index, b.mul(w["sums_pitch"], self._c(v.rows))))
                     with self._blocks() as (block, k, length):
                         rows = micro.Rows(self._at(rows_at, (block, w["deep_step"])), (), 1, w["pitch"])
-                        lanes = micro.Lanes(self._at(lane_at, (k, step)), step, None)
+                        lanes = micro.Lanes(self._at(lane_at, (k, step)), step, None, v.panel, apart)
                         made = micro.tile(b, v, self.dtype, rows, lanes, length, ahead)
                         micro.store_tile(b, v, made, place, w["sums_pitch"], b.cmp("eq", block, self._c(0)))
 
@@ -408,7 +410,8 @@ class Squares(_Mixing):
 
             def fetch(k: Value, stop: Value) -> None:
                 for start, pace in here:
-                    b.prefetch(b.offset(start, b.shr(b.mul(k, pace), 16), dt.int8))
+                    with loop(b, *micro.share(b, pace, k, stop), LINE) as line:
+                        b.prefetch(b.offset(start, line.index, dt.int8))
 
             return fetch
 

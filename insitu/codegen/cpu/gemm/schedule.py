@@ -52,6 +52,8 @@ _UNUSED_PANELS = 1.1
 _USUAL_TILES, _OTHER_TILE = ((7, 2), (8, 2), (13, 2), (14, 2)), 1.02
 #: Time to turn an element of the lane side, and of the row side, where vectors have 512 bits.
 _TURNED, _TURNED_ROW = 0.2, 0.5
+#: Time of one k of a sliver that is copied as it lies, and of each of its vectors.
+_COPIED = 4
 #: Time of an instruction of the loop over k that is no multiply-add against one's. It is next to none, but where two threads share a core each
 #: has room for half of the instructions, and there AVX-512, whose multiply-adds are few and wide, loses a fifth; a multiply-add that takes its
 #: factor from memory, and what a loop needs anyway.
@@ -588,7 +590,7 @@ def _cost(c: Contract, v: Variant, target: Target) -> float:
         total += k * (turn * panels * v.columns if lane_side.along_k else 1.5 * panels * v.vectors)
     if v.pack_rows:
         again = -(-panels * v.columns * K_BLOCK * c.dtype.itemsize // (_larger(v, row_side) * BLOCK_BYTES))
-        total += again * (m * (_TURNED_ROW * k + 10) if row_side.along_k else 5 * k * slivers)
+        total += again * (m * (_TURNED_ROW * k + 10) if row_side.along_k else _COPIED * (1 - -v.rows // v.lanes) * k * slivers)
     elif row_side.along_k and not row_side.windows and v.rows > 10 and row_side.leading * c.dtype.itemsize % 2048 == 0:
         total += tile * panels * slivers * 0.3
     return total

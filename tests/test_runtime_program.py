@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
@@ -19,6 +20,8 @@ from insitu.codegen.generated import Code
 from insitu.codegen.target import Target, from_features, named
 from insitu.config import config
 from insitu.errors import ArgumentError, InternalError
+from insitu.runtime import loader as module
+from insitu.runtime import system
 from insitu.runtime.loader import Loader, check_runs, host_features
 from insitu.runtime.memory import Memory, allocate, from_numpy
 from insitu.runtime.program import Launch, Program, Slot, chunk_units, threads_for
@@ -175,7 +178,7 @@ define void @test_get_control(ptr %p) {{
   ret void
 }}"""
     names = ("test_set_control", "test_get_control")
-    functions = Loader().functions(Code("test-control", names[0], lambda: module, target), names)
+    functions = Loader().functions(Code("test-control", names[0], lambda: module, target))
     write, read = (ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(functions[name]) for name in names)
     config.threads = 2
     n, tie = 40_000, float(np.float32(1.5 * 2.0**-24))  # 1 + tie is 1 + 2**-23 to nearest, 1 toward zero
@@ -221,6 +224,29 @@ def test_code_for_another_cpu_is_refused_unless_it_runs_here() -> None:
     with pytest.raises(ArgumentError) as caught:
         Program([Launch(code("never_made", target), (Slot("input", 0),), (), 1, 1, 0, 0)], 1, 0, 0)
     assert caught.value.slug == "config-cpu-cannot-run" and lacking in caught.value.what
+
+
+def test_llvm_is_asked_about_this_machine_once_for_each_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask() -> int:
+        """How often LLVM is asked by a process that starts now."""
+        asked.clear()
+        monkeypatch.setattr(module, "loader", Loader())
+        assert from_features(*module.host.__wrapped__()) == named("native")
+        return len(asked)
+
+    asked: list[None] = []
+    features = llvm.get_host_cpu_features
+    monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: (asked.append(None), features())[1])
+    monkeypatch.setitem(config._values, "cache_dir", tmp_path)
+    monkeypatch.setattr(system, "cpu_identity", lambda: b"one")
+    assert (ask(), ask()) == (1, 0)
+    monkeypatch.setattr(system, "cpu_identity", lambda: b"another")
+    assert (ask(), ask()) == (1, 0)
+    for entry in module.loader.cache.entries():
+        entry.path.write_bytes(entry.path.read_bytes()[:-1] + b"?")
+    assert (ask(), ask()) == (1, 0)
+    monkeypatch.setattr(system, "cpu_identity", lambda: b"")  # the system does not say
+    assert (ask(), ask()) == (1, 1)
 
 
 def test_code_for_an_older_cpu_runs_here() -> None:
@@ -306,6 +332,7 @@ def test_a_forked_child_runs_programs(order: str) -> None:
 EXIT = """
 import sys, threading
 sys.path.insert(0, {here!r})
+import llvmlite.binding as llvm
 import numpy as np
 from insitu.config import config
 import test_runtime_program as t

@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
+import importlib.util
 import itertools
 import os
 import struct
@@ -41,16 +42,23 @@ def version_key() -> str:
     The compiler's part is a hash over its sources, so that an edit is enough to make the old
     kernels unreachable. (Reading them costs about two milliseconds, once per process.)
     """
-    import llvmlite
-    from llvmlite.binding import llvm_version_info
-
     package = Path(__file__).resolve().parent.parent
-    digest = hashlib.sha256(f"{__version__} {llvmlite.__version__} {llvm_version_info}".encode())
+    digest = hashlib.sha256(f"{__version__}\n".encode() + _llvm())
     for name in sorted(name for room in _ROOMS for name in (package / room).rglob("*.py")):
         source = name.read_bytes()
         digest.update(f"\n{name.relative_to(package).as_posix()} {len(source)}\n".encode())
         digest.update(source)
     return digest.hexdigest()[:24]
+
+
+def _llvm() -> bytes:
+    """Which LLVM it is: what llvmlite says of itself, and the size of its library. To import it would take longer than all that follows."""
+    found = importlib.util.find_spec("llvmlite")
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError("No module named 'llvmlite'", name="llvmlite")
+    folder = Path(found.origin).parent
+    sizes = sorted([(path.name, path.stat().st_size) for path in (folder / "binding").glob("*llvmlite.*")])
+    return (folder / "_version.py").read_bytes() + repr(sizes).encode()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,28 +1,30 @@
-"""From `Code` to an address that can be called: process table, disk cache, LLVM, linking."""
+"""From `Code` to an address that can be called: process table, disk cache, LLVM, memory that can be executed.
+
+What is on disk runs without LLVM: nothing of it is imported as long as nothing has to be compiled.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import functools
+import hashlib
+import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from insitu.config import config
 from insitu.errors import ArgumentError, InternalError
 from insitu.runtime import system
 from insitu.runtime.cache import KernelCache, version_key
+from insitu.runtime.memory import PAGE
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
     from insitu.codegen.generated import Code
     from insitu.codegen.target import Target
-
-#: What LLVM may call without being asked to.
-_LIBRARY = ("memcpy", "memmove", "memset")
 
 
 class _Making(threading.local):
@@ -31,7 +33,7 @@ class _Making(threading.local):
     Attributes
     ----------
     images : dict of str to callable, or None
-        For each kernel how to wait for its object code; None outside.
+        For each kernel how to wait for its image; None outside.
     pool : ThreadPoolExecutor, optional
         Its threads are in LLVM.
     """
@@ -52,8 +54,6 @@ class Loader:
     def __init__(self) -> None:
         self._addresses: dict[str, int] = {}
         self._lock = threading.RLock()
-        self._jit: Any = None
-        self._libraries = 0
         self._making = _Making()
         self._cache: KernelCache | None = None
         self.compiled = self.from_disk = 0
@@ -114,8 +114,8 @@ class Loader:
         if self._making.images is not None and config.threads > 1:
             self._begin([code for code in codes if code.key not in self._addresses])
 
-    def object_code(self, codes: Sequence[Code]) -> list[bytes]:
-        """The kernels' object files, from the disk cache or from LLVM (which then fills the cache), as many at a time as there are threads."""
+    def images(self, codes: Sequence[Code]) -> list[bytes]:
+        """What `insitu.codegen.cpu.link` makes of kernels, from the disk cache or from LLVM (which then fills the cache), on all threads."""
         with self.making():
             images = self._begin(codes)
             return [images[code.key]() for code in codes]
@@ -148,60 +148,38 @@ class Loader:
 
     def _assembled(self, code: Code) -> Callable[[], bytes]:
         """LLVM's work on a kernel; its text is written here while other threads are in LLVM."""
-        from insitu.codegen.cpu import assemble
-
         if config.threads == 1:
-            return lambda: assemble.object_code(code.ir(), code.target)
+            return lambda: _image(code.ir(), code.target)
         if self._making.pool is None:
             from concurrent.futures import ThreadPoolExecutor
 
             self._making.pool = ThreadPoolExecutor(config.threads, "insitu-llvm")
-        return self._making.pool.submit(assemble.object_code, code.ir(), code.target).result
+        return self._making.pool.submit(_image, code.ir(), code.target).result
 
     def _load_all(self, codes: Sequence[Code]) -> None:
         for target in {code.target for code in codes}:
             check_runs(target)
-        batch: dict[str, Code] = {}
-        for code in codes:
-            if code.symbol in batch:  # one library cannot define a symbol twice
-                self._link(list(batch.values()))
-                batch = {}
-            batch[code.symbol] = code
-        if batch:
-            self._link(list(batch.values()))
+        for code, functions in zip(codes, self._placed(codes), strict=True):
+            self._addresses[code.key] = functions[code.symbol]
 
-    def _link(self, codes: Sequence[Code]) -> None:
-        library = self._library([(image, (code.symbol,)) for image, code in zip(self.object_code(codes), codes, strict=True)])
-        for code in codes:
-            self._addresses[code.key] = library[code.symbol]
-
-    def functions(self, code: Code, symbols: Sequence[str]) -> dict[str, int]:
-        """Addresses of several functions of one module, of which one has the code's symbol."""
+    def functions(self, code: Code) -> dict[str, int]:
+        """Addresses of all functions of a module, of which one has the code's symbol."""
         with self._lock:
-            library = self._library([(self.object_code([code])[0], symbols)])
-            self._addresses[code.key] = library[code.symbol]
-            return {name: library[name] for name in symbols}
+            functions = self._placed([code])[0]
+            self._addresses[code.key] = functions[code.symbol]
+            return functions
 
-    def _library(self, objects: Sequence[tuple[bytes, Sequence[str]]]) -> Any:
-        import llvmlite.binding as llvm
-
-        if self._jit is None:
-            llvm.initialize_native_target()
-            llvm.initialize_native_asmprinter()
-            # JITLink puts the sections of a kernel side by side; the older linker places them anywhere, at times out of reach of each other
-            self._jit = immortal(llvm.create_lljit_compiler(use_jit_link=True))
-        builder = llvm.JITLibraryBuilder()
-        for image, symbols in objects:
-            builder.add_object_img(image)
-            for name in symbols:
-                builder.export_symbol(name)
-        for name in _LIBRARY:
-            builder.import_symbol(name, system.symbol(name))
-        self._libraries += 1
-        try:
-            return immortal(builder.link(self._jit, f"insitu{self._libraries}"))
-        except RuntimeError as error:
-            raise InternalError(f"a kernel does not link: {error}") from error
+    def _placed(self, codes: Sequence[Code]) -> list[dict[str, int]]:
+        """The kernels' functions, in memory that can be executed."""
+        content, tables = bytearray(), []
+        for image in self.images(codes):
+            line, _, code = image.partition(b"\n")
+            words = line.decode().split()
+            content += bytes(-len(content) % PAGE)
+            tables.append({name: len(content) + int(at) for name, at in zip(words[::2], words[1::2], strict=True)})
+            content += code
+        base = system.executable(content)
+        return [{name: base + at for name, at in table.items()} for table in tables]
 
     def _after_fork(self) -> None:
         self._lock = threading.RLock()
@@ -211,18 +189,31 @@ def _unknown() -> bytes:
     raise InternalError("a kernel was asked for while its text was written")
 
 
-def immortal(thing: Any) -> Any:
-    """Keep an object past the interpreter's end: worker threads may still be in its code."""
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
-    return thing
+def _image(ir: str, target: Target) -> bytes:
+    from insitu.codegen.cpu import assemble, link
+
+    return link.linked(assemble.object_code(ir, target))
 
 
 @functools.cache
+def host() -> tuple[str, str, dict[str, bool]]:
+    """LLVM's names of this machine: its triple, its CPU, and the features that this has (or has not). It is asked once for each CPU."""
+    about = system.cpu_identity()
+    key = f"host-{hashlib.sha256(about).hexdigest()}"
+    kept = loader.kept(key) if about else None
+    if kept is None:
+        import llvmlite.binding as llvm
+
+        kept = json.dumps((llvm.get_process_triple(), llvm.get_host_cpu_name(), dict(llvm.get_host_cpu_features()))).encode()
+        if about:
+            loader.keep(key, kept)
+    triple, cpu, features = json.loads(kept)
+    return triple, cpu, features
+
+
 def host_features() -> dict[str, bool]:
     """LLVM's names of the features this machine's CPU has (or has not)."""
-    import llvmlite.binding as llvm
-
-    return dict(llvm.get_host_cpu_features())
+    return host()[2]
 
 
 @functools.cache

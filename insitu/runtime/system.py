@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import dataclasses
 import functools
+import itertools
 import mmap
 import os
 import platform
@@ -16,6 +17,7 @@ import signal
 import stat
 import sys
 from pathlib import Path
+from typing import Any
 
 from insitu.errors import InternalError
 
@@ -56,6 +58,48 @@ class Pages:
                 self._map.madvise(mmap.MADV_HUGEPAGE, offset, length - offset)
             except OSError:  # a kernel without huge pages: ordinary ones do the same, slower
                 self.nbytes = nbytes
+
+
+def immortal(thing: Any) -> Any:
+    """Keep an object past the interpreter's end: worker threads may still use what it holds."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+    return thing
+
+
+def executable(content: bytes | bytearray) -> int:
+    """Address of a copy of machine code, at the start of a page; it stays. Its pages can be written first and executed then, never both.
+
+    Raises
+    ------
+    InternalError
+        If the system does not let memory become executable.
+    """
+    size = ctypes.c_size_t(len(content))
+    if os.name != "posix":
+        return _executable_on_windows(content, size)
+    pages = immortal(mmap.mmap(-1, len(content), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+    pages[:] = content
+    address = ctypes.addressof(immortal(ctypes.c_char.from_buffer(pages)))
+    if _process().mprotect(ctypes.c_void_p(address), size, mmap.PROT_READ | mmap.PROT_EXEC):
+        raise InternalError("this system does not let memory become executable")
+    if platform.machine() in ("aarch64", "arm64"):  # there, what was written is not seen by what fetches instructions
+        if sys.platform == "darwin":
+            _process().sys_icache_invalidate(ctypes.c_void_p(address), size)
+        else:
+            getattr(ctypes.CDLL("libgcc_s.so.1"), "__clear_cache")(ctypes.c_void_p(address), ctypes.c_void_p(address + len(content)))
+    return address
+
+
+def _executable_on_windows(content: bytes | bytearray, size: ctypes.c_size_t) -> int:
+    kernel: Any = ctypes.WinDLL("kernel32")  # type: ignore[attr-defined, unused-ignore]
+    kernel.VirtualAlloc.restype = ctypes.c_void_p
+    address: int = kernel.VirtualAlloc(None, size, 0x3000, 0x04) or 0  # reserved and committed, to be read and written
+    if address:
+        ctypes.memmove(address, bytes(content), len(content))
+    if not address or not kernel.VirtualProtect(ctypes.c_void_p(address), size, 0x20, ctypes.byref(ctypes.c_uint32())):  # to be read and executed
+        raise InternalError("this system does not let memory become executable")
+    kernel.FlushInstructionCache(ctypes.c_void_p(kernel.GetCurrentProcess()), ctypes.c_void_p(address), size)
+    return address
 
 
 def physical_memory() -> int:
@@ -191,6 +235,23 @@ def cpu_model() -> str:
     except OSError:
         return platform.processor() or platform.machine()
     return platform.processor() or platform.machine()
+
+
+#: What Linux says of a CPU that decides which instructions it has; the rest changes from moment to moment.
+_IDENTITY = ("vendor_id", "cpu family", "model", "stepping", "flags", "Features", "CPU ")
+
+
+def cpu_identity() -> bytes:
+    """What the system says of the CPU, different where instructions are; empty if it says nothing."""
+    if sys.platform == "darwin":
+        names = ("machdep.cpu.brand_string", "machdep.cpu.features", "machdep.cpu.leaf7_features", "hw.cpufamily", "hw.cpusubfamily")
+        return b"\n".join([_sysctl(name) for name in names]) + platform.machine().encode()
+    try:
+        with open("/proc/cpuinfo", "rb") as lines:
+            first = itertools.takewhile(bytes.strip, lines)  # of many cores, the first: they are alike
+            return b"".join([line for line in first if line.decode(errors="replace").startswith(_IDENTITY)])
+    except OSError:
+        return b""
 
 
 def private_folder(folder: Path) -> str:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from insitu.config import config, usable_cores
 from insitu.runtime import system
-from insitu.runtime.loader import immortal, loader
+from insitu.runtime.loader import host, loader
 from insitu.runtime.runner import BedAt, PoolAt, text
 
 if TYPE_CHECKING:
@@ -31,27 +31,24 @@ MAX_WORKERS = 1023
 _BEDS = MAX_WORKERS.bit_length()
 
 
-NATIVE = ("insitu_run", "insitu_worker", "insitu_dismiss", "insitu_spin")
-
-
 @functools.cache
 def native() -> dict[str, int]:
     """Addresses of the native loops by symbol."""
-    return loader.functions(native_code(), NATIVE)
+    return loader.functions(native_code())
 
 
 @functools.cache
 def native_code() -> Code:
     """The machine code of the native loops, which every program needs."""
     from insitu.codegen.generated import Code
-    from insitu.codegen.target import from_features, named
+    from insitu.codegen.target import from_features
 
-    triple = named("native").triple
+    triple = host()[0]
     # Plain code for the architecture: these loops have nothing to gain from newer instructions.
     target = from_features(triple, "x86-64" if triple.startswith("x86_64") else "generic", {})
     module = text(triple)
     key = "runner-" + hashlib.sha256(module.encode()).hexdigest()
-    return Code(key, NATIVE[0], lambda: module, target)
+    return Code(key, "insitu_run", lambda: module, target)
 
 
 class Workers:
@@ -69,7 +66,7 @@ class Workers:
             return 0
         with self._lock:
             if self._pages is None:
-                self._pages = immortal(_new_pool())
+                self._pages = system.immortal(_new_pool())
             spins = _spins(SPIN_SECONDS if threads <= usable_cores() else SPIN_SECONDS / 20)
             self._word(PoolAt.SPINS).value = spins
             while self.count < min(threads - 1, MAX_WORKERS) and self._start(self.count + 1):

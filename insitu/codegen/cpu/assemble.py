@@ -22,7 +22,7 @@ def _machine(target: Target) -> Any:
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
         llvm.initialize_native_asmparser()
-        made = llvm.Target.from_triple(target.triple)
+        made = llvm.Target.from_triple(f"{target.triple}-elf")  # one format of object files on all systems
         machines[target] = made.create_target_machine(cpu=target.cpu, features=target.features, opt=1, reloc="pic", codemodel="small")
     return machines[target]
 
@@ -79,7 +79,7 @@ def _taken(text: ctypes.c_char_p) -> str:
 
 
 def object_code(ir: str, target: Target) -> bytes:
-    """Machine code of a module as a relocatable object file. Several threads may ask at the same time."""
+    """Machine code of a module as an ELF object file. Several threads may ask at the same time."""
     return _emitted(ir, target, 1)
 
 

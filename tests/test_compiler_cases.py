@@ -82,6 +82,23 @@ def test_moments_and_weights_are_updated_in_place_together() -> None:
     assert in_place([m2, v2, w2], [w, m, v, g], {0: 1, 1: 2, 2: 0}).donated == {0: 1, 1: 2, 2: 0}
 
 
+def test_a_turn_of_a_loop_that_makes_several_elements_overwrites_each_after_its_last_reader() -> None:
+    w, m, x = leaf(4, 4, 30), leaf(4, 4, 30), leaf(3, 3, 30)
+    m2 = ops.add(ops.mul(m, number(0.9)), ops.mix(x, ((1, 2, 0.5), (0, 1, 1), (1, -1, 1), (2, 0, 1))))
+    compiled = in_place([m2, ops.sub(w, ops.mul(m2, number(0.1)))], [w, m, x], {0: 1, 1: 0})
+    assert compiled.donated == {0: 1, 1: 0}
+    stores = [line.split("[")[0].strip() for line in compiled.inspect("nests").splitlines() if line.strip().startswith("y")]
+    assert stores == ["y1", "y0"] * 16
+    old = leaf(2, 2, 3, 50)
+    assert in_place([ops.mix(old, ((1, 1), (0, 2)))], [old], {0: 0}).donated == {0: 0}
+    assert in_place([ops.mix(old, ((2, 0), (1, 1)))], [old], {0: 0}).donated == {0: 0}
+    assert in_place([ops.mix(old, ((1, 1), (1, -1)))], [old], {0: 0}).donated == {}
+    assert in_place([ops.mix(old, ((0, 1), (1, 0)))], [old], {0: 0}).donated == {}
+    m3, turned = leaf(32, 32), leaf(32, 32)
+    m2 = ops.add(ops.mul(m3, number(0.9)), ops.permute(turned, (1, 0)))
+    assert in_place([m2, ops.mul(m3, number(2))], [m3, turned], {0: 0}).donated == {0: 0}
+
+
 def test_two_variables_that_change_places_keep_both_values() -> None:
     a, b = leaf(20), leaf(20)
     compiled = in_place([ops.mul(b, number(2)), ops.mul(a, number(3))], [a, b], {0: 0, 1: 1})

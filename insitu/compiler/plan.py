@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import heapq
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from insitu.codegen import nest
 from insitu.codegen.nest_text import own_roots
@@ -130,7 +131,7 @@ def _may_overwrite(low: Lowered, new: Node, old: Node) -> bool:
     if low.group.kind == "alone":
         return False
     names = {n: b.name for b, n in zip(low.kernel.buffers, low.arguments, strict=False)}
-    spots: set[object] = set()
+    found: list[_Place] = []
     stored = False
     loops = [(s,) for s in low.kernel.body if not isinstance(s, nest.Store)]
     stores = tuple([s for s in low.kernel.body if isinstance(s, nest.Store)])  # `_reading_first` puts them in order
@@ -138,21 +139,32 @@ def _may_overwrite(low: Lowered, new: Node, old: Node) -> bool:
         places = list(_places(statements, names[new], names.get(old, "")))
         if stored and places:
             return False  # read again later, or in another piece of what is computed tile by tile
-        spots.update(spot for spot, _ in places)
-        stored = stored or any(is_store for _, is_store in places)
-    return stored and (old not in names or len(spots) == 1)
+        found += places
+        stored = stored or any(p.stored for p in places)
+    if len({p.spot for p in found}) > 1:  # then each is read by the turn of the loop that writes it, as every element is written once
+        written = {(p.body, p.spot) for p in found if p.stored}
+        return stored and all((p.body, p.spot) in written for p in found)
+    return stored
 
 
-def _places(body: Sequence[nest.Stmt], new: str, old: str) -> Iterator[tuple[object, bool]]:
-    """Offsets at which the old buffer is read (False) and the new one written (True); a contraction's own reading is no offset."""
+class _Place(NamedTuple):
+    """An offset at which the old buffer is read, or the new one stored, and which statements do so."""
+
+    spot: object
+    stored: bool
+    body: int
+
+
+def _places(body: Sequence[nest.Stmt], new: str, old: str) -> Iterator[_Place]:
+    """Where the old buffer is read and the new one written; a contraction's own reading is no offset."""
     for s in body:
         for x in own_roots(s):
-            yield from ((spot, False) for spot in _loads(x, old))
+            yield from (_Place(spot, False, id(body)) for spot in _loads(x, old))
         if isinstance(s, nest.Store) and s.buffer == new:
-            yield s.offset, True
+            yield _Place(s.offset, True, id(body))
         elif isinstance(s, nest.Contract):
             if old in (s.a.buffer, s.b.buffer):
-                yield "operand", False
+                yield _Place("operand", False, id(body))
             yield from _places(s.epilogue, new, old)
         elif isinstance(s, nest.Loop):
             yield from _places(s.body, new, old)
@@ -182,21 +194,27 @@ def _reading_first(low: Lowered, olds: dict[Node, Node]) -> Lowered:
 def _sorted_inside(s: nest.Stmt, old_of: dict[str, str], given_up: set[str]) -> nest.Stmt:
     if isinstance(s, nest.Contract):
         return dataclasses.replace(s, epilogue=_stores_sorted(s.epilogue, old_of, given_up))
-    return dataclasses.replace(s, body=_stores_sorted(s.body, old_of, given_up)) if isinstance(s, nest.Loop) else s
+    if isinstance(s, nest.Loop):
+        inner = tuple([_sorted_inside(part, old_of, given_up) for part in s.body])
+        return dataclasses.replace(s, body=_stores_sorted(inner, old_of, given_up))
+    return s
 
 
 def _stores_sorted(body: tuple[nest.Stmt, ...], old_of: dict[str, str], given_up: set[str]) -> tuple[nest.Stmt, ...]:
     left = [s for s in body if isinstance(s, nest.Store)]
-    readers = {old: {s.buffer for s in left if any(_loads(x, old) for x in own_roots(s))} for old in old_of.values()}
+    readers: dict[tuple[str, object], list[nest.Store]] = {}
+    for s in left:
+        for old in {*old_of.values()}:
+            for spot in {spot for x in own_roots(s) for spot in _loads(x, old)}:
+                readers.setdefault((old, spot), []).append(s)
     made: list[nest.Stmt] = []
     while left:
-        remaining = {s.buffer for s in left}
-        free = [s for s in left if not (readers.get(old_of.get(s.buffer, ""), set()) & remaining) - {s.buffer}]
-        chosen = free or left[:1]
-        if not free:
-            given_up.add(old_of.pop(chosen[0].buffer))
-        made += chosen
-        left = [s for s in left if s not in chosen]
+        free = next((s for s in left if all(r is s or r not in left for r in readers.get((old_of.get(s.buffer, ""), s.offset), ()))), None)
+        if free is None:
+            free = left[0]
+            given_up.add(old_of.pop(free.buffer))
+        made.append(free)
+        left.remove(free)
     return (*[s for s in body if not isinstance(s, nest.Store)], *made)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from insitu.compiler.trouble import Stage, reported
 from insitu.config import config
 from insitu.graph.node import Node, topological
 from insitu.runtime.loader import check_runs, loader
-from insitu.runtime.memory import Memory, allocate, allocate_all, shared
+from insitu.runtime.memory import PAGE, Memory, allocate, allocate_all, shared
 from insitu.runtime.program import Program
 from insitu.runtime.threads import native, native_code
 
@@ -113,7 +114,9 @@ class Compiled:
             return kept
         with reported(self.graph, self.target, lambda: [("kernels", functools.partial(self.inspect, "kernels"))]):
             program = Program(preparation.launches, len(constants), len(preparation.results), preparation.arena)
-        made = [allocate(size) for size, _ in preparation.results]
+        rooms = [-(-size // PAGE) * PAGE for size, _ in preparation.results]
+        block = allocate(sum(rooms))  # they live and die together, and one large block is on huge pages
+        made = [block.part(at, size) for at, (size, _) in zip(itertools.accumulate(rooms, initial=0), preparation.results, strict=False)]
         program.run([m.ptr for m in (*constants, *made)])
         return kept + made
 

@@ -215,6 +215,7 @@ def test_dtypes_of_reductions() -> None:
     assert si.mean(si.arange(4)).dtype is si.float32
     assert si.max(si.asarray([True, False])).dtype is si.bool
     assert si.sum(si.full(300, 200, dtype="uint8")) == 60000
+    assert np.signbit(si.full((300, 300), -0.0)).all() and not np.signbit(si.full((300, 300), 0.0)).any()
     assert si.argmax(si.ones(2)).dtype is si.int64
     with pytest.raises(DTypeError):
         si.mean(si.ones(2), dtype="int32")

@@ -37,6 +37,20 @@ def test_a_dead_block_is_taken_again(nbytes: int) -> None:
     assert allocate(nbytes).ptr == ptr
 
 
+@pytest.mark.parametrize("nbytes", SIZES)
+def test_zeros_are_zeros_in_fresh_and_in_used_blocks(nbytes: int) -> None:
+    pool = Pool(1 << 30)
+    places = set()
+    for _ in range(3):
+        block = pool.zeros(nbytes)
+        content = block.view((nbytes,), np.uint8, writable=True)
+        assert not content.any()
+        content[...] = 255
+        places.add(block.ptr)
+        del block, content
+    assert len(places) == 1
+
+
 @pytest.mark.parametrize("sizes", [[16] * 10, [0, 1, 64, 65], [1000, 24, 25], [5000, 8, 8], [300] * 20, []])
 def test_values_of_shared_blocks_are_aligned_do_not_overlap_and_keep_their_block(sizes: list[int]) -> None:
     values = allocate_all(shared(sizes))

@@ -13,7 +13,7 @@ from insitu.dtypes import DType
 from insitu.errors import TraceError, outermost
 from insitu.graph.node import INPUT, REGISTRY, Node, placeholder, topological
 from insitu.ops.rules import literal_value
-from insitu.runtime.memory import Memory, allocate
+from insitu.runtime.memory import Memory, allocate, zeros
 
 if TYPE_CHECKING:
     from insitu.compiler import Compiled
@@ -199,8 +199,11 @@ def _constant_of(node: Node) -> Node | None:
 
 def _filled(node: Node) -> Memory:
     value, dtype = _constant_of(node).attrs  # type: ignore[union-attr]
+    element = _number(value, dtype).view((), dtype.numpy)
+    if not any(element.tobytes()):
+        return zeros(node.aval.nbytes)
     memory = allocate(node.aval.nbytes)
-    memory.view(node.shape, dtype.numpy, writable=True)[...] = literal_value(value, dtype)
+    memory.view(node.shape, dtype.numpy, writable=True)[...] = element
     return memory
 
 

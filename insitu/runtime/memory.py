@@ -186,6 +186,14 @@ class Pool:
             bucket, ptr = self._carve(room)
         return _Block(ptr, nbytes, room, ptr, bucket)
 
+    def zeros(self, nbytes: int) -> Memory:
+        """A block of zero bytes; those of fresh pages are, and nothing touches them before they are used."""
+        if nbytes > SMALL:
+            return self._allocate_large(nbytes, cleared=True)
+        block = self.allocate(nbytes)
+        ctypes.memset(block.ptr, 0, nbytes)
+        return block
+
     def allocate_all(self, blocks: Sequence[Shared]) -> list[Memory]:
         """Memory for each of the values of `shared` blocks."""
         out: list[Memory] = []
@@ -216,7 +224,7 @@ class Pool:
             slab.at += room
             return bucket, at
 
-    def _allocate_large(self, nbytes: int) -> Memory:
+    def _allocate_large(self, nbytes: int, cleared: bool = False) -> Memory:
         step = 1 << ((nbytes - 1).bit_length() - 4)
         room = (nbytes + step - 1) & -step
         with self._lock:
@@ -225,6 +233,8 @@ class Pool:
             if waiting:
                 _, pages, ptr = waiting.pop()
                 self.free_bytes -= room
+                if cleared:
+                    ctypes.memset(ptr, 0, nbytes)
             else:
                 pages = _pages(room)
                 ptr = pages.address
@@ -290,7 +300,7 @@ def _pages(nbytes: int) -> system.Pages:
 
 
 pool = Pool(min(1 << 30, system.physical_memory() // 4))
-allocate, allocate_all = pool.allocate, pool.allocate_all
+allocate, allocate_all, zeros = pool.allocate, pool.allocate_all, pool.zeros
 
 
 def from_numpy(array: np.ndarray[Any, Any]) -> Memory:

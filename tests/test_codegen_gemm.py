@@ -14,6 +14,9 @@ import pytest
 from insitu import dtypes as dt
 from insitu.codegen import nest
 from insitu.codegen.cpu import gemm
+from insitu.codegen.cpu.assemble import assembly
+from insitu.codegen.cpu.gemm.function import loops
+from insitu.codegen.cpu.gemm.micro import UNROLL
 from insitu.codegen.cpu.gemm.schedule import Variant, arrange
 from insitu.codegen.generated import Generated
 from insitu.codegen.target import Target, named
@@ -153,7 +156,13 @@ def variants(swap: bool, lanes: int, m: int, n: int, tb: bool) -> list[Variant]:
     """Schedules that the cost model would not choose."""
     rows_there, columns_there = (n, m) if swap else (m, n)
     found = []
-    for rows, vectors, pack_rows, pack_lanes in ((5, 2, True, True), (7, 1, False, True), (3, 3, True, False), (1, 4, False, False)):
+    for rows, vectors, pack_rows, pack_lanes in (
+        (5, 2, True, True),
+        (7, 1, False, True),
+        (3, 3, True, False),
+        (1, 4, False, False),
+        (21, 1, True, True),
+    ):
         narrow = columns_there < vectors * lanes
         if rows <= rows_there and (pack_lanes or not tb):
             found.append(Variant(swap, rows, vectors, lanes, pack_rows, pack_lanes, narrow, fetch_rows=vectors % 2 == 0))
@@ -171,6 +180,18 @@ def test_bits_do_not_depend_on_the_schedule(target: Target, swap: bool) -> None:
         for number, variant in enumerate(variants(swap, target.lanes(32), m, n, turned)):
             result = product(a, b, ta, tb, target=target, cuts=3, variant=variant, panels_per_block=1 + number % 2, run=(7, 2)[number % 2])
             np.testing.assert_array_equal(result, wanted)
+
+
+def test_multiply_adds_of_avx512_take_packed_factors_from_memory() -> None:
+    """Each factor that is loaded first is an instruction more; LLVM loads it once for two vectors if it can."""
+    target = named("x86-64-v4")
+    a, b = nest.Operand("a", dt.float32, 0, 400, 1), nest.Operand("b", dt.float32, 0, 64, 1)
+    contract = nest.Contract("c", 1, 56, 64, 400, a, b, dt.float32, ())
+    made = arrange(contract, Variant(False, 14, 2, 16, True, True, False))
+    lines = assembly(loops(made, False, dt.float32, target, "f"), target).splitlines()
+    adds = [line for line in lines if "vfmadd" in line and "%zmm" in line]
+    assert len(adds) == 28 * (UNROLL + 1)
+    assert all("{1to16}" in line for line in adds)
 
 
 @pytest.mark.parametrize("target", [*TARGETS, *PLAIN[2:]], ids=lambda t: f"{t.cpu}-{t.vector_bits}")

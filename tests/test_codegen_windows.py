@@ -8,7 +8,8 @@ from test_compiler_primitives import leaves, run
 
 from insitu import ops
 from insitu.codegen import target
-from insitu.codegen.cpu.gemm import choose, windows
+from insitu.codegen.cpu.gemm import choose, schedule, windows
+from insitu.codegen.nest import Contract
 from insitu.compiler import compile_graph, pipeline
 from insitu.graph.node import Node
 from insitu.ops.convolution import window_extents
@@ -86,6 +87,35 @@ def test_bits_are_those_of_products_with_windows(case: str, bits: int) -> None:
     for a, b in zip(got, expected, strict=True):
         np.testing.assert_array_equal(a, b)
         assert a.tobytes() == b.tobytes()
+
+
+@pytest.mark.parametrize("bits", [128, 512])
+def test_packed_windows_have_the_same_bits(bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where packing seems to cost nothing, tiles of all shapes are packed."""
+    cpu, cost, seen = target.named("native", bits), schedule._cost, set()
+    if not cpu.masks:
+        pytest.skip("windows are only packed for AVX-512")
+
+    def preferred(c: Contract, v: schedule.Variant, t: target.Target) -> float:
+        seen.add((v.windows, v.pack_rows, v.lines > 1))
+        return cost(c, v, t) * (1e-3 if v.pack_rows else 1)
+
+    for case, (_, kernel, strides, padding, dilation, groups) in CASES.items():
+        given = arrays(case, "float32")
+        nodes = leaves(given)
+        ours = [
+            ops.conv(nodes[0], nodes[1], strides, padding, dilation, groups),
+            ops.conv_weight(nodes[0], nodes[2], kernel[:-2], strides, padding, dilation, groups),
+        ]
+        expected = run(ours, nodes, list(given), cpu)
+        with monkeypatch.context() as patch:
+            patch.setattr(schedule, "_cost", preferred)
+            pipeline._generated.cache_clear()
+            got = run(ours, nodes, list(given), cpu)
+        pipeline._generated.cache_clear()
+        for a, b in zip(got, expected, strict=True):
+            assert a.tobytes() == b.tobytes(), case
+    assert {("positions", True, True), ("positions", True, False), ("elements", True, False)} <= seen
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float16"])

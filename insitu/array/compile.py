@@ -176,9 +176,9 @@ class CompiledFunction:
         holders, trace, results, outline = self._record(leaves, nodes, structure, keywords)
         written = trace.written
         wanted = [trace.now[v] for v in written] + [r for r in results if isinstance(r, Node)]
-        _settle_outside(wanted)
-        outputs = [n for n in dict.fromkeys(wanted) if n.prim is not INPUT]
-        order = topological(outputs, lambda n: n.memory is not None)
+        outputs, order = _needed(wanted)
+        if _settle_outside(order):
+            outputs, order = _needed(wanted)
         used: set[Node | None] = {n for n in order if n.prim is INPUT}
         arguments = [i for i, h in enumerate(holders) if h in used]
         variables = [v for v, n in trace.read.items() if n in used]
@@ -191,7 +191,7 @@ class CompiledFunction:
         from insitu.compiler import compile_graph  # late: `import insitu` does not wait for the compiler
 
         program = compile_graph(
-            _replace(outputs, holes), [holes.get(n, n) for n in inputs], config.target, wishes, join=True, constants=len(captured), run=run
+            _replace(order, outputs, holes), [holes.get(n, n) for n in inputs], config.target, wishes, join=True, constants=len(captured), run=run
         )
         source: dict[Node, Source] = {h: ("argument", i) for i, h in enumerate(holders) if h is not None}
         source |= {n: ("variable", v) for v, n in trace.read.items()}
@@ -236,20 +236,26 @@ class CompiledFunction:
         return self._trace(leaves, nodes, structure, bool(kwargs)).program.inspect(stage)
 
 
-def _settle_outside(nodes: Sequence[Node]) -> None:
-    """Evaluate pending arrays from outside the trace that it uses, so that a call does not compute them again."""
-    order = topological(nodes, lambda n: n.memory is not None)
+def _needed(wanted: Sequence[Node]) -> tuple[list[Node], list[Node]]:
+    """What has to be computed, and everything that it follows from."""
+    outputs = [n for n in dict.fromkeys(wanted) if n.prim is not INPUT]
+    return outputs, topological(outputs, lambda n: n.memory is not None)
+
+
+def _settle_outside(order: Sequence[Node]) -> bool:
+    """Evaluate pending arrays from outside the trace that it uses, so that a call does not compute them again; whether there are any."""
     inside: set[Node] = set()
     for n in order:
         if n.memory is None and (n.prim is INPUT or any(i in inside for i in n.inputs)):
             inside.add(n)
     outside = [n for n in order if n not in inside and n.memory is None and n.handle is not None and n.handle() is not None]
     evaluate_nodes(outside)
+    return bool(outside)
 
 
-def _replace(outputs: Sequence[Node], swap: dict[Node, Node]) -> list[Node]:
+def _replace(order: Sequence[Node], outputs: Sequence[Node], swap: dict[Node, Node]) -> list[Node]:
     made = dict(swap)
-    for n in topological(outputs, lambda n: n in swap):
+    for n in order:
         if n not in made:
             made[n] = n if all(made[i] is i for i in n.inputs) else Node(n.prim, tuple([made[i] for i in n.inputs]), n.attrs, n.aval)
     return [made[n] for n in outputs]

@@ -221,10 +221,10 @@ class Config:
         """The CPU that new programs are compiled for."""
         revision, found = self._target
         if found is None or revision != self.revision:
-            from insitu.codegen.target import from_features, named
-            from insitu.runtime.loader import host
+            from insitu.codegen.target import named
+            from insitu.runtime.loader import native_target
 
-            revision, found = self.revision, from_features(*host(), self.vector_bits) if self.cpu == "native" else named(self.cpu, self.vector_bits)
+            revision, found = self.revision, native_target(self.vector_bits) if self.cpu == "native" else named(self.cpu, self.vector_bits)
             object.__setattr__(self, "_target", (revision, found))
         return found
 

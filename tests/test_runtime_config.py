@@ -101,6 +101,8 @@ def test_target_follows_cpu_and_width(bare: pytest.MonkeyPatch) -> None:
     c = Config()
     native = c.target
     assert c.target is native
+    c.threads = 3
+    assert c.target is native  # programs are made again for another one
     c.vector_bits = 128
     assert c.target.vector_bits == 128 and c.target.isa != native.isa
     if native.triple.startswith("x86_64"):

@@ -211,6 +211,14 @@ def host() -> tuple[str, str, dict[str, bool]]:
     return triple, cpu, features
 
 
+@functools.cache
+def native_target(vector_bits: int | None = None) -> Target:
+    """The `Target` of this machine; ``vector_bits`` forces a narrower vector."""
+    from insitu.codegen.target import from_features
+
+    return from_features(*host(), vector_bits)
+
+
 def host_features() -> dict[str, bool]:
     """LLVM's names of the features this machine's CPU has (or has not)."""
     return host()[2]

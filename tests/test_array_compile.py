@@ -10,6 +10,8 @@ import subprocess
 import sys
 import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -175,19 +177,17 @@ def test_variables_pickle_by_value() -> None:
 
 
 def test_threads_may_call_one_compiled_function() -> None:
-    f = si.compile(lambda x: si.sum(x * x))
-    wrong = []
+    """All at once, so that some wait for kernels that another one is loading."""
+    for number in range(5):
+        f, start = si.compile(lambda x, n=number + 2.5: si.sum(x * x) * n), threading.Barrier(4)
 
-    def work(k: int) -> None:
-        x = si.full((1000,), float(k))
-        wrong.extend(k for _ in range(50) if float(f(x)) != 1000.0 * k * k)
+        def work(k: int, f: Any = f, start: threading.Barrier = start) -> set[float]:
+            x = si.full((1000,), float(k))
+            start.wait()
+            return {float(f(x)) for _ in range(50)}
 
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    assert not wrong
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(work, range(4))) == [{1000.0 * k * k * (number + 2.5)} for k in range(4)]
 
 
 def test_a_loop_that_never_looks_does_not_grow() -> None:

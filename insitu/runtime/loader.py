@@ -73,8 +73,9 @@ class Loader:
             return [table[code.key] for code in codes]
         except KeyError:
             with self._lock:
-                missing = {code.key: code for code in codes if code.key not in table}
-                self._load_all(list(missing.values()))
+                missing = {code.key: code for code in codes if code.key not in table}  # another thread may have loaded them by now
+                if missing:
+                    self._load_all(list(missing.values()))
                 return [table[code.key] for code in codes]
 
     @property

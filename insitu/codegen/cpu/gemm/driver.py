@@ -12,7 +12,7 @@ from insitu.codegen.cpu.gemm import micro, pack
 from insitu.codegen.cpu.gemm.control import loop
 from insitu.codegen.cpu.gemm.epilogue import EpilogueCalls, Span
 from insitu.codegen.cpu.gemm.layout import layout
-from insitu.codegen.cpu.gemm.schedule import Schedule, Side
+from insitu.codegen.cpu.gemm.schedule import Schedule, Side, in_parts
 from insitu.codegen.cpu.gemm.windows import Slab
 from insitu.codegen.nest import K_BLOCK
 from insitu.codegen.target import LINE
@@ -110,14 +110,14 @@ class Driver:
             else:
                 row_at = self._from_k(row_start, self.row_side, k_first, w["row_leading"])
             following = self._following(lane_start, panels[0], slivers, k_first, length, last) if self.v.fetch_lanes else None
-            in_parts = self.v.pack_rows and not (self.shown or self.row_side.along_k)
-            if in_parts:
+            parts = in_parts(self.v, self.row_side)
+            if parts:
                 self._pack_rows(row_at, slivers[0], slivers[0], slivers[1], (self._c(0), length))
             with loop(b, *slivers, self.places.group) as group:
                 stop = b.min(b.add(group.index, self._c(self.places.group)), slivers[1])
                 if self.v.pack_rows and self.shown:
                     self._pack_shown(self.shown, row_at, (group.index, stop))
-                elif self.v.pack_rows and not in_parts:
+                elif self.v.pack_rows and not parts:
                     self._turn_rows(self._sliver_at(row_at, group.index), self._packed(self._c(0)), length)
                 with loop(b, group.index, stop) as sliver:
                     number = b.sub(sliver.index, slivers[0])
@@ -143,7 +143,7 @@ class Driver:
                     if not self.v.swap:
                         with b.when(last):
                             self._finish(number, batch, sliver.index, panels)
-                    if in_parts:
+                    if parts:
                         self._pack_rows(row_at, slivers[0], stop, slivers[1], part)
 
     def _tile_at(self, number: Value, local: Value) -> tuple[Value, Value | int]:
@@ -389,8 +389,8 @@ class Driver:
                 first = b.offset(lane_at, b.mul(start, leading), side.dtype)
                 steps = self.lane_steps
                 if v.narrow:
-                    left = b.sub(b.sub(self.w["columns"], self._c(1)), start)  # negative for a vector past the end
-                    steps = [(self._c(0), b.mul(b.min(self._c(r), left), leading)) for r in range(v.lanes)]
+                    near, left = self._c(0), b.sub(b.sub(self.w["columns"], self._c(1)), start)  # negative for a vector past the end
+                    steps = [(near, b.mul(b.min(self._c(r), left), leading)) for r in range(v.lanes)]
                 pack.turn_columns(b, first, steps, b.offset(target, vector.index, self.dtype), v.columns, length, side.dtype, self.dtype)
 
     # -- finished tiles ------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from insitu.codegen.cpu.gemm import pack, squares, windows
 from insitu.codegen.cpu.gemm.epilogue import matrices
-from insitu.codegen.cpu.gemm.schedule import Schedule, Variant
+from insitu.codegen.cpu.gemm.schedule import Schedule, Variant, in_parts
 from insitu.codegen.nest import K_BLOCK, Contract
 
 #: Bytes of the sums that a product of few rows keeps at a time: they stay in the nearest cache beside what is read of the lane side.
@@ -37,7 +37,7 @@ class Layout:
         Slivers that are packed together: where neighbours in memory are rows, one sliver's rows are
         less than a cache line.
     slots : int
-        Slivers that packed ones have room for, a power of two: the group that is used, and the next one as far as it is packed.
+        Slivers that packed ones have room for, a power of two: the group that is used, and where they are packed in parts the next one.
     row_pitch : int
         From one k to the next in a packed sliver.
     sliver_step : int
@@ -70,7 +70,7 @@ def layout(s: Schedule) -> Layout:
     pitch = _rounded(v.rows, v.lanes) if s.row_side.along_k and v.rows > v.lanes else v.rows
     # not a multiple of a page, or stores to several slivers would meet in one set of the cache
     step = _rounded(K_BLOCK * pitch + v.lanes, 64) + 32
-    slots = group if s.row_side.windows or s.row_side.along_k else 2 * group
+    slots = (2 if in_parts(v, s.row_side) else 1) * group
     turned_at = slots * step if v.pack_rows else 0
     turned_pitch = _rounded(v.rows, v.lanes)
     lanes_at = _rounded(turned_at + (v.lanes * turned_pitch if v.swap else 0), 64)

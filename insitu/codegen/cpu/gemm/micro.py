@@ -223,8 +223,8 @@ def _multiply(b: Emitter, variant: Variant, dtype: DType, rows: Sequence[Sequenc
     """Add one k to all sums of the tile; its elements of the row side are at ``rows``, each at one place for all vectors or one for each."""
     lanes, vectors = variant.lanes, []
     for v in range(variant.vectors):
-        panel, at = divmod(v * lanes, side.width) if side.apart is not None else (0, v * lanes)
-        place = b.offset(lane_at, b.mul(side.apart, b.const(panel, dt.int64)), dtype) if side.apart is not None and panel else lane_at
+        panel, at = divmod(v * lanes, side.width or variant.columns)
+        place = b.offset(lane_at, b.mul(side.apart, b.const(panel, dt.int64)), dtype) if side.apart and panel else lane_at
         vectors.append(b.load(b.offset(place, at, dtype), dtype, lanes, side.masks[v] if side.masks else None))
     for r, places in enumerate(rows):
         factors = [b.splat(b.load(place, dtype), lanes) for place in places]

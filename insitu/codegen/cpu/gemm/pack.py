@@ -114,8 +114,8 @@ def steps(b: Emitter, leading: Value, dtype: DType, count: int) -> list[Step]:
 
 def rows(b: Emitter, line: Value, apart: Sequence[Step | None], dtype: DType) -> list[Value | None]:
     """Pointers into the rows whose first one is at ``line``."""
-    pointers = {near.text: b.offset(line, near, dtype) for near in dict(step for step in apart if step)}
-    return [b.offset(pointers[step[0].text], step[1], dtype) if step else None for step in apart]
+    pointers = {near: b.offset(line, near, dtype) for near in dict(step for step in apart if step)}
+    return [b.offset(pointers[step[0]], step[1], dtype) if step else None for step in apart]
 
 
 def turn_columns(

@@ -288,8 +288,12 @@ def _fetches_rows(c: Contract, v: Variant, target: Target) -> bool:
     Where vectors are shorter a turn of k is, too, and what it takes to fetch shows.
     """
     m, side = (c.n if v.swap else c.m), sides(c, v.swap)[0]
-    parts = v.pack_rows and not (side.along_k or v.windows)
-    return target.vector_bits >= 512 and parts and m * c.k * side.dtype.itemsize > _IN_PLACE_BYTES
+    return target.vector_bits >= 512 and in_parts(v, side) and m * c.k * side.dtype.itemsize > _IN_PLACE_BYTES
+
+
+def in_parts(v: Variant, row_side: Side) -> bool:
+    """Whether rows are packed a part of k at a time, while the rows before them are multiplied: those that are neighbours in memory."""
+    return v.pack_rows and not (row_side.along_k or v.windows)
 
 
 def unusual(rows: int, vectors: int, usual: tuple[tuple[int, int], ...]) -> float:

@@ -77,7 +77,7 @@ def plan(c: Contract, target: Target) -> Plan:
     total, matrices, width = shown.items * math.prod(shown.count), len(shown.matrix) ** 2, c.b.panel or c.n
     wanted = max(FEW, min(matrices * c.k * c.n * c.dtype.itemsize // KERNEL_BYTES, MANY))
     best, least = None, math.inf
-    for rows, vectors in (*tiles_of(target), *USUAL):
+    for rows, vectors in dict.fromkeys((*tiles_of(target), *USUAL)):
         columns = vectors * lanes
         if rows * vectors + vectors + 1 > target.registers or c.n % columns or (width % columns and columns % width):
             continue

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 
-#: Bytes of a line of the cache.
-LINE = 64
+#: Bytes of a line of the cache, and of the pages that instructions of ARM count up to what they refer to.
+LINE, PAGE = 64, 4096
 #: Prefixes of LLVM's names of what a CPU is good at, listed among the features it has.
 _TUNING = ("tuning", "prefer-", "fast-", "slow-", "false-deps", "branchfusion", "macrofusion", "no-", "idiv")
 
@@ -85,14 +85,19 @@ def from_features(triple: str, cpu: str, features: dict[str, bool], vector_bits:
     )
 
 
+def host() -> tuple[str, str, dict[str, bool]]:
+    """LLVM's names of this machine: its triple, its CPU, and the features that this has (or has not)."""
+    import llvmlite.binding as llvm
+
+    return llvm.get_process_triple(), llvm.get_host_cpu_name(), dict(llvm.get_host_cpu_features())
+
+
 @functools.cache
 def named(cpu: str, vector_bits: int | None = None) -> Target:
     """The `Target` of a CPU by LLVM's name (``"haswell"``), or of this machine (``"native"``)."""
-    import llvmlite.binding as llvm
-
-    triple = llvm.get_process_triple()
+    triple, name, features = host()
     if cpu == "native":
-        return from_features(triple, llvm.get_host_cpu_name(), dict(llvm.get_host_cpu_features()), vector_bits)
+        return from_features(triple, name, features, vector_bits)
     return from_features(triple, cpu, _features_of(triple, cpu), vector_bits)
 
 

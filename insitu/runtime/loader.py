@@ -14,11 +14,11 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from insitu.codegen import target as targets
 from insitu.config import config
 from insitu.errors import ArgumentError, InternalError
 from insitu.runtime import system
 from insitu.runtime.cache import KernelCache, version_key
-from insitu.runtime.memory import PAGE
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -176,7 +176,7 @@ class Loader:
         for image in self.images(codes):
             line, _, code = image.partition(b"\n")
             words = line.decode().split()
-            content += bytes(-len(content) % PAGE)
+            content += bytes(-len(content) % targets.PAGE)
             tables.append({name: len(content) + int(at) for name, at in zip(words[::2], words[1::2], strict=True)})
             content += code
         base = system.executable(content)
@@ -198,14 +198,12 @@ def _image(ir: str, target: Target) -> bytes:
 
 @functools.cache
 def host() -> tuple[str, str, dict[str, bool]]:
-    """LLVM's names of this machine: its triple, its CPU, and the features that this has (or has not). It is asked once for each CPU."""
+    """What `insitu.codegen.target.host` says, kept on disk: LLVM is asked once for each CPU."""
     about = system.cpu_identity()
     key = f"host-{hashlib.sha256(about).hexdigest()}"
     kept = loader.kept(key) if about else None
     if kept is None:
-        import llvmlite.binding as llvm
-
-        kept = json.dumps((llvm.get_process_triple(), llvm.get_host_cpu_name(), dict(llvm.get_host_cpu_features()))).encode()
+        kept = json.dumps(targets.host()).encode()
         if about:
             loader.keep(key, kept)
     triple, cpu, features = json.loads(kept)
@@ -215,9 +213,7 @@ def host() -> tuple[str, str, dict[str, bool]]:
 @functools.cache
 def native_target(vector_bits: int | None = None) -> Target:
     """The `Target` of this machine; ``vector_bits`` forces a narrower vector."""
-    from insitu.codegen.target import from_features
-
-    return from_features(*host(), vector_bits)
+    return targets.from_features(*host(), vector_bits)
 
 
 def host_features() -> dict[str, bool]:

@@ -10,11 +10,9 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
+from insitu.codegen.target import LINE, PAGE
 from insitu.errors import InternalError
 
-#: Images start at multiples of this many bytes: instructions of ARM count the pages up to what they refer to.
-PAGE = 4096
-_LINE = 64
 _SYMBOLS, _RELOCATIONS, _NO_BITS = 2, 4, 8
 _WRITABLE, _LOADED = 1, 2
 _GLOBAL = 1
@@ -48,7 +46,8 @@ _SECTION, _SYMBOL, _RELOCATION = struct.Struct("<IIQQQQIIQQ"), struct.Struct("<I
 def linked(content: bytes) -> bytes:
     """The image of a 64-bit little-endian ELF object file.
 
-    A line of text names the functions and where they start (``name offset name offset``); the bytes to load follow.
+    A line of text names the functions and where they start (``name offset name offset``); the bytes to load, at a multiple of
+    ``PAGE``, follow.
 
     Raises
     ------
@@ -65,7 +64,7 @@ def linked(content: bytes) -> bytes:
         if s.flags & _LOADED:
             if s.flags & _WRITABLE or s.kind == _NO_BITS or s.align > PAGE:
                 raise InternalError("a kernel does not link: it has memory of its own")
-            image += bytes(-len(image) % max(s.align, _LINE))
+            image += bytes(-len(image) % max(s.align, LINE))
             places[k] = len(image)
             image += content[s.offset : s.offset + s.size]
     symbols, names = list[_Symbol](), b""

@@ -116,6 +116,19 @@ def rows_ahead(b: Emitter, variant: Variant, dtype: DType, places: Sequence[tupl
     return fetch
 
 
+def lanes_ahead(b: Emitter, variant: Variant, dtype: DType, lanes: Lanes, before: Value, by: Value) -> Ahead:
+    """What a later tile reads of the lane side, a turn of k of it after the other, at a `pace`; so many turns have gone by ``before``."""
+    done = b.mul(before, by)
+
+    def fetch(k: Value, stop: Value) -> None:
+        with loop(b, *share(b, by, k, stop, done)) as turn:
+            line = b.offset(lanes.start, b.mul(turn.index, lanes.step if isinstance(lanes.step, Value) else b.const(lanes.step, dt.int64)), dtype)
+            for place in _vectors(b, variant, dtype, line, lanes):
+                b.prefetch(place)
+
+    return fetch
+
+
 @dataclasses.dataclass(frozen=True)
 class Runs:
     """A row side whose k comes in runs, its rows evenly apart: ``lines`` times as many.
@@ -221,16 +234,24 @@ def _copies(b: Emitter, first: Value, variant: Variant) -> list[Value]:
 
 def _multiply(b: Emitter, variant: Variant, dtype: DType, rows: Sequence[Sequence[Value]], lane_at: Value, side: Lanes, sums: list[Value]) -> None:
     """Add one k to all sums of the tile; its elements of the row side are at ``rows``, each at one place for all vectors or one for each."""
-    lanes, vectors = variant.lanes, []
-    for v in range(variant.vectors):
-        panel, at = divmod(v * lanes, side.width or variant.columns)
-        place = b.offset(lane_at, b.mul(side.apart, b.const(panel, dt.int64)), dtype) if side.apart and panel else lane_at
-        vectors.append(b.load(b.offset(place, at, dtype), dtype, lanes, side.masks[v] if side.masks else None))
-    for r, places in enumerate(rows):
-        factors = [b.splat(b.load(place, dtype), lanes) for place in places]
+    lanes = variant.lanes
+    places = _vectors(b, variant, dtype, lane_at, side)
+    vectors = [b.load(place, dtype, lanes, side.masks[v] if side.masks else None) for v, place in enumerate(places)]
+    for r, row in enumerate(rows):
+        factors = [b.splat(b.load(place, dtype), lanes) for place in row]
         for v in range(variant.vectors):
             at = r * variant.vectors + v
             sums[at] = multiply_add(b, factors[v % len(factors)], vectors[v], sums[at])
+
+
+def _vectors(b: Emitter, variant: Variant, dtype: DType, lane_at: Value, side: Lanes) -> list[Value]:
+    """Where the vectors of one k are, the first one at ``lane_at``."""
+    places = []
+    for v in range(variant.vectors):
+        panel, at = divmod(v * variant.lanes, side.width or variant.columns)
+        place = b.offset(lane_at, b.mul(side.apart, b.const(panel, dt.int64)), dtype) if side.apart and panel else lane_at
+        places.append(b.offset(place, at, dtype))
+    return places
 
 
 def multiply_add(b: Emitter, x: Value, y: Value, z: Value) -> Value:

@@ -34,12 +34,14 @@ WORDS = (
     "row_buffer", "lane_buffer",
     "squares", "tall", "wide", *[f"{name}_{side}" for side in "ab" for name in _SIDE], "out_y", "out_x", "parts", "block", "part", "columns",
     "k", "lane_leading", "matrix", "pitch", "seen_step", "deep_step", "given_at", "given_step", "given_pitch", "sums_at", "sums_step",
-    "sliver_step", "sums_pitch", "edge_at", "made_at",
+    "sliver_step", "sums_pitch", "edge_at", "made_at", "ahead",
 )  # fmt: skip
 #: Fewest and most squares of a block, and the bytes of a mixed kernel that one square more should share.
 FEW, MANY, KERNEL_BYTES = 28, 224, 75_000
 #: Squares whose outputs are put together at a time.
 PIECE = 8
+#: Bytes of a mixed kernel from which on it comes from afar each time, so that tiles fetch what later ones read.
+_FAR_KERNEL = 1 << 20
 #: The usual tiles (grids are often multiples of 7), and that of gradients.
 USUAL, GRADIENT = ((14, 2), (6, 4)), (6, 4)
 
@@ -169,6 +171,7 @@ def placed(s: Schedule, c: Contract) -> tuple[dict[str, int], int]:
         words["deep_step"] = words["seen_step"] * side * side
         words["sums_at"] = words["deep_step"] * max(1, -(-s.k // K_BLOCK))
         words["edge_at"] = words["sums_at"] + words["sums_step"] * side * side
+        words["ahead"] = 1 << 16 if side * side * s.k * s.n * size > _FAR_KERNEL else 0
         words["made_at"] = words["edge_at"] + width * width * s.k
         end = words["made_at"] + 4 * PIECE * sums_pitch
     return {name: words.get(name, 0) for name in WORDS[2:]}, (end + v.lanes) * size
@@ -365,6 +368,7 @@ class Squares(_Mixing):
         tiles = b.div(width, self._c(v.columns))
         touched = self._touched(first, stop, n, b.mul(b.mul(tiles, slivers), self._c(matrices)))
         apart = b.mul(w["k"], self._c(v.panel)) if 0 < v.panel < v.columns else None
+        pace = b.div(w["ahead"], slivers)
         with loop(b, 0, matrices) as matrix:
             seen, kernel, sums = (
                 self._at(start, (matrix.index, step))
@@ -373,16 +377,27 @@ class Squares(_Mixing):
             with loop(b, 0, tiles) as tile:
                 column = b.mul(tile.index, self._c(v.columns))
                 lane_at, step = self._lanes(kernel, b.add(n, column))
+                coming = self._next_lanes(matrix.index, n, column, width)
                 number = b.mul(b.add(b.mul(matrix.index, tiles), tile.index), slivers)
                 with loop(b, 0, slivers) as sliver:
-                    ahead = [touched(b.add(number, sliver.index))]
                     rows_at = self._at(seen, (sliver.index, b.mul(w["pitch"], self._c(v.rows))))
                     place = self._at(b.offset(sums, column, self.dtype), (sliver.index, b.mul(w["sums_pitch"], self._c(v.rows))))
                     with self._blocks() as (block, k, length):
                         rows = micro.Rows(self._at(rows_at, (block, w["deep_step"])), (), 1, w["pitch"])
                         lanes = micro.Lanes(self._at(lane_at, (k, step)), step, None, v.panel, apart)
-                        made = micro.tile(b, v, self.dtype, rows, lanes, length, ahead)
+                        far = dataclasses.replace(lanes, start=self._at(coming, (k, step)))
+                        fetched = micro.lanes_ahead(b, v, self.dtype, far, b.mul(sliver.index, length), pace)
+                        made = micro.tile(b, v, self.dtype, rows, lanes, length, [touched(b.add(number, sliver.index)), fetched])
                         micro.store_tile(b, v, made, place, w["sums_pitch"], b.cmp("eq", block, self._c(0)))
+
+    def _next_lanes(self, matrix: Value, n: Value, column: Value, width: Value) -> Value:
+        """Where the tile after one at ``column`` finds its columns of the kernel; after the last one, the first."""
+        b = self.b
+        further, following = b.add(column, self._c(self.v.columns)), b.add(matrix, self._c(1))
+        inside = b.cmp("lt", further, width)
+        following = b.select(b.cmp("lt", following, self._c(len(self.first) ** 2)), following, self._c(0))
+        kernel = self._at(self.lane_start, (b.select(inside, matrix, following), self.w["matrix"]))
+        return self._lanes(kernel, b.add(n, b.select(inside, further, self._c(0))))[0]
 
     def _lanes(self, kernel: Value, n: Value) -> tuple[Value, int | Value]:
         """Where a tile finds its columns of the kernel, and the step from one k to the next."""

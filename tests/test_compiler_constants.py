@@ -53,8 +53,12 @@ def panels(made: Compiled) -> list[int]:
 
 
 # -- panels --------------------------------------------------------------------------------------
-#: Full panels; a last one that is moved back; less than one; several blocks of k; far from any cache, also with few rows and a long k.
-SIZES = [(20, 64, 64), (33, 64, 75), (7, 300, 9), (50, 1000, 40), (64, 1000, 300), (9, 1200, 70), (20, 4000, 100), (300, 200, 66)]
+#: Full panels; a last one that is moved back; less than one; several blocks of k; far from any cache, also with few rows and a long k;
+#: several blocks of panels, which threads share by rows, or by columns where there are few rows.
+SIZES = [
+    (20, 64, 64), (33, 64, 75), (7, 300, 9), (50, 1000, 40), (64, 1000, 300), (9, 1200, 70), (20, 4000, 100), (300, 200, 66),
+    (150, 300, 900), (20, 300, 1400),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("cpu", ["native", "haswell"])

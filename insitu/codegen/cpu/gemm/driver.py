@@ -64,17 +64,19 @@ class Driver:
         if self.v.whole:
             with loop(b, begin, end) as unit:
                 self.more = b.cmp("lt", b.add(unit.index, self._c(1)), end)
+                self.low, self.count = self._c(0), slivers
                 batch, panels, starts = self._block(unit.index)
                 self._run(batch, (self._c(0), slivers), panels, *starts)
                 self._write_whole(batch, panels)
             return
         past = b.add(end, b.sub(slivers, self._c(1)))
-        with loop(b, b.div(begin, slivers), b.div(past, slivers)) as outer:
-            base = b.mul(outer.index, slivers)
-            self.more = b.cmp("lt", b.add(base, slivers), end)
+        with loop(b, b.div(begin, slivers), b.div(past, slivers)) as outer, loop(b, 0, w["in_turn"]) as turn:
+            base, following = b.mul(outer.index, slivers), b.add(turn.index, self._c(1))
+            self.more = b.or_(b.cmp("lt", following, w["in_turn"]), b.cmp("lt", b.add(base, slivers), end))
             low = b.max(b.sub(begin, base), self._c(0))
             high = b.min(b.sub(end, base), slivers)
-            batch, panels, starts = self._block(outer.index)
+            batch, panels, starts = self._block(b.add(b.mul(outer.index, w["in_turn"]), turn.index))
+            self.low, self.count = low, b.sub(high, low)
             with loop(b, low, high, w["run"]) as run:
                 slivers_range = (run.index, b.min(b.add(run.index, w["run"]), high))
                 self._run(batch, slivers_range, panels, *starts)
@@ -221,8 +223,8 @@ class Driver:
         start = b.select(there, b.offset(lane_start if v.deep else lane_at, b.mul(further, w["panel_step"]), self.dtype), here)
         if v.deep:
             start = b.select(last, start, b.offset(here, self._at(length, v.columns), self.dtype))
-        pace = b.div(self._c(v.columns * self.dtype.itemsize << 16), w["slivers"])
-        before = b.mul(b.mul(sliver, pace), length)
+        pace = b.div(self._c(v.columns * self.dtype.itemsize << 16), self.count)
+        before = b.mul(b.mul(b.sub(sliver, self.low), pace), length)
 
         def fetch(k: Value, stop: Value) -> None:
             with loop(b, *micro.share(b, pace, k, stop, before), LINE) as line:

@@ -19,8 +19,8 @@ _STREAM_BYTES = 24_576
 #: Most columns of them: a row has to be long only as it is begun so often.
 _STREAM_COLUMNS = 4096
 #: Runtime words of the loops; the first two are numbers of buffers.
-WORDS = ("row_buffer", "lane_buffer", "slivers", "blocks", "panels", "panels_per_block", "rows", "columns", "k", "k_blocks", "run", "row_leading",
-         "row_batch", "lane_leading", "lane_batch", "panel_step", "tile_step", "sums_pitch", "sums_at", "rows_at")  # fmt: skip
+WORDS = ("row_buffer", "lane_buffer", "slivers", "blocks", "panels", "panels_per_block", "in_turn", "rows", "columns", "k", "k_blocks", "run",
+         "row_leading", "row_batch", "lane_leading", "lane_batch", "panel_step", "tile_step", "sums_pitch", "sums_at", "rows_at")  # fmt: skip
 #: Further ones where a side shows windows: where the table of runs and the slab are, and its own.
 WINDOW_WORDS = ("table_at", "slab_at", *windows.WORDS)
 #: Further ones for each matrix that tiles fetch for the epilogue: the number of its buffer, and in bytes where it starts and its strides.
@@ -113,10 +113,11 @@ def _placed(s: Schedule, itemsize: int) -> tuple[dict[str, int], int]:
     sums = v.rows * (2 * stream_pitch(v, itemsize) + v.stream) if v.stream else tiles * tile
     rows_at = _rounded(sums_at + sums, 64)
     words = {
-        "slivers": s.slivers, "blocks": s.blocks, "panels": s.panels, "panels_per_block": s.panels_per_block, "rows": s.m, "columns": s.n,
-        "k": s.k, "k_blocks": k_blocks, "run": s.run, "row_leading": s.row_side.leading, "row_batch": s.row_side.batch_stride,
-        "lane_leading": s.lane_side.leading, "lane_batch": s.lane_side.batch_stride, "panel_step": panel_step,
-        "tile_step": tile if k_blocks > 1 else 0, "sums_pitch": pitch, "sums_at": sums_at, "rows_at": rows_at,
+        "slivers": s.slivers, "blocks": s.blocks, "panels": s.panels, "panels_per_block": s.panels_per_block,
+        "in_turn": s.blocks if s.by_rows else 1, "rows": s.m, "columns": s.n, "k": s.k, "k_blocks": k_blocks, "run": s.run,
+        "row_leading": s.row_side.leading, "row_batch": s.row_side.batch_stride, "lane_leading": s.lane_side.leading,
+        "lane_batch": s.lane_side.batch_stride, "panel_step": panel_step, "tile_step": tile if k_blocks > 1 else 0,
+        "sums_pitch": pitch, "sums_at": sums_at, "rows_at": rows_at,
     }  # fmt: skip
     whole = s.panels_per_block * v.columns * s.m if v.whole else 0
     end = rows_at + whole + v.lanes

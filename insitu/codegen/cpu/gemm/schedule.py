@@ -58,6 +58,8 @@ _COPIED = 4
 #: has room for half of the instructions, and there AVX-512, whose multiply-adds are few and wide, loses a fifth; a multiply-add that takes its
 #: factor from memory, and what a loop needs anyway.
 _OTHER, _OTHER_SHARED, _REPEATED, _LOOPING = 0.02, 0.25, 0.05, 2
+#: Columns for each row of a product from which on its panels are so much more than its rows that each thread should read its own.
+_WIDE = 8
 #: Panels that do not pay for packing the row side.
 _FEW_PANELS = 4
 #: Outputs of a convolution that leave too many lanes empty.
@@ -211,17 +213,29 @@ class Schedule:
     slab: windows.Plan | None = None
 
     @property
+    def by_rows(self) -> bool:
+        """Whether a unit is a sliver with all blocks of panels: a thread then meets the rows that it made in the layer before, and those
+        of another one come more slowly than panels, which all threads then read.
+        """
+        return self.variant.in_panels and not self.variant.whole and self.n <= _WIDE * self.m
+
+    @property
+    def unit_panels(self) -> int:
+        """Panels of a unit."""
+        return self.panels if self.by_rows else self.panels_per_block
+
+    @property
     def units(self) -> int:
-        return self.batch * self.blocks * (1 if self.variant.whole else self.slivers) if self.m and self.n else 0
+        return self.batch * (1 if self.by_rows else self.blocks) * (1 if self.variant.whole else self.slivers) if self.m and self.n else 0
 
     @property
     def shared(self) -> float:
-        """What the units of a block of panels share, in the time of one: the lane side, which is copied or comes from afar, and slabs of elements."""
+        """What all units of some panels share, in the time of one: the lane side, which is copied or comes from afar, and slabs of elements."""
         v = self.variant
-        elements = self.panels_per_block * v.columns * self.k if v.pack_lanes or v.in_panels or v.windows == "elements" else 0
+        elements = self.unit_panels * v.columns * self.k if v.pack_lanes or v.in_panels or v.windows == "elements" else 0
         if self.slab is not None and v.windows == "elements":
             elements += self.slab.size * -(-self.k // K_BLOCK)
-        work = v.rows * v.vectors * self.panels_per_block * max(1, self.k) / 2
+        work = v.rows * v.vectors * self.unit_panels * max(1, self.k) / 2
         return 0 if v.whole else round(elements * self.lane_side.dtype.itemsize / _COPY_RATE / work, 2)
 
     def grain(self, epilogue: int) -> int:
@@ -230,7 +244,7 @@ class Schedule:
         ``epilogue``: instructions of the epilogue for one vector of elements.
         """
         v = self.variant
-        tile_ops = v.rows * v.columns * self.panels_per_block * (max(1, self.k) + EPILOGUE_OPS * epilogue)
+        tile_ops = v.rows * v.columns * self.unit_panels * (max(1, self.k) + EPILOGUE_OPS * epilogue)
         least = -(-GRAIN_OPS * v.lanes // (16 * tile_ops * (self.slivers if v.whole else 1)))
         if v.whole:
             return max(1, min(least, self.units))

@@ -434,6 +434,16 @@ def linear(x: Expr, name: str) -> tuple[Expr, int] | None:
     return None if depends(x, name) else (x, 0)
 
 
+def unravel(flat: Expr, shape: Sequence[int]) -> tuple[Expr, ...]:
+    """The position in a shape of a flat index, each quotient parted further, so that it can be put together again."""
+    found: list[Expr] = []
+    for k in range(len(shape) - 1, -1, -1):
+        first = all(n == 1 for n in shape[:k])
+        found.append(flat if first else op("mod", flat, index(max(1, shape[k]))))
+        flat = index(0) if first else op("floordiv", flat, index(max(1, shape[k])))
+    return tuple(found[::-1])
+
+
 def depends(x: Expr, name: str) -> bool:
     """Whether the expression's value changes along the axis (through `ref` is not followed)."""
     seen: set[int] = set()

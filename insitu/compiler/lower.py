@@ -60,15 +60,6 @@ def parts(k: Lowered) -> set[Node]:
     return {n for b, n in zip(k.kernel.buffers, k.arguments, strict=False) if b.role == "part"}
 
 
-def unravel(flat: Expr, shape: Shape) -> Index:
-    """The position in a shape of a flat index."""
-    out: list[Expr] = []
-    for n in reversed(shape[1:]):
-        out.append(nest.op("mod", flat, nest.index(n)))
-        flat = nest.op("floordiv", flat, nest.index(n))
-    return (*([flat] if shape else []), *reversed(out))
-
-
 @functools.lru_cache(maxsize=4096)
 def ravel(index: Index, shape: Shape) -> Expr:
     """The flat index of a position in a C-contiguous array."""
@@ -321,7 +312,7 @@ def _in_blocks(group: Group, stored: set[Node]) -> Lowered:
     low, lanes = Lowerer(stored, group.nodes), Axis("j", BLOCKS // 4, "vector")
     start = nest.op("mul", nest.axis("r", nest.NARROW // BLOCKS), nest.index(BLOCKS))
     flat = [nest.op("add", start, nest.op("add", lanes.at, nest.index(word * BLOCKS // 4))) for word in range(4)]
-    body = [low.store(n, unravel(at, group.shape)) for at in flat for n in group.stored]
+    body = [low.store(n, nest.unravel(at, group.shape)) for at in flat for n in group.stored]
     buffers, nodes = low.buffers()
     return Lowered(nest.Kernel("r", math.prod(group.shape) // BLOCKS, tuple(buffers), (nest.Loop(lanes, tuple(body)),)), nodes, group)
 
@@ -340,9 +331,9 @@ def _map_attempt(
     outer = tuple([n // size for n, size in zip(shape[:split], blocks, strict=True)])
     length, units = math.prod(shape[split:]), math.prod(outer)
     parts = _parts(units, length) if block else 1
-    *first, part = unravel(nest.axis("r", units * parts), (*outer, parts))
+    *first, part = nest.unravel(nest.axis("r", units * parts), (*outer, parts))
     along = nest.op("add", nest.op("mul", part, nest.index(length // parts)), nest.axis(lanes, length // parts))
-    inner = unravel(along if split else unit or nest.axis(lanes, length), shape[split:])
+    inner = nest.unravel(along if split else unit or nest.axis(lanes, length), shape[split:])
     scopes: list[tuple[Index, dict[Node, Expr]]] = []
     for corner in itertools.product(*map(range, blocks)):
         at = [nest.op("add", nest.op("mul", o, nest.index(size)), nest.index(p)) for o, size, p in zip(first, blocks, corner, strict=True)]
@@ -384,7 +375,7 @@ def _column_reduction(n: Node, low: Lowerer, index: Index, name: str) -> nest.Le
     if few and (len(axes) > 1 or math.prod(x.shape) > _SMALL):
         return _written_out(n, low, index, extents, name)
     axis = Axis(_CHAIN, math.prod(extents))
-    at = (*index[: axes[0]], *unravel(axis.at, extents), *index[axes[0] :])
+    at = (*index[: axes[0]], *nest.unravel(axis.at, extents), *index[axes[0] :])
     value = accumulate(how, low.value(x, at))
     return nest.Reduce(name, how, axis, value) if not few or _steps_evenly(value) else _written_out(n, low, index, extents, name)
 
@@ -436,9 +427,9 @@ class _Rows:
         self.low = Lowerer(stored, group.nodes)
         self.length = math.prod(group.row)
         rows = math.prod(group.shape) if len(group.shape) > 1 else None  # one outer axis: code that serves any extent
-        self.outer = unravel(nest.axis("r", rows), group.shape)
+        self.outer = nest.unravel(nest.axis("r", rows), group.shape)
         self.axis = Axis("j", self.length, "vector")
-        self.index = self.outer + unravel(self.axis.at, group.row)
+        self.index = self.outer + nest.unravel(self.axis.at, group.row)
         self.scratch: list[nest.Buffer] = []
         self.body: list[Stmt] = []
 

@@ -10,7 +10,7 @@ from insitu import dtypes as dt
 from insitu.codegen import nest
 from insitu.codegen.nest import Axis
 from insitu.compiler.fuse import Group
-from insitu.compiler.lower import Index, Lowered, Lowerer, accumulate, ravel, unravel
+from insitu.compiler.lower import Index, Lowered, Lowerer, accumulate, ravel
 from insitu.errors import InternalError
 from insitu.graph.node import Node, Shape
 from insitu.ops.convolution import sees_itself
@@ -30,7 +30,7 @@ def strided(node: Node, stored: set[Node]) -> nest.Operand | None:
         return nest.Operand(low.buffer(node), node.dtype, rows * columns if math.prod(batch) > 1 else 0, columns, 1)
     b, i, j = (nest.axis(n, e) for n, e in zip("bij", (math.prod(batch), *node.shape[-2:]), strict=True))
     try:
-        x = low.value(node, (*unravel(b, batch), i, j))
+        x = low.value(node, (*nest.unravel(b, batch), i, j))
     except InternalError:
         return None
     if x.op != "load" or len(x.args) != 1:
@@ -114,10 +114,10 @@ def _matmul(product: Node, low: Lowerer) -> tuple[nest.Contract, Index]:
     index: Index
     if rows_merge:
         flat = nest.axis("m", batch * m)
-        index = (*unravel(flat, (*batch_shape, m)), nest.axis("n", n))
+        index = (*nest.unravel(flat, (*batch_shape, m)), nest.axis("n", n))
         batch, m = 1, batch * m
     else:
-        index = (*unravel(nest.axis("batch", batch), batch_shape), nest.axis("m", m), nest.axis("n", n))
+        index = (*nest.unravel(nest.axis("batch", batch), batch_shape), nest.axis("m", m), nest.axis("n", n))
     return nest.Contract("acc", batch, m, n, k, a, b, product.dtype.compute, ()), index
 
 
@@ -153,7 +153,7 @@ def _conv(product: Node, low: Lowerer) -> tuple[nest.Contract, Index]:
         moves = strides, dilation, tuple([before for before, _ in padding])
         a = _windows(x, source, grid[1:-1], window[:-2], moves, groups, forward)
     b = dataclasses.replace(b, buffer=low.buffer(source_of(other, low.stored)))
-    index = (*unravel(nest.axis("m", m), product.shape[:-1]), _of_group(groups, n))
+    index = (*nest.unravel(nest.axis("m", m), product.shape[:-1]), _of_group(groups, n))
     return nest.Contract("acc", groups, m, n, k, a, b, product.dtype.compute, ()), index
 
 
@@ -176,7 +176,7 @@ def _squares(product: Node, low: Lowerer) -> tuple[nest.Contract, Index]:
     a = _shown(x, how.inputs, product.shape[1:3], padding, low)
     b = in_panels(w, low.stored, False) or nest.Operand("", w.dtype, k * n, n, 1)
     b = dataclasses.replace(b, buffer=low.buffer(source_of(w, low.stored)))
-    index = (*unravel(nest.axis("m", m), product.shape[:-1]), nest.axis("n", n))
+    index = (*nest.unravel(nest.axis("m", m), product.shape[:-1]), nest.axis("n", n))
     outputs = nest.Outputs(how.outputs, (rows, columns))
     return nest.Contract("acc", 1, m, n, k, a, b, product.dtype.compute, (), outputs), index
 
@@ -197,7 +197,7 @@ def _squares_weight(product: Node, low: Lowerer) -> tuple[nest.Contract, Index]:
     (p, _, m, n), how = product.shape, ALGORITHMS[taps]
     a = _shown(x, how.inputs, ct.shape[1:3], padding, low)
     b = _shown(ct, transposed(how.outputs), ct.shape[1:3], ((0, 0), (0, 0)), low)
-    index = (*unravel(nest.axis("batch", p * p), (p, p)), nest.axis("m", m), nest.axis("n", n))
+    index = (*nest.unravel(nest.axis("batch", p * p), (p, p)), nest.axis("m", m), nest.axis("n", n))
     return nest.Contract("acc", p * p, m, n, a.items * math.prod(a.count), a, b, product.dtype.compute, ()), index
 
 
@@ -260,7 +260,7 @@ def _scan(node: Node, group: Group, stored: set[Node]) -> Lowered:
     along = Axis("k", length)
     units = math.prod(outer)
     r, j = nest.axis("r", units), nest.axis("j", math.prod(inner))
-    index = (*unravel(r, outer), along.at, *unravel(j, inner))
+    index = (*nest.unravel(r, outer), along.at, *nest.unravel(j, inner))
     value = accumulate(node.prim.how, low.value(node.inputs[0], index))
     low.outputs[node] = "y0"
     running = nest.cast(nest.ref("run", value.dtype), node.dtype)
@@ -292,7 +292,7 @@ def _copy(node: Node, group: Group, stored: set[Node]) -> Lowered:
     low = Lowerer(stored, group.nodes)
     i = nest.axis("i", node.aval.size)
     low.outputs[node] = "y0"
-    body = (nest.Store("y0", i, low.value(node.inputs[0], unravel(i, node.shape))),)
+    body = (nest.Store("y0", i, low.value(node.inputs[0], nest.unravel(i, node.shape))),)
     buffers, nodes = low.buffers()
     return Lowered(nest.Kernel("i", node.aval.size, tuple(buffers), body, vector=True), nodes, group)
 
@@ -310,7 +310,7 @@ def _scatter(node: Node, group: Group, stored: set[Node]) -> Lowered:
     place = nest.op("min", nest.op("max", place, zero), nest.index(max(rows - 1, 0)))
     offset = nest.op("add", nest.op("mul", place, nest.index(math.prod(inner))), column)
     low.outputs[node] = "y0"
-    new = low.value(updates, (along.at, *unravel(column, inner)))
+    new = low.value(updates, (along.at, *nest.unravel(column, inner)))
     if how == "add":
         compute = node.dtype.compute
         old = nest.cast(nest.load("y0", offset, node.dtype), compute)

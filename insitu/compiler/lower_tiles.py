@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from insitu.codegen import nest
 from insitu.codegen.nest import Axis, Expr, Stmt
 from insitu.compiler.fuse import Group
-from insitu.compiler.lower import Index, Lowered, Lowerer, unravel
+from insitu.compiler.lower import Index, Lowered, Lowerer
 from insitu.graph.node import Node, Shape
 
 #: Bytes of a tile's row of the array that is read, and most elements of a tile's row of the result.
@@ -127,7 +127,7 @@ class _Tiles:
         """The copies of turned values, and the loops over the tile."""
         low = self.low
         i, j = Axis("i", self.rows), Axis("j", columns, "vector")
-        place = list(unravel(nest.axis("r", math.prod(outer)), outer))
+        place = list(nest.unravel(nest.axis("r", math.prod(outer)), outer))
         place[self.across] = nest.op("add", nest.op("mul", place[self.across], nest.index(self.rows)), i.at)
         index: Index = (*place, nest.op("add", start, j.at))
         low.begin(j.at, i.at)

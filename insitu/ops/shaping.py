@@ -67,11 +67,7 @@ def _reshaped(index: tuple[nest.Expr, ...], shape: Shape, to: Shape) -> tuple[ne
     flat = nest.index(0)
     for at, stride in zip(index, strides_of(shape), strict=True):
         flat = nest.op("add", flat, nest.op("mul", at, nest.index(stride)))
-    place = []
-    for k, (extent, stride) in enumerate(zip(to, strides_of(to), strict=True)):
-        at = nest.op("floordiv", flat, nest.index(stride))
-        place.append(nest.op("mod", at, nest.index(max(1, extent))) if any(n != 1 for n in to[:k]) else at)
-    return tuple(place)
+    return nest.unravel(flat, to)
 
 
 def _size_error(x: Aval, wanted: Sequence[int], known: Sequence[int]) -> ShapeError:

@@ -545,3 +545,24 @@ def test_a_transposed_copy_goes_by_tiles() -> None:
     x = leaf(256, 192)
     compiled = compile_graph([ops.permute(x, (1, 0))], [x], NATIVE)
     assert [b.role for b in compiled.stages.plan.order[0].kernel.buffers] == ["in", "out", "scratch"]
+
+
+# -- sums of whole arrays ------------------------------------------------------------------------
+@pytest.mark.parametrize("shape", [(8, 56, 56, 256), (4096, 1024), (3, 7, 64, 1024)])
+def test_chunks_of_a_grid_are_read_in_the_order_of_memory(shape: tuple[int, ...]) -> None:
+    """Also where channels divide a chunk and lines do not: each element was gathered there."""
+    x = leaf(*shape)
+    first = compile_graph([ops.reduce_sum(x)], [x], NATIVE).stages.plan.order[0].kernel
+    assert "of x0[((r * 16384) + j)]" in str(first)
+
+
+@pytest.mark.parametrize("shape", [(300, 256), (300, 257)])
+def test_what_is_summed_as_a_whole_is_not_stored(shape: tuple[int, int]) -> None:
+    """Chunks of a sum are of another shape than what is summed; what repeats a vector is stored, as lanes would gather it."""
+    x, y, v = leaf(*shape), leaf(*shape), leaf(shape[1])
+    distance = ops.sub(x, y)
+    made = check([ops.reduce_sum(ops.mul(distance, distance))], [x, y])
+    assert all(low.kernel.units <= 5 for low in made.stages.plan.order)
+    made = check([ops.reduce_sum(ops.exp(ops.add(x, v)))], [x, v])
+    assert any(low.kernel.units * 257 >= 300 * 256 for low in made.stages.plan.order)
+    made = check([ops.reduce_sum(ops.permute(ops.mul(x, y), (1, 0))), distance], [x, y])

@@ -186,18 +186,37 @@ class _Grouping:
         return user.prim.kind == "scan" and seen is n
 
     def _read_in_parts(self, n: Node) -> bool:
-        """Whether reductions that keep inner axes read the value through views, and no more elements in all than it has."""
+        """Whether reductions read the value through views, and no more elements in all than it has.
+
+        One over rows that views leave as they lie in memory counts, too: no kernel of the value's shape could compute it.
+        """
         left = n.aval.size
-        stack = [(u, n) for u in self.users[n]]
+        stack = [(u, n, True) for u in self.users[n]]
         while stack and left >= 0:
-            user, seen = stack.pop()
-            if user.prim.kind == "reduce" and not _is_row(user):
+            user, seen, lies = stack.pop()
+            if user.prim.kind == "reduce" and (not _is_row(user) or (seen is not n and lies and self._lies(n))):
                 left -= seen.aval.size
             elif user.prim.kind == "view" and user.prim.name not in GATHERS and user.aval.size <= seen.aval.size and user not in self.outputs:
-                stack += [(u, user) for u in self.users[user]]
+                lies = lies and (user.prim.name == "reshape" or (user.prim.name == "slice" and user.ndim == 1))
+                stack += [(u, user, lies) for u in self.users[user]]
             else:
                 return False
         return left >= 0
+
+    def _lies(self, n: Node) -> bool:
+        """Whether neighbours of an element-wise node in memory follow from neighbours of all arrays that it is computed from."""
+        stack = [n]
+        while stack:
+            for i in stack.pop().inputs:
+                while i.memory is None and i.prim.name in ("reshape", "broadcast_to"):
+                    i = i.inputs[0]
+                if i in self.weight and i not in self.constant:  # computed where it is read
+                    if i.prim.kind != "map":
+                        return False
+                    stack.append(i)
+                if i.aval.size not in (1, n.aval.size):
+                    return False
+        return True
 
     def _ends_in_columns(self, n: Node, size: int) -> bool:
         """Whether a chain of element-wise nodes with one user each ends in reductions that keep inner axes: they compute them all."""

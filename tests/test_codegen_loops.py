@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import mmap
 from collections.abc import Callable, Sequence
 
@@ -591,7 +592,7 @@ def test_long_chains_need_no_recursion() -> None:
 def test_large_results_written_past_the_caches_are_the_same(target: Target, shift: int) -> None:
     n = traffic.STREAM_BYTES // 4 + 100
     kernel = elementwise({"x": f32}, [op("add", load("x", op("mod", I, index(1 << 12)), f32), const(1.0, f32))], n)
-    assert traffic.streamed(kernel) == {"o0"}
+    assert traffic.hints(kernel).streamed == {"o0"}
     x = np.arange(1 << 12, dtype=np.float32)
     memory = np.zeros(4 * n + 128, np.uint8)
     start = -memory.ctypes.data % 64 + shift
@@ -601,6 +602,29 @@ def test_large_results_written_past_the_caches_are_the_same(target: Target, shif
     launch(n - 5000, n)
     expected = np.arange(n) % (1 << 12) + 1
     assert np.array_equal(out[:5000], expected[:5000]) and np.array_equal(out[-5000:], expected[-5000:])
+
+
+@each_target
+def test_sums_down_rows_that_are_far_apart_are_the_same_with_rows_fetched_ahead(target: Target) -> None:
+    units, depth, columns = 60, 300, 70
+    r, j, k = nest.axis("r", units), Axis("j", columns, "vector"), Axis("k", depth)
+    row = op("add", op("mul", r, index(depth)), k.at)
+    x = load("x", op("add", op("mul", row, index(columns)), j.at), f32)
+    before = load("x", op("add", op("mul", row, index(columns)), op("add", j.at, index(-columns))), f32, op("lt", index(0), k.at))
+    sums = [Reduce(f"s{n}", "sum", k, value) for n, value in enumerate((x, op("mul", x, before), op("mul", x, x)))]
+    stores = [Store("y", op("add", op("mul", r, index(3 * columns)), op("add", j.at, index(n * columns))), ref(f"s{n}", f32)) for n in range(3)]
+    kernel = Kernel("r", units, (Buffer("x", f32, "in"), Buffer("y", f32, "out")), (Loop(j, (*sums, *stores)),))
+    verify.verify(kernel)
+    assert not traffic.hints(kernel).far_chains
+    far = dataclasses.replace(kernel, units=10_000)
+    assert traffic.hints(far).far_chains
+    assert ["llvm.prefetch" in generate(x, target).code.ir() for x in (far, kernel)] == [True, False]
+    values = np.random.default_rng(3).standard_normal((units, depth, columns), dtype=np.float32)
+    arrays = {"x": values, "y": np.zeros((units, 3, columns), np.float32)}
+    kernels.launcher(far, target, arrays)(0, units)
+    shifted = np.concatenate([np.zeros((units, 1, columns), np.float32), values[:, :-1]], axis=1)
+    expected = [np.cumsum(part, axis=1, dtype=np.float32)[:, -1] for part in (values, values * shifted, values * values)]
+    assert np.array_equal(arrays["y"], np.stack(expected, 1))
 
 
 def test_the_key_tells_kernels_targets_and_schedules_apart() -> None:

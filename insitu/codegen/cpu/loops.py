@@ -51,18 +51,19 @@ def generate(kernel: Kernel, target: Target) -> Generated:
     Generated
         The code and how to launch it.
     """
-    by_blocks, streamed, ahead = columns.blocked(kernel), traffic.streamed(kernel), traffic.fetched_ahead(kernel)
-    fixed = by_blocks or ahead or _has_row(kernel.body)
+    by_blocks, hints = columns.blocked(kernel), traffic.hints(kernel)
+    fixed = by_blocks or hints.ahead or _has_row(kernel.body)
     general = General(kernel) if fixed else generalise(kernel, lambda body: _steps(body, target))
-    key = kernel_key(general.kernel, target, *bounds(general.kernel), *sorted(streamed), *(["by blocks of columns"] if by_blocks else []))
+    choices = [name for name, chosen in (("by blocks of columns", by_blocks), ("far chains", hints.far_chains)) if chosen]
+    key = kernel_key(general.kernel, target, *bounds(general.kernel), *sorted(hints.streamed), *choices)
     symbol = f"k_{key[:24]}"
-    code = Code(key, symbol, lambda: _module(general, target, symbol, streamed, ahead), target)
+    code = Code(key, symbol, lambda: _module(general, target, symbol, hints), target)
     return Generated(code, general.words, kernel.units, _grain(kernel, target), scratch_offsets(kernel)[1] + (columns.AREA if by_blocks else 0))
 
 
-def _module(general: General, target: Target, symbol: str, streamed: frozenset[str], ahead: dict[int, list[traffic.Ahead]]) -> str:
+def _module(general: General, target: Target, symbol: str, hints: traffic.Hints) -> str:
     b = Emitter(target)
-    Nest(general, target, b, streamed, ahead).write(symbol)
+    Nest(general, target, b, hints).write(symbol)
     return b.module()
 
 
@@ -75,12 +76,12 @@ def _grain(kernel: Kernel, target: Target) -> int:
 class Nest:
     """Writes one kernel's function."""
 
-    def __init__(self, general: General, target: Target, b: Emitter, streamed: frozenset[str], ahead: dict[int, list[traffic.Ahead]]) -> None:
+    def __init__(self, general: General, target: Target, b: Emitter, hints: traffic.Hints) -> None:
         self.kernel, self.target, self.b = general.kernel, target, b
         self.dtypes = general.dtypes
         self.accumulators: Value
         self.column_area: Value
-        self.streamed, self.ahead = streamed, ahead
+        self.hints = hints
         self.fetching: list[traffic.Ahead] = []
 
     def write(self, symbol: str) -> None:
@@ -94,12 +95,12 @@ class Nest:
             sizes, numbers = ({name: v for name, v in loaded.items() if (v.dtype is dt.int64) is size} for size in (True, False))
             scope = ScalarEmitter(b, buffers, sizes, lane_axis=unit, refs=numbers)
             scope.hoist(survey.roots(body), survey.changing(body, unit), unit)
-            if not self.streamed:
+            if not self.hints.streamed:
                 self._all_units(scope, begin, end)
             else:
-                aligned = self._aligned([buffers[name] for name in sorted(self.streamed)], begin)
+                aligned = self._aligned([buffers[name] for name in sorted(self.hints.streamed)], begin)
                 with b.when(aligned):
-                    scope.streamed = self.streamed
+                    scope.streamed = self.hints.streamed
                     self._all_units(scope, begin, end)
                     if self.target.triple.startswith("x86_64"):
                         b.fence()
@@ -122,7 +123,7 @@ class Nest:
             self._vector_units(scope, begin, end)
         else:
             with self.b.loop(begin, end) as turn:
-                self._run(self.kernel.body, scope.child({self.kernel.unit: turn.index}), self.ahead)
+                self._run(self.kernel.body, scope.child({self.kernel.unit: turn.index}), self.hints.ahead)
 
     def _vector_units(self, scope: ScalarEmitter, begin: Value, end: Value) -> None:
         body, unit = self.kernel.body, self.kernel.unit
@@ -315,6 +316,8 @@ class Nest:
         self._enter(chains, scope, axis.name, lane_axis)
         with self.b.loop(0, axis.extent if axis.length is None else scope.value(axis.length), 1, [v for state in starts for v in state]) as turn:
             inside = scope.child({axis.name: turn.index}, lane_axis)
+            if self.hints.far_chains and scope.lanes > 1:
+                self._fetch_rows(chains, scope.child({axis.name: self.b.add(turn.index, self.b.const(traffic.ROWS_AHEAD, dt.int64))}, lane_axis))
             for s, fold, state in zip(chains, folds, _like(starts, turn.values), strict=True):
                 self._run(s.body, inside)
                 state = fold.step(state, inside.vector(s.value), turn.index, None)
@@ -323,6 +326,13 @@ class Nest:
                 turn.next += state
         for s, fold, state in zip(chains, folds, _like(starts, turn.results), strict=True):
             scope.refs[s.name] = fold.result(state)
+
+    def _fetch_rows(self, chains: Sequence[nest.Reduce], scope: ScalarEmitter) -> None:
+        """Fetch what chains read where ``scope`` is."""
+        for x in traffic.furthest(chains):
+            place = scope.place_of(x)
+            if place is not None:
+                traffic.fetch_lines(self.b, place, scope.lanes, x.dtype)
 
     def _row(self, s: nest.Reduce, scope: ScalarEmitter) -> None:
         """Virtual lanes folded step by step, then the tree."""
@@ -405,8 +415,9 @@ def _steps(body: Sequence[Stmt], target: Target) -> tuple[int, int]:
     width, registers = target.lanes(survey.element_bits(body)), target.registers
     if work <= registers // 4:
         return 4 * width, width
-    if any(len(together) > 1 for _, together in survey.passes(body)):
-        return registers // 8 * width, width  # what they share is computed once for all vectors
+    chains = max([len(together) for _, together in survey.passes(body)], default=0)
+    if chains > 1:  # what they share is computed once for all vectors, and for all of them if registers hold their sums
+        return max(1, min(registers // 8, (registers - _FREE) // chains)) * width, width
     guarded = sum(x.op == "load" and len(x.args) > 1 for x in parts)
     return (2 if work <= registers // 2 or guarded >= _GUARDED else 1) * width, width
 

@@ -289,6 +289,13 @@ class ScalarEmitter:
         self._pointers[buffer, base] = out
         return out
 
+    def place_of(self, x: Expr) -> Value | None:
+        """Where lane 0 of what is loaded lies; None if lanes do not lie side by side."""
+        base, stride = self._address(x.args[0])
+        if stride != 1 or self.value(base).lanes > 1:
+            return None
+        return self._place(x.attr, x.args[0], x.dtype)[0]
+
     def _place(self, buffer: str, offset: Expr, dtype: DType) -> tuple[Value, int | None]:
         """The address of lane 0 and the stride; or a vector of addresses and None."""
         base, stride = self._address(offset)

@@ -417,7 +417,8 @@ def _steps(body: Sequence[Stmt], target: Target) -> tuple[int, int]:
         return 4 * width, width
     chains = max([len(together) for _, together in survey.passes(body)], default=0)
     if chains > 1:  # what they share is computed once for all vectors, and for all of them if registers hold their sums
-        return max(1, min(registers // 8, (registers - _FREE) // chains)) * width, width
+        vectors = max(1, min(registers // 8, (registers - _FREE) // chains))
+        return width << (vectors.bit_length() - 1), width  # halves of it are vectors, too
     guarded = sum(x.op == "load" and len(x.args) > 1 for x in parts)
     return (2 if work <= registers // 2 or guarded >= _GUARDED else 1) * width, width
 

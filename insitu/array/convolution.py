@@ -140,10 +140,11 @@ def conv(
     Returns
     -------
     Array of shape (batch, *positions, outputs)
-        Every element is one chain of multiply-adds over the taps and channels, in row-major order. But float32 grids of 49 or more
-        positions under a 3x3 kernel with 64 or more channels and outputs, or a 5x5 kernel with 32, multiples of 16 all of them, and
-        without strides, dilation and groups, take Winograd's algorithm for squares of 2x2 elements: half of the arithmetic, and rounding
-        errors of the same size. There a NaN or infinity of ``x`` reaches all four elements of each square that sees it.
+        Every element is one chain of multiply-adds over the taps and channels, in row-major order. But float32 results of 16 or more
+        positions under a 3x3 kernel with 64 or more channels and outputs, and of 49 or more under a 2x2 kernel with 64, a 5x5 kernel with
+        32, or a 3x3 kernel with stride 2 and 64, multiples of 16 all of them, without other strides, dilation and groups, take Winograd's
+        algorithm for squares of 2x2 elements where it leaves at most four fifths of the products: up to half of the arithmetic, and
+        rounding errors of the same size. There a NaN or infinity of ``x`` reaches all four elements of each square that sees it.
 
     Raises
     ------

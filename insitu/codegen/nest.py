@@ -573,7 +573,7 @@ class Windows:
 class Squares:
     """An operand of a `Contract` that shows mixed squares of a grid in memory, of shape ``(items, *grid, pixel)``.
 
-    There are ``(items, *count)`` of them, two positions apart from ``before`` the first pixel on; outside the grid lies 0. With a ``matrix`` of
+    There are ``(items, *count)`` of them, ``step`` pixels apart from ``before`` the first one on; outside the grid lies 0. With a ``matrix`` of
     p rows a square becomes ``matrix @ square @ matrix.T``; the batch of the contraction is one of its p*p elements. The order of the
     sums is that of `weighted`, along the first axis first. One of the other indices is a square, the other one a channel.
     """
@@ -584,6 +584,7 @@ class Squares:
     grid: tuple[int, int]
     pixel: int
     count: tuple[int, int]
+    step: int
     before: tuple[int, int]
     matrix: Matrix
 

@@ -138,7 +138,7 @@ def _show_body(body: Sequence[Stmt], depth: int) -> list[str]:
 def _show_operand(o: nest.Operand | nest.Windows | nest.Squares) -> str:
     if isinstance(o, nest.Squares):
         size, mixed = (_show_extents((extent,) * 2) for extent in (len(o.matrix[0]), len(o.matrix)))
-        where = f"{o.items}x{_show_extents(o.count)} squares {size} before {_show_extents(o.before)} mixed to {mixed}"
+        where = f"{o.items}x{_show_extents(o.count)} squares {size} by steps of {o.step} before {_show_extents(o.before)} mixed to {mixed}"
         return f"{where} of {o.items}x{_show_extents(o.grid)}x{o.pixel}"
     if isinstance(o, nest.Operand):
         return f"strides {o.batch_stride}, {o.row_stride}, {o.col_stride}" + (f" panels of {o.panel}" if o.panel else "")

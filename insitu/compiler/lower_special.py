@@ -163,17 +163,17 @@ def _squares(product: Node, low: Lowerer) -> tuple[nest.Contract, Index]:
     ::
 
         acc[batch < 1, m < 128, n < 64] = contract k < 64: float32
-          a = x0: float32 2x4x4 squares 4x4 before 1x1 mixed to 4x4 of 2x8x8x64
+          a = x0: float32 2x4x4 squares 4x4 by steps of 2 before 1x1 mixed to 4x4 of 2x8x8x64
           b = x1: float32 strides 4096, 32, 1 panels of 32
           mixed to positions 8x8
           epilogue:
             y0[m*64 + n] = acc
     """
     x, w = product.inputs
-    taps, padding = product.attrs
-    (_, rows, columns, n), k, how = product.shape, w.shape[2], ALGORITHMS[taps]
+    *kind, padding = product.attrs
+    (_, rows, columns, n), k, how = product.shape, w.shape[2], ALGORITHMS[tuple(kind)]
     m = math.prod(product.shape[:-1])
-    a = _shown(x, how.inputs, product.shape[1:3], padding, low)
+    a = _shown(x, how.inputs, how.step, product.shape[1:3], padding, low)
     b = in_panels(w, low.stored, False) or nest.Operand("", w.dtype, k * n, n, 1)
     b = dataclasses.replace(b, buffer=low.buffer(source_of(w, low.stored)))
     index = (*nest.unravel(nest.axis("m", m), product.shape[:-1]), nest.axis("n", n))
@@ -187,26 +187,26 @@ def _squares_weight(product: Node, low: Lowerer) -> tuple[nest.Contract, Index]:
     ::
 
         acc[batch < 16, m < 64, n < 64] = contract k < 32: float32
-          a = x0: float32 2x4x4 squares 4x4 before 1x1 mixed to 4x4 of 2x8x8x64
-          b = x1: float32 2x4x4 squares 2x2 before 0x0 mixed to 4x4 of 2x8x8x64
+          a = x0: float32 2x4x4 squares 4x4 by steps of 2 before 1x1 mixed to 4x4 of 2x8x8x64
+          b = x1: float32 2x4x4 squares 2x2 by steps of 2 before 0x0 mixed to 4x4 of 2x8x8x64
           epilogue:
             y0[batch*4096 + m*64 + n] = acc
     """
     x, ct = product.inputs
-    taps, padding = product.attrs
-    (p, _, m, n), how = product.shape, ALGORITHMS[taps]
-    a = _shown(x, how.inputs, ct.shape[1:3], padding, low)
-    b = _shown(ct, transposed(how.outputs), ct.shape[1:3], ((0, 0), (0, 0)), low)
+    *kind, padding = product.attrs
+    (p, _, m, n), how = product.shape, ALGORITHMS[tuple(kind)]
+    a = _shown(x, how.inputs, how.step, ct.shape[1:3], padding, low)
+    b = _shown(ct, transposed(how.outputs), 2, ct.shape[1:3], ((0, 0), (0, 0)), low)
     index = (*nest.unravel(nest.axis("batch", p * p), (p, p)), nest.axis("m", m), nest.axis("n", n))
     return nest.Contract("acc", p * p, m, n, a.items * math.prod(a.count), a, b, product.dtype.compute, ()), index
 
 
-def _shown(x: Node, matrix: nest.Matrix, positions: Shape, padding: Sequence[tuple[int, int]], low: Lowerer) -> nest.Squares:
+def _shown(x: Node, matrix: nest.Matrix, step: int, positions: Shape, padding: Sequence[tuple[int, int]], low: Lowerer) -> nest.Squares:
     """The mixed squares of a stored grid that two by two positions have to do with."""
     items, rows, columns, channels = x.shape
     count = -(-positions[0] // 2), -(-positions[1] // 2)
     before = padding[0][0], padding[1][0]
-    return nest.Squares(low.buffer(source_of(x, low.stored)), x.dtype, items, (rows, columns), channels, count, before, matrix)
+    return nest.Squares(low.buffer(source_of(x, low.stored)), x.dtype, items, (rows, columns), channels, count, step, before, matrix)
 
 
 def _of_group(groups: int, n: int) -> nest.Expr:

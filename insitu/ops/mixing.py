@@ -68,22 +68,34 @@ LANES = 16
 
 @dataclasses.dataclass(frozen=True)
 class Algorithm:
-    """How two neighbouring outputs of a chain over some taps are made of fewer products: ``outputs @ ((inputs @ x) * (kernel @ taps))``."""
+    """How two neighbouring outputs of a chain over some taps are made of fewer products: ``outputs @ ((inputs @ x) * (kernel @ taps))``.
+
+    From the inputs of two outputs to those of the next two it is ``step`` positions.
+    """
 
     inputs: Matrix
     kernel: Matrix
     outputs: Matrix
+    step: int = 2
 
 
-#: By the number of taps: Winograd's F(2, 3), from Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (2015), section 4.1;
-#: and for five taps that one for the first three, F(2, 2) for the others: all numbers stay as small.
+#: By the number of taps and the stride: Winograd's F(2, 3), from Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (2015),
+#: section 4.1; for five taps that one for the first three, F(2, 2) for the others: all numbers stay as small; with stride 2 F(2, 2) for the
+#: taps that see every second position from the first one on, and plain products for the one that sees those between.
 ALGORITHMS = {
-    3: Algorithm(
+    (2, 1): Algorithm(((1, -1, 0), (0, 1, 0), (0, -1, 1)), ((1, 0), (1, 1), (0, 1)), ((1, 1, 0), (0, 1, 1))),
+    (3, 1): Algorithm(
         ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1)),
         ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1)),
         ((1, 1, 1, 0), (0, 1, -1, -1)),
     ),
-    5: Algorithm(
+    (3, 2): Algorithm(
+        ((1, 0, -1, 0, 0), (0, 0, 1, 0, 0), (0, 0, -1, 0, 1), (0, 1, 0, 0, 0), (0, 0, 0, 1, 0)),
+        ((1, 0, 0), (1, 0, 1), (0, 0, 1), (0, 1, 0), (0, 1, 0)),
+        ((1, 1, 0, 1, 0), (0, 1, 1, 0, 1)),
+        4,
+    ),
+    (5, 1): Algorithm(
         (
             (1, 0, -1, 0, 0, 0), (0, 1, 1, 0, 0, 0), (0, -1, 1, 0, 0, 0), (0, 1, 0, -1, 0, 0),
             (0, 0, 0, 1, -1, 0), (0, 0, 0, 0, 1, 0), (0, 0, 0, 0, -1, 1),
@@ -99,42 +111,43 @@ ALGORITHMS = {
 
 @register
 class ConvSquares(Primitive):
-    """A convolution with stride 1 by products of mixed squares: every 2x2 square of outputs sees a square of inputs.
+    """A convolution by products of mixed squares: every 2x2 square of outputs sees a square of inputs.
 
-    Inputs: a grid (batch, rows, columns, channels) and the kernel mixed by the algorithm for its taps, (p, p, channels, outputs).
+    Inputs: a grid (batch, rows, columns, channels) and the kernel mixed by the algorithm for its taps and stride, (p, p, channels, outputs).
     Both squares are mixed; the sums over the channels are chains.
     """
 
     name = "conv_squares"
     meaning = "a convolution by products of mixed squares"
-    attributes = ("taps", "padding")
+    attributes = ("taps", "stride", "padding")
     arity = 2
     kind = "contract"
     no_gradient = "the compiler chooses algorithms after gradients have been taken"
 
     def infer(self, attrs: Attrs, *avals: Aval) -> Aval:
         x, w = avals
-        taps, padding = attrs
-        p = len(ALGORITHMS[taps].inputs)
+        taps, stride, padding = attrs
+        p = len(ALGORITHMS[taps, stride].inputs)
         fits = x.dtype is w.dtype is dt.float32 and x.ndim == 4 and w.shape[:-1] == (p, p, x.shape[-1])
         if not fits or any(side % LANES for side in w.shape[2:]):
             raise InternalError(f"conv_squares {attrs} of {x} and {w}")
-        return aval((*_outputs(x.shape, taps, padding), w.shape[-1]), x.dtype)
+        return aval((*_outputs(x.shape, taps, stride, padding), w.shape[-1]), x.dtype)
 
     def reference(self, attrs: Attrs, *arrays: Values) -> Values:
         x, w = arrays
-        taps, padding = attrs
-        how = ALGORITHMS[taps]
-        batch, rows, columns = _outputs(x.shape, taps, padding)
-        products = np.einsum("ijnyxc,ijco->ijnyxo", _squares_of(x, how.inputs, (rows, columns), padding), w.astype(np.float64), optimize=True)
+        taps, stride, padding = attrs
+        how = ALGORITHMS[taps, stride]
+        batch, rows, columns = _outputs(x.shape, taps, stride, padding)
+        seen = _squares_of(x, how.inputs, how.step, (rows, columns), padding)
+        products = np.einsum("ijnyxc,ijco->ijnyxo", seen, w.astype(np.float64), optimize=True)
         made = np.einsum("ui,vj,ijnyxo->nyuxvo", how.outputs, how.outputs, products, optimize=True)
         return np.asarray(made.reshape(batch, 2 * made.shape[1], 2 * made.shape[3], w.shape[-1])[:, :rows, :columns].astype(x.dtype))
 
     def samples(self, rng: np.random.Generator) -> Iterable[Sample]:
-        for taps, padding, grid, outputs in _SQUARES:
-            p = len(ALGORITHMS[taps].inputs)
+        for taps, stride, padding, grid, outputs in _SQUARES:
+            p = len(ALGORITHMS[taps, stride].inputs)
             w = draw(rng, (p, p, grid[-1], outputs), dt.float32) / np.float32(8)
-            yield (taps, padding), (draw(rng, grid, dt.float32), w)
+            yield (taps, stride, padding), (draw(rng, grid, dt.float32), w)
 
 
 @register
@@ -146,54 +159,58 @@ class ConvSquaresWeight(Primitive):
 
     name = "conv_squares_weight"
     meaning = "the gradient of a convolution by its mixed kernel"
-    attributes = ("taps", "padding")
+    attributes = ("taps", "stride", "padding")
     arity = 2
     kind = "contract"
     no_gradient = ConvSquares.no_gradient
 
     def infer(self, attrs: Attrs, *avals: Aval) -> Aval:
         x, ct = avals
-        taps, padding = attrs
-        p = len(ALGORITHMS[taps].inputs)
+        taps, stride, padding = attrs
+        p = len(ALGORITHMS[taps, stride].inputs)
         fits = x.dtype is ct.dtype is dt.float32 and x.ndim == ct.ndim == 4
-        if not fits or ct.shape[:-1] != _outputs(x.shape, taps, padding) or x.shape[-1] % LANES or ct.shape[-1] % LANES:
+        if not fits or ct.shape[:-1] != _outputs(x.shape, taps, stride, padding) or x.shape[-1] % LANES or ct.shape[-1] % LANES:
             raise InternalError(f"conv_squares_weight {attrs} of {x} and {ct}")
         return aval((p, p, x.shape[-1], ct.shape[-1]), x.dtype)
 
     def reference(self, attrs: Attrs, *arrays: Values) -> Values:
         x, ct = arrays
-        taps, padding = attrs
-        how, outputs = ALGORITHMS[taps], ct.shape[1:3]
-        seen, given = _squares_of(x, how.inputs, outputs, padding), _squares_of(ct, transposed(how.outputs), outputs, ((0, 0), (0, 0)))
+        taps, stride, padding = attrs
+        how, outputs = ALGORITHMS[taps, stride], ct.shape[1:3]
+        seen, given = _squares_of(x, how.inputs, how.step, outputs, padding), _squares_of(ct, transposed(how.outputs), 2, outputs, ((0, 0),) * 2)
         return np.asarray(np.einsum("ijnyxc,ijnyxo->ijco", seen, given, optimize=True).astype(x.dtype))
 
     def samples(self, rng: np.random.Generator) -> Iterable[Sample]:
-        for taps, padding, grid, outputs in _SQUARES:
-            ct = draw(rng, (*_outputs(grid, taps, padding), outputs), dt.float32) / np.float32(8)
-            yield (taps, padding), (draw(rng, grid, dt.float32), ct)
+        for taps, stride, padding, grid, outputs in _SQUARES:
+            ct = draw(rng, (*_outputs(grid, taps, stride, padding), outputs), dt.float32) / np.float32(8)
+            yield (taps, stride, padding), (draw(rng, grid, dt.float32), ct)
 
 
-#: Taps, padding, grid and outputs of samples: odd and even extents, none, windows larger than the grid.
+#: Taps, stride, padding, grid and outputs of samples: odd and even extents, none, windows larger than the grid, rows that nobody sees.
 _SQUARES = (
-    (3, ((1, 1), (1, 1)), (2, 5, 6, 16), 32),
-    (3, ((0, 2), (1, 0)), (1, 8, 7, 32), 16),
-    (5, ((2, 2), (2, 2)), (2, 4, 9, 16), 48),
-    (5, ((4, 0), (0, 4)), (1, 2, 1, 16), 16),
-    (3, ((1, 1), (1, 1)), (0, 4, 4, 16), 16),
+    (3, 1, ((1, 1), (1, 1)), (2, 5, 6, 16), 32),
+    (3, 1, ((0, 2), (1, 0)), (1, 8, 7, 32), 16),
+    (5, 1, ((2, 2), (2, 2)), (2, 4, 9, 16), 48),
+    (5, 1, ((4, 0), (0, 4)), (1, 2, 1, 16), 16),
+    (3, 1, ((1, 1), (1, 1)), (0, 4, 4, 16), 16),
+    (3, 2, ((1, 1), (1, 1)), (2, 9, 8, 16), 32),
+    (3, 2, ((0, 1), (0, 0)), (1, 12, 6, 32), 16),
+    (2, 1, ((1, 0), (0, 0)), (2, 5, 6, 16), 32),
 )
 
 
-def _outputs(grid: Shape, taps: int, padding: Pairs) -> Shape:
-    """Batch and positions of a convolution with stride 1."""
-    return (grid[0], *window_extents(grid[1:3], (taps,) * 2, (1, 1), padding, (1, 1)))
+def _outputs(grid: Shape, taps: int, stride: int, padding: Pairs) -> Shape:
+    """Batch and positions of a convolution."""
+    return (grid[0], *window_extents(grid[1:3], (taps,) * 2, (stride,) * 2, padding, (1, 1)))
 
 
-def _squares_of(x: Values, matrix: Matrix, outputs: Shape, padding: Pairs) -> Values:
+def _squares_of(x: Values, matrix: Matrix, step: int, outputs: Shape, padding: Pairs) -> Values:
     """Mixed squares by NumPy: axes (element's row, element's column, batch, row, column, channel)."""
     size = len(matrix[0])
-    more = [(a, 2 * -(-extent // 2) + size - 2 - a - n) for n, extent, (a, _) in zip(x.shape[1:3], outputs, padding, strict=True)]
-    padded = np.pad(x.astype(np.float64), [(0, 0), *more, (0, 0)])
-    seen = np.lib.stride_tricks.sliding_window_view(padded, (size, size), (1, 2))[:, ::2, ::2]
+    spans = [step * (-(-extent // 2) - 1) + size for extent in outputs]
+    more = [(a, max(0, span - a - n)) for n, span, (a, _) in zip(x.shape[1:3], spans, padding, strict=True)]
+    padded = np.pad(x.astype(np.float64), [(0, 0), *more, (0, 0)])[:, : spans[0], : spans[1]]
+    seen = np.lib.stride_tricks.sliding_window_view(padded, (size, size), (1, 2))[:, ::step, ::step]
     return np.asarray(np.einsum("nyxcab,ia,jb->ijnyxc", seen, matrix, matrix, optimize=True))
 
 
@@ -208,14 +225,14 @@ def mix(x: Node, matrix: Matrix) -> Node:
     return apply(_MIX, (x,), (matrix,))
 
 
-def conv_squares(x: Node, w: Node, taps: int, padding: Pairs) -> Node:
+def conv_squares(x: Node, w: Node, taps: int, stride: int, padding: Pairs) -> Node:
     """The convolution of a grid with a mixed kernel."""
-    return apply(_CONV_SQUARES, (x, w), (taps, padding))
+    return apply(_CONV_SQUARES, (x, w), (taps, stride, padding))
 
 
-def conv_squares_weight(x: Node, ct: Node, taps: int, padding: Pairs) -> Node:
+def conv_squares_weight(x: Node, ct: Node, taps: int, stride: int, padding: Pairs) -> Node:
     """The gradient by the mixed kernel."""
-    return apply(_CONV_SQUARES_WEIGHT, (x, ct), (taps, padding))
+    return apply(_CONV_SQUARES_WEIGHT, (x, ct), (taps, stride, padding))
 
 
 def _element(matrix: Matrix, at: Index, load: Callable[[nest.Expr, nest.Expr], nest.Expr]) -> nest.Expr:

@@ -28,7 +28,7 @@ from insitu.errors import InternalError
 DType = dt.DType
 i64 = dt.int64
 
-_SIDE = ("grid_y", "grid_x", "pixel", "before_y", "before_x")
+_SIDE = ("grid_y", "grid_x", "pixel", "step", "before_y", "before_x")
 #: Runtime words of the loops; the first two are numbers of buffers.
 WORDS = (
     "row_buffer", "lane_buffer",
@@ -150,7 +150,7 @@ def placed(s: Schedule, c: Contract) -> tuple[dict[str, int], int]:
     words = {"squares": shown.items * math.prod(shown.count), "tall": shown.count[0], "wide": shown.count[1], "columns": s.n, "k": s.k}
     for name, o in zip("ab", (c.a, c.b), strict=True):
         if isinstance(o, nest.Squares):
-            words |= {f"{word}_{name}": value for word, value in zip(_SIDE, (*o.grid, o.pixel, *o.before), strict=True)}
+            words |= {f"{word}_{name}": value for word, value in zip(_SIDE, (*o.grid, o.pixel, o.step, *o.before), strict=True)}
     if isinstance(c.b, nest.Squares):
         depth, pitch, given_pitch, sums_pitch = min(s.k, K_BLOCK), *[pack.odd_lines(n, size) for n in (s.run, s.n, s.n)]
         words |= {"parts": s.m // s.run, "part": s.run, "seen_step": depth * pitch + line, "lane_leading": pitch,
@@ -263,13 +263,13 @@ class _Mixing:
     def _each(self, shown: _Shown, first: Value, stop: Value) -> Iterator[_Square]:
         """Squares ``first`` to ``stop`` of a grid; one that reaches over the edge is copied with zeros outside."""
         b, size = self.b, self._c(shown.size)
-        tall, wide, pixel, before_y, before_x = (self.w[f"{name}_{shown.name}"] for name in _SIDE)
+        tall, wide, pixel, step, before_y, before_x = (self.w[f"{name}_{shown.name}"] for name in _SIDE)
         with self._lines(first, stop) as line:
-            top = b.sub(b.shl(line.y, 1), before_y)
+            top = b.sub(b.mul(line.y, step), before_y)
             whole = self._all(b.cmp("ge", top, self._c(0)), b.cmp("le", b.add(top, size), tall))
             begin = b.mul(b.add(b.mul(line.item, tall), top), wide)
             with loop(b, line.low, line.high) as square:
-                left = b.sub(b.shl(b.sub(square.index, line.start), 1), before_x)
+                left = b.sub(b.mul(b.sub(square.index, line.start), step), before_x)
                 inside = self._all(whole, b.cmp("ge", left, self._c(0)), b.cmp("le", b.add(left, size), wide))
                 here = advance(b, shown.start, b.mul(b.add(begin, left), pixel), self.dtype)
                 with b.when(b.not_(inside)):

@@ -17,10 +17,12 @@ TARGETS = [t for t in (kernels.TARGETS[0], kernels.TARGETS[3], kernels.TARGETS[4
 each_target = pytest.mark.parametrize("target", TARGETS, ids=[f"{t.cpu}-{t.vector_bits}" for t in TARGETS])
 
 
-def argsort(rows: int, n: int, dtype: dt.DType, descending: bool, source: tuple[int, int], target: tuple[int, int]) -> Kernel:
+def argsort(
+    rows: int, n: int, dtype: dt.DType, descending: bool, source: tuple[int, int], target: tuple[int, int], kept: int | None = None
+) -> Kernel:
     """Strides (of rows, of elements) of the keys and of the positions."""
-    r = nest.axis("r", None)
-    stmt = ArgSort("x", op("mul", r, index(source[0])), source[1], "o", op("mul", r, index(target[0])), target[1], n, dtype, descending)
+    r, kept = nest.axis("r", None), n if kept is None else kept
+    stmt = ArgSort("x", op("mul", r, index(source[0])), source[1], "o", op("mul", r, index(target[0])), target[1], n, kept, dtype, descending)
     return Kernel("r", rows, (Buffer("x", dtype, "in"), Buffer("o", dt.int64, "out")), (stmt,))
 
 
@@ -68,6 +70,28 @@ def test_keys_and_positions_may_have_strides(target: Target) -> None:
     x = np.random.default_rng(1).standard_normal((70, 5)).astype(np.float32)
     got = kernels.run(argsort(5, 70, dt.float32, False, (1, 5), (1, 5)), target, {"x": x, "o": np.zeros((70, 5), np.int64)})["o"]
     assert np.array_equal(got, np.argsort(x, axis=0, kind="stable"))
+
+
+@each_target
+@pytest.mark.parametrize("dtype", dt.ALL, ids=lambda d: d.name)
+def test_the_first_positions_of_many_are_those_of_the_whole_sort(dtype: dt.DType, target: Target) -> None:
+    """Few, so that most elements are only looked at; many equal ones, all in the wrong order, all in the right one; more than can be kept so."""
+    for n, kept in ((3000, 1), (2049, 30), (1500, 128), (1100, 200), (700, 5), (40, 0)):
+        x = samples(dtype, 3, n)
+        x[1], x[2] = np.sort(x[1]), np.sort(x[2])[::-1]
+        for descending in (False, True):
+            whole = kernels.run(argsort(3, n, dtype, descending, (n, 1), (n, 1)), target, {"x": x, "o": np.zeros((3, n), np.int64)})["o"]
+            kernel = argsort(3, n, dtype, descending, (n, 1), (kept, 1), kept)
+            verify.verify(kernel)
+            got = kernels.run(kernel, target, {"x": x, "o": np.zeros((3, kept), np.int64)}, split=2)["o"]
+            assert np.array_equal(got, whole[:, :kept]), (n, kept, descending)
+
+
+@each_target
+def test_the_first_positions_may_have_strides(target: Target) -> None:
+    x = np.random.default_rng(1).standard_normal((1500, 5)).astype(np.float32)
+    got = kernels.run(argsort(5, 1500, dt.float32, False, (1, 5), (1, 5), 7), target, {"x": x, "o": np.zeros((7, 5), np.int64)})["o"]
+    assert np.array_equal(got, np.argsort(x, axis=0, kind="stable")[:7])
 
 
 def test_an_argsort_stands_alone() -> None:

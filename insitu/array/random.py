@@ -379,7 +379,7 @@ class Generator:
         # the largest of log p + Gumbel noise are a sample without replacement
         noise = ops.log(draw.exponential_from(self._key(), (n,), dt.float64, positive=True))
         ranks = where(weights > 0, Array(ops.sub(ops.log(weights._node), noise)), -math.inf)
-        return ops.reshape(ops.slice_(ops.argsort(ranks._node, 0, True), (0,), (total,)), shape)
+        return ops.reshape(ops.argsort(ranks._node, 0, True, total), shape)
 
 
 def _state_array(state: int) -> Array:

@@ -42,8 +42,8 @@ def argsort(x: Any, /, axis: int = -1, *, descending: bool = False, stable: bool
     return Array(_order(node, axis_index("argsort", axis, node.aval), descending))
 
 
-def _order(node: Node, axis: int, descending: bool) -> Node:
-    return ops.argsort(ops.cast(node, dt.uint8) if node.aval.dtype is dt.bool_ else node, axis, descending)
+def _order(node: Node, axis: int, descending: bool, kept: int | None = None) -> Node:
+    return ops.argsort(ops.cast(node, dt.uint8) if node.aval.dtype is dt.bool_ else node, axis, descending, kept)
 
 
 @checked(x=ARRAY, axis=AXIS, descending=FLAG, stable=FLAG)
@@ -101,8 +101,7 @@ def topk(x: Any, k: int, /, axis: int = -1, *, largest: bool = True) -> TopK:
             f"topk cannot take {count} elements from an axis of {shape[at]}.", expected=f"k from 0 to {shape[at]}",
             received=f"k={count}, shape {shape}, axis {at}", fix=f"use k={shape[at]}, or another axis", slug="topk-size", argument="k",
         )  # fmt: skip
-    order = _order(node, at, largest)
-    first = ops.slice_(order, (0,) * node.ndim, tuple([count if a == at else n for a, n in enumerate(shape)]))
+    first = _order(node, at, largest, count)
     return TopK(Array(along_axis(node, first, at)), Array(first))
 
 

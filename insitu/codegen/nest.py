@@ -622,7 +622,7 @@ class Contract:
 
 @dataclasses.dataclass(frozen=True)
 class ArgSort:
-    """For each unit: the int64 positions that sort ``length`` elements stably, NaN last.
+    """For each unit: the first ``kept`` of the int64 positions that sort ``length`` elements stably, NaN last.
 
     Keys are ``source[base_source + j*stride_source]``; positions go to ``target`` likewise.
     """
@@ -634,6 +634,7 @@ class ArgSort:
     target_base: Expr
     target_stride: int
     length: int
+    kept: int
     dtype: DType
     descending: bool
 

@@ -178,6 +178,6 @@ def _show_stmt(s: Stmt, depth: int) -> list[str]:
         if s.outputs is not None:
             sides.append(f"{pad}  mixed to positions {_show_extents(s.outputs.positions)}")
         return [head, *sides, f"{pad}  epilogue:", *_show_body(s.epilogue, depth + 2)]
-    order = f"argsort {'descending' if s.descending else 'ascending'} j < {s.length}: {s.dtype.name}"
+    order = f"first {s.kept} of argsort {'descending' if s.descending else 'ascending'} j < {s.length}: {s.dtype.name}"
     target, source = _show(s.target_base, names), _show(s.source_base, names)
     return [*lines, f"{pad}{s.target}[{target} + j*{s.target_stride}] = {order} of {s.source}[{source} + j*{s.source_stride}]"]

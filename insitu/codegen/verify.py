@@ -120,6 +120,7 @@ class _Verifier:
         source, target = self.buffer(s.source), self.buffer(s.target)
         self.require(source.dtype is s.dtype, f"{s.source} of {source.dtype.name} is sorted as {s.dtype.name}")
         self.require(target.dtype is dt.int64 and target.role != "in", f"positions go to {s.target}, {target.role} of {target.dtype.name}")
+        self.require(0 <= s.kept <= s.length, f"{s.kept} of {s.length} positions")
         for x in (s.source_base, s.target_base):
             self.access(x, None)
             self.expression(x, axes, names)

@@ -274,15 +274,18 @@ def _scan(node: Node, group: Group, stored: set[Node]) -> Lowered:
 
 def _sort(node: Node, group: Group, stored: set[Node]) -> Lowered:
     low = Lowerer(stored, group.nodes)
-    x, (axis, descending) = node.inputs[0], node.attrs
+    x, (axis, descending, kept) = node.inputs[0], node.attrs
     outer, length, inner = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
     step = math.prod(inner)
     r = nest.axis("r", math.prod(outer) * step)
     column = nest.index(max(step, 1))
-    base = nest.op("add", nest.op("mul", nest.op("floordiv", r, column), nest.index(length * step)), nest.op("mod", r, column))
+    source_base, target_base = (
+        nest.op("add", nest.op("mul", nest.op("floordiv", r, column), nest.index(extent * step)), nest.op("mod", r, column))
+        for extent in (length, kept)
+    )
     source = low.buffer(x)
     low.outputs[node] = "y0"
-    sort = nest.ArgSort(source, base, step, "y0", base, step, length, x.dtype, descending)
+    sort = nest.ArgSort(source, source_base, step, "y0", target_base, step, length, kept, x.dtype, descending)
     buffers, nodes = low.buffers()
     return Lowered(nest.Kernel("r", math.prod(outer) * step, tuple(buffers), (sort,)), nodes, group)
 

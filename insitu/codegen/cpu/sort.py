@@ -6,6 +6,9 @@ No branch depends on a key. For each unit:
    equal), the two zeros are equal, and for a descending sort all bits are flipped, which puts NaN first.
 2. In runs of 16, an element's place is the number of elements below it, plus the equal ones before it.
 3. Neighbouring runs are merged, the left one winning ties, until one is left.
+
+Where few positions of many are wanted, the first elements are sorted so, and of the others only those that come before the last one
+wanted, whenever enough of them have been met.
 """
 
 from __future__ import annotations
@@ -23,8 +26,10 @@ from insitu.dtypes import DType
 from insitu.errors import InternalError
 
 _RUN = 16
-#: Nanoseconds per element and merge, roughly.
-_MERGE_TIME = 2.5
+#: Fewest elements that are sorted at a time where few are wanted, and how many times as many there must be.
+_ROOM, _MANY = 256, 4
+#: Nanoseconds per element and merge, roughly, and of an element that is only looked at.
+_MERGE_TIME, _LOOK_TIME = 2.5, 0.5
 _GRAIN_TIME = 25_000
 _I64 = dt.int64
 
@@ -42,7 +47,7 @@ def generate(kernel: nest.Kernel, target: Target) -> Generated:
     Returns
     -------
     Generated
-        The code; a thread needs about ``2 * length * (itemsize + 4)`` bytes of scratch.
+        The code; a thread needs about ``2 * length * (itemsize + 4)`` bytes of scratch, less if few positions are wanted.
 
     Raises
     ------
@@ -54,57 +59,131 @@ def generate(kernel: nest.Kernel, target: Target) -> Generated:
     sort = kernel.body[0]
     key = kernel_key(kernel, target)
     symbol = f"k_{key[:24]}"
-    time = max(1, sort.length) * _MERGE_TIME * (2 + max(0, (sort.length - 1) // _RUN).bit_length())
+    room = _room(sort)
+    time = max(1, room) * _MERGE_TIME * (2 + max(0, (room - 1) // _RUN).bit_length()) + (sort.length - room) * _LOOK_TIME
     code = Code(key, symbol, lambda: _Sort(kernel, sort, target).module(symbol), target)
     return Generated(code, (), kernel.units, max(1, int(_GRAIN_TIME / time)), _Scratch.of(sort).total)
 
 
+def _room(sort: nest.ArgSort) -> int:
+    """How many elements are sorted at a time: all, or at least twice as many as are wanted."""
+    room = max(_ROOM, 1 << (2 * sort.kept - 1).bit_length())
+    return room if sort.kept and _MANY * room <= sort.length else sort.length
+
+
 @dataclasses.dataclass(frozen=True)
 class _Scratch:
-    """Where keys and positions are in a thread's memory, twice each (bytes)."""
+    """Where keys and positions are in a thread's memory, twice each, and whose numbers they are (bytes)."""
 
     key: DType
     position: DType
-    places: tuple[int, int, int, int]
+    places: tuple[int, ...]
     total: int
 
     @staticmethod
     def of(sort: nest.ArgSort) -> _Scratch:
         key = dt.from_kind("i", sort.dtype.bits)
         position = dt.int32 if sort.length < 1 << 31 else _I64
-        room = -(-(sort.length + _RUN) // 64) * 64  # a merge may look at one key past the end
+        room = -(-(_room(sort) + _RUN) // 64) * 64  # a merge may look at one key past the end
         ends = [0]
-        for d in (key, key, position, position):
+        for d in (key, key, *[position] * (4 if _room(sort) < sort.length else 2)):
             ends.append(ends[-1] + room * d.itemsize)
-        return _Scratch(key, position, (ends[0], ends[1], ends[2], ends[3]), ends[4])
+        return _Scratch(key, position, tuple(ends[:-1]), ends[-1])
 
 
 class _Sort:
     def __init__(self, kernel: nest.Kernel, sort: nest.ArgSort, target: Target) -> None:
         self.kernel, self.sort, self.target = kernel, sort, target
         self.b = Emitter(target)
-        self.layout = _Scratch.of(sort)
+        self.layout, self.n = _Scratch.of(sort), _room(sort)
 
     def module(self, symbol: str) -> str:
         """The LLVM module with the kernel's function."""
         b, sort = self.b, self.sort
         with b.function(symbol, PARAMETERS) as (args, begin, end, scratch, _):
             buffers = pointers(b, self.kernel, args, scratch)
-            keys, other_keys, positions, other_positions = (b.offset(scratch, at, dt.uint8) for at in self.layout.places)
+            areas = [b.offset(scratch, at, dt.uint8) for at in self.layout.places]
+            cells = b.alloca(_I64, 2)
             with b.loop(begin, end) as unit:
                 scope = ScalarEmitter(b, buffers, {self.kernel.unit: unit.index})
                 memory = dt.from_kind("u", sort.dtype.bits)
                 source = b.offset(buffers[sort.source], scope.value(sort.source_base), memory)
                 target = b.offset(buffers[sort.target], scope.value(sort.target_base), _I64)
-                self._read(source, keys)
-                self._rank_runs(keys, other_keys, other_positions)
-                self._write(self._merge_runs([other_keys, keys, other_positions, positions]), target)
+                self._read(source, areas[0])
+                if self.n == sort.length:
+                    self._write(self._sorted(areas)[1], target)
+                else:
+                    self._select(source, areas, cells)
+                    self._write(areas[4], target)
         return b.module()
+
+    def _sorted(self, areas: list[Value]) -> tuple[Value, Value]:
+        """The keys in the first area in order, and their numbers."""
+        keys, other_keys, numbers, other_numbers = areas[:4]
+        self._rank_runs(keys, other_keys, other_numbers)
+        return self._merge_runs([other_keys, keys, other_numbers, numbers])
+
+    # -- few of many -----------------------------------------------------------------------
+    def _select(self, source: Value, areas: list[Value], cells: Value) -> None:
+        """The positions of the first elements in order, into the fifth area; of those read already ``n`` keys are there.
+
+        The cells hold how many keys there are, and the last one that is wanted.
+        """
+        b, n, stride, key, position = self.b, self.sort.length, self.sort.source_stride, self.layout.key, self.layout.position
+        keys, positions = areas[0], areas[4]
+        count, limit = cells, b.offset(cells, 1, _I64)
+        with b.loop(0, self.n) as turn:
+            b.store(b.cast(turn.index, position), b.offset(positions, turn.index, position))
+        b.store(b.const(self.n, _I64), count)
+        self._keep(areas, cells)
+        lanes = self.target.lanes(key.bits) if stride == 1 else 1
+        whole = self.n + (n - self.n) // lanes * lanes
+        for start, stop, step in ((self.n, whole, lanes), (whole, n, 1)):
+            with b.loop(start, stop, step) as turn:
+                at = turn.index if stride == 1 else b.mul(turn.index, b.const(stride, _I64))
+                found = self._key(b.load(b.offset(source, at, key), key, step))
+                last = b.load(limit, key)
+                word = self._word(b.cmp("lt", found, b.splat(last, step) if step > 1 else last))
+                with b.when(b.cmp("ne", word, b.zero(word))):
+                    some = b.intrinsic("llvm.ctpop.i64", (word,), _I64)
+                    old = b.load(count, _I64)
+                    with b.loop(0, some, 1, [word]) as bit:
+                        lane = b.intrinsic("llvm.cttz.i64", (bit.values[0], b.const(True, dt.bool_)), _I64)
+                        place = b.add(old, bit.index)
+                        b.store(b.extract(found, lane), b.offset(keys, place, key))
+                        b.store(b.cast(b.add(turn.index, lane), position), b.offset(positions, place, position))
+                        bit.next = [b.and_(bit.values[0], b.sub(bit.values[0], b.const(1, _I64)))]
+                    b.store(b.add(old, some), count)
+                    with b.when(b.cmp("gt", b.add(old, some), b.const(self.n - lanes, _I64))):
+                        self._keep(areas, cells)
+        self._keep(areas, cells)
+
+    def _word(self, mask: Value) -> Value:
+        """A bit for each lane."""
+        b, lanes = self.b, mask.lanes
+        bits = b.emit(f"bitcast {mask!r} to i{lanes}", _I64)
+        return bits if lanes == 64 else b.emit(f"zext i{lanes} {bits.text} to i64", _I64)
+
+    def _keep(self, areas: list[Value], cells: Value) -> None:
+        """Sort what has been met, and keep what is wanted of it."""
+        b, key, position, kept = self.b, self.layout.key, self.layout.position, self.sort.kept
+        keys, positions, moved = areas[0], areas[4], areas[5]
+        with b.loop(b.load(cells, _I64), self.n) as turn:
+            b.store(b.const(key.max, key), b.offset(keys, turn.index, key))
+        in_order, numbers = self._sorted(areas)
+        with b.loop(0, kept) as turn:
+            number = b.cast(b.load(b.offset(numbers, turn.index, position), position), _I64)
+            b.store(b.load(b.offset(positions, number, position), position), b.offset(moved, turn.index, position))
+        with b.loop(0, kept) as turn:
+            b.store(b.load(b.offset(moved, turn.index, position), position), b.offset(positions, turn.index, position))
+            b.store(b.load(b.offset(in_order, turn.index, key), key), b.offset(keys, turn.index, key))
+        b.store(b.load(b.offset(keys, kept - 1, key), key), b.offset(cells, 1, _I64))
+        b.store(b.const(kept, _I64), cells)
 
     # -- keys ------------------------------------------------------------------------------
     def _read(self, source: Value, keys: Value) -> None:
-        """Sortable keys of all elements, and the largest key up to a whole run."""
-        b, n, stride, key = self.b, self.sort.length, self.sort.source_stride, self.layout.key
+        """Sortable keys of as many elements as are sorted, and the largest key up to a whole run."""
+        b, n, stride, key = self.b, self.n, self.sort.source_stride, self.layout.key
         lanes = self.target.lanes(key.bits) if stride == 1 else 1
         whole = n // lanes * lanes
         for start, stop, step in ((0, whole, lanes), (whole, n, 1)):
@@ -130,7 +209,7 @@ class _Sort:
     def _rank_runs(self, keys: Value, sorted_keys: Value, positions: Value) -> None:
         b, key, position = self.b, self.layout.key, self.layout.position
         ids = b.lane_ids(_I64, _RUN) if key.bits == 64 else b.lane_ids(key, _RUN)
-        with b.loop(0, self.sort.length, _RUN) as run:
+        with b.loop(0, self.n, _RUN) as run:
             start = b.offset(keys, run.index, key)
             row = b.load(start, key, _RUN)
             with b.loop(0, _RUN) as turn:
@@ -143,24 +222,24 @@ class _Sort:
                 b.store(mine, b.offset(sorted_keys, place, key))
                 b.store(b.cast(b.add(run.index, turn.index), position), b.offset(positions, place, position))
 
-    def _merge_runs(self, buffers: list[Value]) -> Value:
-        """Positions in order; ``buffers``: keys and room for keys, positions and room for positions."""
-        b, n = self.b, self.sort.length
+    def _merge_runs(self, buffers: list[Value]) -> tuple[Value, Value]:
+        """Keys and positions in order; ``buffers``: keys and room for keys, positions and room for positions."""
+        b, n = self.b, self.n
         levels = max(0, (n - 1) // _RUN).bit_length()
         if not levels:
-            return buffers[2]
+            return buffers[0], buffers[2]
         with b.loop(0, levels, 1, [b.const(_RUN, _I64), *buffers]) as level:
             width, keys, room, positions, positions_room = level.values
             pair = b.shl(width, 1)
             with b.loop(0, n, pair) as turn:
                 self._merge(turn.index, width, (keys, room, positions, positions_room))
             level.next = [pair, room, keys, positions_room, positions]
-        return level.results[3]
+        return level.results[1], level.results[3]
 
     def _merge(self, start: Value, width: Value, buffers: tuple[Value, Value, Value, Value]) -> None:
         b, key, position = self.b, self.layout.key, self.layout.position
         keys, room, positions, positions_room = buffers
-        n, one = b.const(self.sort.length, _I64), b.const(1, _I64)
+        n, one = b.const(self.n, _I64), b.const(1, _I64)
         middle = b.min(b.add(start, width), n)
         stop = b.min(b.add(middle, width), n)
         with b.loop(start, stop, 1, [start, middle]) as turn:
@@ -175,7 +254,7 @@ class _Sort:
             turn.next = [b.add(left, step), b.add(right, b.sub(one, step))]
 
     def _write(self, positions: Value, target: Value) -> None:
-        b, n, stride, position = self.b, self.sort.length, self.sort.target_stride, self.layout.position
+        b, n, stride, position = self.b, self.sort.kept, self.sort.target_stride, self.layout.position
         lanes = self.target.lanes(64) if stride == 1 else 1
         whole = n // lanes * lanes
         for start, stop, step in ((0, whole, lanes), (whole, n, 1)):

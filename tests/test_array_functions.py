@@ -350,3 +350,19 @@ def test_sets_and_nonzero_agree_with_numpy() -> None:
     _same(si.one_hot(si.asarray([2, 0]), 3), np.eye(3)[[2, 0]])
     with pytest.raises(ArgumentError):
         si.one_hot(si.ones(2), 3)
+
+
+@pytest.mark.parametrize("name", ["float32", "float64", "float16", "int8"])
+def test_sums_of_products_without_matrices_are_rows(name: str) -> None:
+    """Two vectors, all axes of two arrays, one number for each pair of arrays: trees, as of `vecdot`, not chains; halves in float32."""
+    rng = np.random.default_rng(2)
+    a, b = (rng.integers(-3, 4, (5, 70, 9)).astype(name) for _ in range(2))
+    x, y = si.asarray(a), si.asarray(b)
+    wide = np.float64 if name != "int8" else np.int8
+    whole, each = (np.einsum(f"bij,bij->{to}", a.astype(wide), b.astype(wide)).astype(name) for to in ("", "b"))
+    flat, other = si.reshape(x, (-1,)), si.reshape(y, (-1,))
+    for got in (flat @ other, si.dot(flat, other), si.tensordot(x, y, axes=3), si.einsum("bij,bij->", x, y), si.vecdot(flat, other)):
+        assert got.shape == () and got.dtype == x.dtype and np.asarray(got) == whole
+    assert np.array_equal(np.asarray(si.einsum("bij,bij->b", x, y)), each)
+    assert np.array_equal(np.asarray(si.einsum("bij,bji->b", x, si.moveaxis(y, 1, 2))), each)
+    assert "rows" in si.compile(lambda u, v: u @ v).inspect(flat, other)

@@ -13,6 +13,9 @@ from insitu.array.checks import axes_in_order, axis_index
 from insitu.array.elementwise import operands
 from insitu.errors import ShapeError
 from insitu.graph.node import Node
+from insitu.ops.rules import check_kind
+
+_MATMUL = "matmul (x1 @ x2)"
 
 
 @checked(x1=ARRAY, x2=ARRAY)
@@ -23,7 +26,7 @@ def matmul(x1: Any, x2: Any, /) -> Array:
     ----------
     x1 : Array of shape (..., m, k) or (k,)
     x2 : Array of shape (..., k, n) or (k,)
-        A vector is a row on the left or a column on the right; its axis is not in the result.
+        A vector is a row on the left or a column on the right; its axis is not in the result. Two vectors are multiplied as in `vecdot`.
 
     Returns
     -------
@@ -49,12 +52,23 @@ def product(a: Node, b: Node) -> Node:
     if m >= 2 and n >= 2:
         return ops.matmul(a, b)
     if m == 0 or n == 0 or a.aval.shape[-1] != b.aval.shape[0 if n == 1 else -2]:
-        return ops.matmul(a, b) if m == 0 or n == 0 else _unequal("matmul (x1 @ x2)", a, b)
+        return ops.matmul(a, b) if m == 0 or n == 0 else _unequal(_MATMUL, a, b)
+    if m == n == 1:
+        return inner(_MATMUL, a, b, 1)
     left = ops.reshape(a, (1, *a.aval.shape)) if m == 1 else a
     right = ops.reshape(b, (*b.aval.shape, 1)) if n == 1 else b
     out = ops.matmul(left, right)
     shape = out.aval.shape
     return ops.reshape(out, (*shape[:-2], *(shape[-2:-1] if m > 1 else ()), *(shape[-1:] if n > 1 else ())))
+
+
+def inner(title: str, a: Node, b: Node, axes: int) -> Node:
+    """The sums of products along so many last axes: rows that are added as trees, not chains as in `matmul`; halves in float32."""
+    for name, x in (("x1", a), ("x2", b)):
+        check_kind(title, name, x.aval, "iuf")
+    wide = a.dtype.compute if a.dtype.kind == "f" else a.dtype
+    both = ops.mul(ops.cast(a, wide), ops.cast(b, wide))
+    return ops.cast(ops.reduce_sum(both, range(both.ndim - axes, both.ndim)), a.dtype)
 
 
 def _unequal(name: str, a: Node, b: Node) -> Node:
@@ -111,10 +125,12 @@ def tensordot(x1: Any, x2: Any, /, *, axes: int | tuple[Sequence[int], Sequence[
         raise _bad_axes(axes, a, b)
     left = [k for k in range(a.ndim) if k not in first]
     right = [k for k in range(b.ndim) if k not in second]
-    inner = math.prod([a.shape[k] for k in first])
+    if not left and not right:
+        return Array(inner("tensordot", ops.permute(a, first), ops.permute(b, second), len(first)))
+    depth = math.prod([a.shape[k] for k in first])
     rows, columns = [a.shape[k] for k in left], [b.shape[k] for k in right]
-    a = ops.reshape(ops.permute(a, (*left, *first)), (math.prod(rows), inner))
-    b = ops.reshape(ops.permute(b, (*second, *right)), (inner, math.prod(columns)))
+    a = ops.reshape(ops.permute(a, (*left, *first)), (math.prod(rows), depth))
+    b = ops.reshape(ops.permute(b, (*second, *right)), (depth, math.prod(columns)))
     return Array(ops.reshape(ops.matmul(a, b), (*rows, *columns)))
 
 
@@ -149,8 +165,7 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Array:
         )  # fmt: skip
     a = ops.permute(a, (*[k for k in range(a.ndim) if k != i], i))
     b = ops.permute(b, (*[k for k in range(b.ndim) if k != j], j))
-    both = ops.mul(a, b)
-    return Array(ops.reduce_sum(both, (both.ndim - 1,)))
+    return Array(inner("vecdot", a, b, 1))
 
 
 @checked(x1=ARRAY, x2=ARRAY)

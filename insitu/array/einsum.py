@@ -10,6 +10,7 @@ from insitu import dtypes as dt
 from insitu import ops
 from insitu.arguments import Text, checked
 from insitu.array.array import Array
+from insitu.array.contraction import inner
 from insitu.array.convert import node_of
 from insitu.errors import ArgumentError, ShapeError, UserError
 from insitu.graph.node import Node
@@ -228,19 +229,21 @@ def _pair(a: Node, la: str, b: Node, lb: str, needed: set[str], output: str, siz
     a, la = _summed(a, la, needed | set(lb))
     b, lb = _summed(b, lb, needed | set(la))
     batch = [c for c in la if c in lb and c in needed]
-    inner = [c for c in la if c in lb and c not in needed]
+    within = [c for c in la if c in lb and c not in needed]
     left, right = [c for c in la if c not in lb], [c for c in lb if c not in la]
     if left and right and output.find(right[0]) < output.find(left[0]):
         a, la, b, lb, left, right = b, lb, a, la, right, left
     found = "".join(batch + left + right)
     lead, rows, columns = _extents(batch, sizes), _extents(left, sizes), _extents(right, sizes)
-    if not inner:
+    if not within:
         a = ops.reshape(_ordered(a, la, batch + left), (*lead, *rows, *(1,) * len(right)))
         b = ops.reshape(_ordered(b, lb, batch + right), (*lead, *(1,) * len(left), *columns))
         return ops.mul(a, b), found
-    depth, m, n = (math.prod(_extents(names, sizes)) for names in (inner, left, right))
-    a = ops.reshape(_ordered(a, la, batch + left + inner), (*lead, m, depth))
-    b = ops.reshape(_ordered(b, lb, batch + inner + right), (*lead, depth, n))
+    if not left and not right:  # no matrices
+        return inner("einsum", _ordered(a, la, batch + within), _ordered(b, lb, batch + within), len(within)), found
+    depth, m, n = (math.prod(_extents(names, sizes)) for names in (within, left, right))
+    a = ops.reshape(_ordered(a, la, batch + left + within), (*lead, m, depth))
+    b = ops.reshape(_ordered(b, lb, batch + within + right), (*lead, depth, n))
     return ops.reshape(ops.matmul(a, b), (*lead, *rows, *columns)), found
 
 

@@ -1,6 +1,6 @@
 """Two hidden layers of 512 with dropout on MNIST: at least 98.2 % of the test digits are read right.
 
-The data come from $INSITU_DATA_DIR/mnist, or are downloaded once. The best weights are kept, the rate falls as a cosine.
+The data come from $INSITU_DATA_DIR/mnist, or are downloaded once. The learning rate falls as a cosine.
 """
 
 import insitu as si

@@ -434,8 +434,17 @@ def linear(x: Expr, name: str) -> tuple[Expr, int] | None:
     return None if depends(x, name) else (x, 0)
 
 
+@functools.lru_cache(maxsize=1 << 12)
+def ravel(place: tuple[Expr, ...], shape: tuple[int, ...]) -> Expr:
+    """The flat index of a position in a C-contiguous array of that shape."""
+    flat = index(0)
+    for at, n in zip(place, shape, strict=True):
+        flat = op("add", op("mul", flat, index(n)), at)
+    return flat
+
+
 def unravel(flat: Expr, shape: Sequence[int]) -> tuple[Expr, ...]:
-    """The position in a shape of a flat index, each quotient parted further, so that it can be put together again."""
+    """The position of a flat index, each quotient parted further, so that `ravel` puts it together again."""
     found: list[Expr] = []
     for k in range(len(shape) - 1, -1, -1):
         first = all(n == 1 for n in shape[:k])

@@ -60,15 +60,6 @@ def parts(k: Lowered) -> set[Node]:
     return {n for b, n in zip(k.kernel.buffers, k.arguments, strict=False) if b.role == "part"}
 
 
-@functools.lru_cache(maxsize=4096)
-def ravel(index: Index, shape: Shape) -> Expr:
-    """The flat index of a position in a C-contiguous array."""
-    flat = nest.index(0)
-    for i, n in zip(index, shape, strict=True):
-        flat = nest.op("add", nest.op("mul", flat, nest.index(n)), i)
-    return flat
-
-
 class Scattered(Exception):
     """Lanes would have to gather what they read."""
 
@@ -131,7 +122,7 @@ class Lowerer:
         """The element of a value that lies in memory."""
         if guard is not None and guard.op == "const" and not guard.attr:
             return nest.const(0, node.dtype)  # nothing is read
-        offset = ravel(index, node.shape)
+        offset = nest.ravel(index, node.shape)
         if self.lanes and not _steady(offset, self.lanes):
             raise Scattered
         return nest.load(self.buffer(node), offset, node.dtype, guard)
@@ -143,7 +134,7 @@ class Lowerer:
     def store(self, node: Node, index: Index, offset: Expr | None = None) -> nest.Store:
         """Store the node's element into its own buffer."""
         name = self.outputs.setdefault(node, f"y{len(self.outputs)}")
-        return nest.Store(name, ravel(index, node.shape) if offset is None else offset, self.value(node, index))
+        return nest.Store(name, nest.ravel(index, node.shape) if offset is None else offset, self.value(node, index))
 
     def store_all(self, group: Group, index: Index) -> tuple[nest.Store, ...]:
         """Store what the group stores of its element at an index: where it lies ``inside`` a larger value, at its place there."""

@@ -10,7 +10,7 @@ from insitu import dtypes as dt
 from insitu.codegen import nest
 from insitu.codegen.nest import Axis
 from insitu.compiler.fuse import Group
-from insitu.compiler.lower import Index, Lowered, Lowerer, accumulate, ravel
+from insitu.compiler.lower import Index, Lowered, Lowerer, accumulate
 from insitu.errors import InternalError
 from insitu.graph.node import Node, Shape
 from insitu.ops.convolution import sees_itself
@@ -264,7 +264,7 @@ def _scan(node: Node, group: Group, stored: set[Node]) -> Lowered:
     value = accumulate(node.prim.how, low.value(node.inputs[0], index))
     low.outputs[node] = "y0"
     running = nest.cast(nest.ref("run", value.dtype), node.dtype)
-    after = (nest.Store("y0", ravel(index, node.shape), running),)
+    after = (nest.Store("y0", nest.ravel(index, node.shape), running),)
     scan: nest.Stmt = nest.Reduce("run", node.prim.how, along, value, (), after)
     if inner:
         scan = nest.Loop(Axis("j", math.prod(inner), "vector"), (scan,))

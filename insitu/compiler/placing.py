@@ -10,7 +10,6 @@ from insitu.codegen import nest
 from insitu.codegen.nest import EXPENSIVE, Expr
 from insitu.errors import InternalError
 from insitu.graph.node import Node
-from insitu.ops.shaping import strides_of
 
 if TYPE_CHECKING:
     from insitu.compiler.fuse import Group
@@ -200,8 +199,5 @@ def _in_rows(part: Node, whole: Node, path: Path) -> bool:
     at = place(path, tuple([nest.axis(f"d{k}", n) for k, n in enumerate(part.shape)]))
     if at is None or not at:
         return False
-    offset = nest.index(0)
-    for x, stride in zip(at, strides_of(whole.shape), strict=True):
-        offset = nest.op("add", offset, nest.op("mul", x, nest.index(stride)))
-    split = nest.linear(offset, f"d{part.ndim - 1}")
+    split = nest.linear(nest.ravel(at, whole.shape), f"d{part.ndim - 1}")
     return split is not None and split[1] == 1

@@ -13,7 +13,6 @@ from insitu.errors import InternalError
 from insitu.graph.node import REGISTRY, Attrs, Aval, Load, Node, Primitive, Shape, apply, aval, register
 from insitu.ops.elementwise import Sample, Values, draw
 from insitu.ops.rules import size_of
-from insitu.ops.shaping import strides_of
 
 
 @register
@@ -47,10 +46,7 @@ class Panels(Primitive):
     def element(self, node: Node, index: tuple[nest.Expr, ...], load: Load, guard: nest.Expr | None) -> nest.Expr:
         matrices, _, _, width = node.inputs[0].shape
         *leading, row, column = index
-        matrix = nest.index(0)
-        if matrices > 1:
-            for at, stride in zip(leading, strides_of(node.shape[:-2]), strict=True):
-                matrix = nest.op("add", matrix, nest.op("mul", at, nest.index(stride)))
+        matrix = nest.ravel(tuple(leading), node.shape[:-2]) if matrices > 1 else nest.index(0)
         panel = nest.op("floordiv", column, nest.index(width))
         first = nest.op("min", nest.op("mul", panel, nest.index(width)), nest.index(max(0, node.shape[-1] - width)))
         return load(0, (matrix, panel, row, nest.op("sub", column, first)), guard)

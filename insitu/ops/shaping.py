@@ -16,14 +16,6 @@ from insitu.ops.elementwise import Sample, Values, draw
 from insitu.ops.rules import checked_shape, describe, elements, normal_axis, size_of
 
 
-def strides_of(shape: Shape) -> list[int]:
-    """Elements between neighbours on each axis, in row-major order."""
-    out = [1] * len(shape)
-    for k in range(len(shape) - 2, -1, -1):
-        out[k] = out[k + 1] * max(1, shape[k + 1])
-    return out
-
-
 @register
 class Reshape(Primitive):
     name = "reshape"
@@ -64,10 +56,7 @@ _RESHAPE = REGISTRY["reshape"]
 @functools.lru_cache(maxsize=4096)
 def _reshaped(index: tuple[nest.Expr, ...], shape: Shape, to: Shape) -> tuple[nest.Expr, ...]:
     """The position that an element of a shape has in another one."""
-    flat = nest.index(0)
-    for at, stride in zip(index, strides_of(shape), strict=True):
-        flat = nest.op("add", flat, nest.op("mul", at, nest.index(stride)))
-    return nest.unravel(flat, to)
+    return nest.unravel(nest.ravel(index, shape), to)
 
 
 def _size_error(x: Aval, wanted: Sequence[int], known: Sequence[int]) -> ShapeError:

@@ -14,6 +14,7 @@ wanted, whenever enough of them have been met.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 from insitu import dtypes as dt
 from insitu.codegen import nest
@@ -84,10 +85,11 @@ class _Scratch:
     def of(sort: nest.ArgSort) -> _Scratch:
         key = dt.from_kind("i", sort.dtype.bits)
         position = dt.int32 if sort.length < 1 << 31 else _I64
-        room = -(-(_room(sort) + _RUN) // 64) * 64  # a merge may look at one key past the end
+        room = _room(sort)
+        each = -(-(room + _RUN) // 64) * 64  # a merge may look at one key past the end
         ends = [0]
-        for d in (key, key, *[position] * (4 if _room(sort) < sort.length else 2)):
-            ends.append(ends[-1] + room * d.itemsize)
+        for d in (key, key, *[position] * (4 if room < sort.length else 2)):
+            ends.append(ends[-1] + each * d.itemsize)
         return _Scratch(key, position, tuple(ends[:-1]), ends[-1])
 
 
@@ -129,33 +131,28 @@ class _Sort:
 
         The cells hold how many keys there are, and the last one that is wanted.
         """
-        b, n, stride, key, position = self.b, self.sort.length, self.sort.source_stride, self.layout.key, self.layout.position
+        b, key, position = self.b, self.layout.key, self.layout.position
         keys, positions = areas[0], areas[4]
         count, limit = cells, b.offset(cells, 1, _I64)
         with b.loop(0, self.n) as turn:
             b.store(b.cast(turn.index, position), b.offset(positions, turn.index, position))
         b.store(b.const(self.n, _I64), count)
         self._keep(areas, cells)
-        lanes = self.target.lanes(key.bits) if stride == 1 else 1
-        whole = self.n + (n - self.n) // lanes * lanes
-        for start, stop, step in ((self.n, whole, lanes), (whole, n, 1)):
-            with b.loop(start, stop, step) as turn:
-                at = turn.index if stride == 1 else b.mul(turn.index, b.const(stride, _I64))
-                found = self._key(b.load(b.offset(source, at, key), key, step))
-                last = b.load(limit, key)
-                word = self._word(b.cmp("lt", found, b.splat(last, step) if step > 1 else last))
-                with b.when(b.cmp("ne", word, b.zero(word))):
-                    some = b.intrinsic("llvm.ctpop.i64", (word,), _I64)
-                    old = b.load(count, _I64)
-                    with b.loop(0, some, 1, [word]) as bit:
-                        lane = b.intrinsic("llvm.cttz.i64", (bit.values[0], b.const(True, dt.bool_)), _I64)
-                        place = b.add(old, bit.index)
-                        b.store(b.extract(found, lane), b.offset(keys, place, key))
-                        b.store(b.cast(b.add(turn.index, lane), position), b.offset(positions, place, position))
-                        bit.next = [b.and_(bit.values[0], b.sub(bit.values[0], b.const(1, _I64)))]
-                    b.store(b.add(old, some), count)
-                    with b.when(b.cmp("gt", b.add(old, some), b.const(self.n - lanes, _I64))):
-                        self._keep(areas, cells)
+        for number, at, lanes in self._pieces(self.n, self.sort.length, self.sort.source_stride, key):
+            found = self._key(b.load(b.offset(source, at, key), key, lanes))
+            word = self._word(b.cmp("lt", found, b.splat(b.load(limit, key), lanes)))
+            with b.when(b.cmp("ne", word, b.zero(word))):
+                old = b.load(count, _I64)
+                new = b.add(old, b.intrinsic("llvm.ctpop.i64", (word,), _I64))
+                with b.loop(old, new, 1, [word]) as place:
+                    (left,) = place.values
+                    lane = b.intrinsic("llvm.cttz.i64", (left, b.const(True, dt.bool_)), _I64)
+                    b.store(b.extract(found, lane), b.offset(keys, place.index, key))
+                    b.store(b.cast(b.add(number, lane), position), b.offset(positions, place.index, position))
+                    place.next = [b.and_(left, b.sub(left, b.const(1, _I64)))]
+                b.store(new, count)
+                with b.when(b.cmp("gt", new, b.const(self.n - lanes, _I64))):
+                    self._keep(areas, cells)
         self._keep(areas, cells)
 
     def _word(self, mask: Value) -> Value:
@@ -183,14 +180,9 @@ class _Sort:
     # -- keys ------------------------------------------------------------------------------
     def _read(self, source: Value, keys: Value) -> None:
         """Sortable keys of as many elements as are sorted, and the largest key up to a whole run."""
-        b, n, stride, key = self.b, self.n, self.sort.source_stride, self.layout.key
-        lanes = self.target.lanes(key.bits) if stride == 1 else 1
-        whole = n // lanes * lanes
-        for start, stop, step in ((0, whole, lanes), (whole, n, 1)):
-            if start < stop:
-                with b.loop(start, stop, step) as turn:
-                    at = turn.index if stride == 1 else b.mul(turn.index, b.const(stride, _I64))
-                    b.store(self._key(b.load(b.offset(source, at, key), key, step)), b.offset(keys, turn.index, key))
+        b, n, key = self.b, self.n, self.layout.key
+        for number, at, lanes in self._pieces(0, n, self.sort.source_stride, key):
+            b.store(self._key(b.load(b.offset(source, at, key), key, lanes)), b.offset(keys, number, key))
         with b.loop(n, -(-n // _RUN) * _RUN) as turn:
             b.store(b.const(key.max, key), b.offset(keys, turn.index, key))
 
@@ -254,12 +246,15 @@ class _Sort:
             turn.next = [b.add(left, step), b.add(right, b.sub(one, step))]
 
     def _write(self, positions: Value, target: Value) -> None:
-        b, n, stride, position = self.b, self.sort.kept, self.sort.target_stride, self.layout.position
-        lanes = self.target.lanes(64) if stride == 1 else 1
-        whole = n // lanes * lanes
-        for start, stop, step in ((0, whole, lanes), (whole, n, 1)):
-            if start < stop:
-                with b.loop(start, stop, step) as turn:
-                    at = turn.index if stride == 1 else b.mul(turn.index, b.const(stride, _I64))
-                    value = b.cast(b.load(b.offset(positions, turn.index, position), position, step), _I64)
-                    b.store(value, b.offset(target, at, _I64))
+        b, position = self.b, self.layout.position
+        for number, at, lanes in self._pieces(0, self.sort.kept, self.sort.target_stride, _I64):
+            b.store(b.cast(b.load(b.offset(positions, number, position), position, lanes), _I64), b.offset(target, at, _I64))
+
+    def _pieces(self, first: int, stop: int, stride: int, dtype: DType) -> Iterator[tuple[Value, Value, int]]:
+        """Loops over elements: the first one's number and place in memory, and how many there are: whole vectors of neighbours, then one by one."""
+        b, lanes = self.b, self.target.lanes(dtype.bits) if stride == 1 else 1
+        whole = first + (stop - first) // lanes * lanes
+        for start, end, step in ((first, whole, lanes), (whole, stop, 1)):
+            if start < end:
+                with b.loop(start, end, step) as turn:
+                    yield turn.index, turn.index if stride == 1 else b.mul(turn.index, b.const(stride, _I64)), step

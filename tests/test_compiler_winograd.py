@@ -118,7 +118,7 @@ def test_the_order_of_all_sums_is_that_of_the_loop_nest(shape: Shape) -> None:
     case, how = Case(grid, outputs, padding, taps=taps, stride=stride), ALGORITHMS[taps, stride]
     y, _, dw = case.run()
     x, w, ct = (case.feeds[n] for n in (case.x, case.w, case.ct))
-    seen = squares(x, how.inputs, how.step, padding, y.shape[1:3])
+    seen = squares(x, how.inputs, 2 * stride, padding, y.shape[1:3])
     given = squares(ct, transposed(how.outputs), 2, ((0, 0), (0, 0)), y.shape[1:3])
     p, count = len(how.inputs), seen.shape[2:-1]
     a, b = (placeholder(aval((p, p, seen[0, 0, ..., 0].size, n), dt.float32)) for n in (grid[-1], outputs))

@@ -170,10 +170,10 @@ def _squares(product: Node, low: Lowerer) -> tuple[nest.Contract, Index]:
             y0[m*64 + n] = acc
     """
     x, w = product.inputs
-    *kind, padding = product.attrs
-    (_, rows, columns, n), k, how = product.shape, w.shape[2], ALGORITHMS[tuple(kind)]
+    taps, stride, padding = product.attrs
+    (_, rows, columns, n), k, how = product.shape, w.shape[2], ALGORITHMS[taps, stride]
     m = math.prod(product.shape[:-1])
-    a = _shown(x, how.inputs, how.step, product.shape[1:3], padding, low)
+    a = _shown(x, how.inputs, 2 * stride, product.shape[1:3], padding, low)
     b = in_panels(w, low.stored, False) or nest.Operand("", w.dtype, k * n, n, 1)
     b = dataclasses.replace(b, buffer=low.buffer(source_of(w, low.stored)))
     index = (*nest.unravel(nest.axis("m", m), product.shape[:-1]), nest.axis("n", n))
@@ -193,9 +193,9 @@ def _squares_weight(product: Node, low: Lowerer) -> tuple[nest.Contract, Index]:
             y0[batch*4096 + m*64 + n] = acc
     """
     x, ct = product.inputs
-    *kind, padding = product.attrs
-    (p, _, m, n), how = product.shape, ALGORITHMS[tuple(kind)]
-    a = _shown(x, how.inputs, how.step, ct.shape[1:3], padding, low)
+    taps, stride, padding = product.attrs
+    (p, _, m, n), how = product.shape, ALGORITHMS[taps, stride]
+    a = _shown(x, how.inputs, 2 * stride, ct.shape[1:3], padding, low)
     b = _shown(ct, transposed(how.outputs), 2, ct.shape[1:3], ((0, 0), (0, 0)), low)
     index = (*nest.unravel(nest.axis("batch", p * p), (p, p)), nest.axis("m", m), nest.axis("n", n))
     return nest.Contract("acc", p * p, m, n, a.items * math.prod(a.count), a, b, product.dtype.compute, ()), index

@@ -10,16 +10,12 @@ from insitu import ops
 from insitu.graph.node import Node, topological
 from insitu.ops.mixing import ALGORITHMS, LANES, transposed
 
-#: By the number of taps of an axis and the stride, fewest channels on either side that pay for the transformations.
-CHANNELS = {
-    "conv": {(2, 1): 64, (3, 1): 64, (3, 2): 64, (5, 1): 32},
-    "conv_weight": {(2, 1): 64, (3, 1): 64, (3, 2): 128, (5, 1): 32},
-}
-#: Fewest positions that pay for the transformation of the kernel, which is larger than the kernel; its gradient is for many examples. The more
-#: arithmetic is saved the fewer they may be, but for one example alone.
-POSITIONS = {
-    "conv": {(2, 1): 49, (3, 1): 16, (3, 2): 49, (5, 1): 49},
-    "conv_weight": {(2, 1): 16, (3, 1): 16, (3, 2): 16, (5, 1): 16},
+#: By the number of taps of an axis and the stride, fewest channels on either side and fewest positions that pay for the transformations: that of
+#: the kernel makes it larger, and its gradient is for many examples. The more arithmetic is saved the fewer positions may be, but for one example
+#: alone.
+LEAST = {
+    "conv": {(2, 1): (64, 49), (3, 1): (64, 16), (3, 2): (64, 49), (5, 1): (32, 49)},
+    "conv_weight": {(2, 1): (64, 16), (3, 1): (64, 16), (3, 2): (128, 16), (5, 1): (32, 16)},
 }
 #: Products that a convolution may need of those that it has as a chain; more do not pay for the transformations.
 PRODUCTS = 0.8
@@ -50,7 +46,7 @@ def winograd(outputs: Sequence[Node]) -> list[Node]:
             made[n] = Node(n.prim, tuple([made[i] for i in n.inputs]), n.attrs, n.aval)
         else:
             made[n] = n
-        if n.memory is None and n.prim.name in POSITIONS and _pays(n):
+        if n.memory is None and n.prim.name in LEAST and _pays(n):
             made[n] = (_convolution if n.prim.name == "conv" else _gradient)(made[n])
     return [made[n] for n in outputs]
 
@@ -59,19 +55,25 @@ def _pays(n: Node) -> bool:
     """Whether to replace a node; the number of examples does not count, as one alone must give the bits it gives among others."""
     strides, _, dilation, groups = n.attrs[-4:]
     grid, kernel = (n, n.inputs[1].shape) if n.prim.name == "conv" else (n.inputs[1], n.shape)
-    taps, sides, name, how = kernel[:-2], kernel[-2:], n.prim.name, (kernel[0], strides[0])
-    square = taps == (taps[0],) * 2 and strides == (strides[0],) * 2 and dilation == (1, 1) and groups == 1
-    if n.dtype is not dt.float32 or not square or how not in ALGORITHMS or min(sides) < CHANNELS[name][how] or any(side % LANES for side in sides):
+    taps, sides, how = kernel[:-2], kernel[-2:], _how(n)
+    square = taps == taps[:1] * 2 and strides == strides[:1] * 2 and dilation == (1, 1) and groups == 1
+    if n.dtype is not dt.float32 or not square or how not in LEAST[n.prim.name] or any(side % LANES for side in sides):
         return False
+    channels, least = LEAST[n.prim.name][how]
     positions, squares = math.prod(grid.shape[1:3]), math.prod([-(-extent // 2) for extent in grid.shape[1:3]])
     fewer = squares * len(ALGORITHMS[how].inputs) ** 2 <= PRODUCTS * positions * math.prod(taps)
-    return bool(fewer and positions >= POSITIONS[name][how] and grid.aval.size)
+    return bool(fewer and min(sides) >= channels and positions >= least and grid.aval.size)
+
+
+def _how(n: Node) -> tuple[int, int]:
+    """The taps and the stride of the first axis of a convolution or of its gradient by the kernel."""
+    kernel = n.inputs[1].shape if n.prim.name == "conv" else n.shape
+    return kernel[0], n.attrs[-4][0]
 
 
 def _convolution(n: Node) -> Node:
     x, w = n.inputs
-    how, (channels, outputs) = (w.shape[0], n.attrs[0][0]), w.shape[2:]
-    taps = how[0]
+    how, (taps, _, channels, outputs) = _how(n), w.shape
     if w.prim.name == "slice":  # a kernel turned for the gradient by the grid: its panels are read many times
         w = ops.identity(w)
     width = PANEL if outputs % PANEL == 0 else LANES
@@ -83,5 +85,5 @@ def _convolution(n: Node) -> Node:
 
 
 def _gradient(n: Node) -> Node:
-    (x, ct), how = n.inputs, (n.shape[0], n.attrs[1][0])
+    (x, ct), how = n.inputs, _how(n)
     return ops.mix(ops.conv_squares_weight(x, ct, *how, n.attrs[2]), transposed(ALGORITHMS[how].kernel))

@@ -70,13 +70,12 @@ LANES = 16
 class Algorithm:
     """How two neighbouring outputs of a chain over some taps are made of fewer products: ``outputs @ ((inputs @ x) * (kernel @ taps))``.
 
-    From the inputs of two outputs to those of the next two it is ``step`` positions.
+    From the inputs of two outputs to those of the next two it is two strides.
     """
 
     inputs: Matrix
     kernel: Matrix
     outputs: Matrix
-    step: int = 2
 
 
 #: By the number of taps and the stride: Winograd's F(2, 3), from Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (2015),
@@ -93,7 +92,6 @@ ALGORITHMS = {
         ((1, 0, -1, 0, 0), (0, 0, 1, 0, 0), (0, 0, -1, 0, 1), (0, 1, 0, 0, 0), (0, 0, 0, 1, 0)),
         ((1, 0, 0), (1, 0, 1), (0, 0, 1), (0, 1, 0), (0, 1, 0)),
         ((1, 1, 0, 1, 0), (0, 1, 1, 0, 1)),
-        4,
     ),
     (5, 1): Algorithm(
         (
@@ -138,7 +136,7 @@ class ConvSquares(Primitive):
         taps, stride, padding = attrs
         how = ALGORITHMS[taps, stride]
         batch, rows, columns = _outputs(x.shape, taps, stride, padding)
-        seen = _squares_of(x, how.inputs, how.step, (rows, columns), padding)
+        seen = _squares_of(x, how.inputs, 2 * stride, (rows, columns), padding)
         products = np.einsum("ijnyxc,ijco->ijnyxo", seen, w.astype(np.float64), optimize=True)
         made = np.einsum("ui,vj,ijnyxo->nyuxvo", how.outputs, how.outputs, products, optimize=True)
         return np.asarray(made.reshape(batch, 2 * made.shape[1], 2 * made.shape[3], w.shape[-1])[:, :rows, :columns].astype(x.dtype))
@@ -177,7 +175,8 @@ class ConvSquaresWeight(Primitive):
         x, ct = arrays
         taps, stride, padding = attrs
         how, outputs = ALGORITHMS[taps, stride], ct.shape[1:3]
-        seen, given = _squares_of(x, how.inputs, how.step, outputs, padding), _squares_of(ct, transposed(how.outputs), 2, outputs, ((0, 0),) * 2)
+        seen = _squares_of(x, how.inputs, 2 * stride, outputs, padding)
+        given = _squares_of(ct, transposed(how.outputs), 2, outputs, ((0, 0), (0, 0)))
         return np.asarray(np.einsum("ijnyxc,ijnyxo->ijco", seen, given, optimize=True).astype(x.dtype))
 
     def samples(self, rng: np.random.Generator) -> Iterable[Sample]:

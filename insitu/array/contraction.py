@@ -13,9 +13,8 @@ from insitu.array.checks import axes_in_order, axis_index
 from insitu.array.elementwise import operands
 from insitu.errors import ShapeError
 from insitu.graph.node import Node
+from insitu.ops import contraction
 from insitu.ops.rules import check_kind
-
-_MATMUL = "matmul (x1 @ x2)"
 
 
 @checked(x1=ARRAY, x2=ARRAY)
@@ -52,9 +51,9 @@ def product(a: Node, b: Node) -> Node:
     if m >= 2 and n >= 2:
         return ops.matmul(a, b)
     if m == 0 or n == 0 or a.aval.shape[-1] != b.aval.shape[0 if n == 1 else -2]:
-        return ops.matmul(a, b) if m == 0 or n == 0 else _unequal(_MATMUL, a, b)
+        return ops.matmul(a, b) if m == 0 or n == 0 else _unequal(contraction.TITLE, a, b)
     if m == n == 1:
-        return inner(_MATMUL, a, b, 1)
+        return inner(contraction.TITLE, a, b, 1)
     left = ops.reshape(a, (1, *a.aval.shape)) if m == 1 else a
     right = ops.reshape(b, (*b.aval.shape, 1)) if n == 1 else b
     out = ops.matmul(left, right)
@@ -66,8 +65,7 @@ def inner(title: str, a: Node, b: Node, axes: int) -> Node:
     """The sums of products along so many last axes: rows that are added as trees, not chains as in `matmul`; halves in float32."""
     for name, x in (("x1", a), ("x2", b)):
         check_kind(title, name, x.aval, "iuf")
-    wide = a.dtype.compute if a.dtype.kind == "f" else a.dtype
-    both = ops.mul(ops.cast(a, wide), ops.cast(b, wide))
+    both = ops.mul(ops.cast(a, a.dtype.compute), ops.cast(b, a.dtype.compute))
     return ops.cast(ops.reduce_sum(both, range(both.ndim - axes, both.ndim)), a.dtype)
 
 

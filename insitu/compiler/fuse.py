@@ -159,8 +159,7 @@ class _Grouping:
 
     def _stored_vector(self, i: Node, n: Node) -> bool:
         """Whether a few numbers that an element-wise node repeats, such as one for each channel, come from a kernel of their own."""
-        while i.memory is None and i.prim.name in ("reshape", "broadcast_to"):
-            i = i.inputs[0]
+        i = _unstretched(i)
         home = self.home.get(i)
         return home is not None and home.kind == "map" and i.aval.size * _REPEATED <= n.aval.size
 
@@ -207,9 +206,7 @@ class _Grouping:
         """Whether neighbours of an element-wise node in memory follow from neighbours of all arrays that it is computed from."""
         stack = [n]
         while stack:
-            for i in stack.pop().inputs:
-                while i.memory is None and i.prim.name in ("reshape", "broadcast_to"):
-                    i = i.inputs[0]
+            for i in map(_unstretched, stack.pop().inputs):
                 if i in self.weight and i not in self.constant:  # computed where it is read
                     if i.prim.kind != "map":
                         return False
@@ -384,6 +381,13 @@ class _Grouping:
         if g.kind == "rows":
             return g.shape == n.shape and g.shape + g.row == full
         return g.kind == "map" and g.shape == full and g.number == self.level[n] and all(m.prim.kind in ("map", "view") for m in g.nodes)
+
+
+def _unstretched(n: Node) -> Node:
+    """The value that is only repeated and reshaped to make the node."""
+    while n.memory is None and n.prim.name in ("reshape", "broadcast_to"):
+        n = n.inputs[0]
+    return n
 
 
 def _without_unneeded(g: Group, home: dict[Node, Group]) -> Group:

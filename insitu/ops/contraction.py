@@ -13,13 +13,13 @@ from insitu.graph.node import REGISTRY, Attrs, Aval, Node, Primitive, apply, ava
 from insitu.ops.elementwise import Sample, Values, draw
 from insitu.ops.rules import broadcast_shapes, check_kind, describe, size_of
 
-_TITLE = "matmul (x1 @ x2)"
+TITLE = "matmul (x1 @ x2)"
 
 
 @register
 class MatMul(Primitive):
     name = "matmul"
-    title = _TITLE
+    title = TITLE
     meaning = "matrix products: (..., m, k) @ (..., k, n) with equal leading extents"
     arity = 2
     kind = "contract"
@@ -27,7 +27,7 @@ class MatMul(Primitive):
     def infer(self, attrs: Attrs, *avals: Aval) -> Aval:
         a, b = avals
         for name, av in (("x1", a), ("x2", b)):
-            check_kind(_TITLE, name, av, "iuf")
+            check_kind(TITLE, name, av, "iuf")
         if a.dtype is not b.dtype or a.ndim < 2 or a.shape[:-2] != b.shape[:-2]:
             raise InternalError(f"matmul of {a} and {b}")
         _check_inner(a, b)
@@ -62,7 +62,7 @@ def _check_inner(a: Aval, b: Aval) -> None:
     if k == other:
         return
     raise ShapeError(
-        f"{_TITLE}: shapes {a.shape} and {b.shape} do not fit, because the last axis of x1 has {k} and axis -2 of x2 has {other}.",
+        f"{TITLE}: shapes {a.shape} and {b.shape} do not fit, because the last axis of x1 has {k} and axis -2 of x2 has {other}.",
         expected="(..., m, k) @ (..., k, n): the same k in both",
         received=f"x1: {describe(a)}, x2: {describe(b)}",
         fix=_inner_fix(a, b),
@@ -115,13 +115,13 @@ def matmul(a: Node, b: Node) -> Node:
         rows = ops.reshape(a, (size_of(first[:-1]), first[-1]))
         return ops.reshape(apply(_MATMUL, (rows, ops.reshape(b, second[-2:]))), (*first[:-1], second[-1]))
     batch = [aval(s[:-2], a.aval.dtype) for s in (first, second)]
-    lead = broadcast_shapes(f"{_TITLE}, leading axes", ("x1", "x2"), batch)
+    lead = broadcast_shapes(f"{TITLE}, leading axes", ("x1", "x2"), batch)
     return apply(_MATMUL, (ops.broadcast_to(a, lead + first[-2:]), ops.broadcast_to(b, lead + second[-2:])))
 
 
 def _needs_matrix(name: str, av: Aval, a: Aval, b: Aval) -> ShapeError:
     return ShapeError(
-        f"{_TITLE}: {name} has {av.ndim} ax{'i' if av.ndim == 1 else 'e'}s, but a matrix has two.",
+        f"{TITLE}: {name} has {av.ndim} ax{'i' if av.ndim == 1 else 'e'}s, but a matrix has two.",
         expected="(..., m, k) @ (..., k, n)",
         received=f"x1: {describe(a)}, x2: {describe(b)}",
         fix="for numbers use x1 * x2" if av.ndim == 0 else f"make it one row, {name}[None, :], or one column, {name}[:, None]",

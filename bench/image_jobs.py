@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from insitu_jobs import SGD, Adam, Tree, copy, machine, peak, softmax_cross_entropy
+from insitu_jobs import SGD, Adam, Tree, machine, peak, softmax_cross_entropy, stream
 from workloads import Floats, Job, Labels
 
 import insitu as si
@@ -217,7 +217,7 @@ def build(workload: str, mode: str, threads: int) -> list[Job]:
     if workload == "l":
         return list(_convolutions())
     if workload == "layers":
-        return [*(layer(which) for layer in map(_layer, LAYERS) for which in PASSES), peak(), copy()]
+        return [*(layer(which) for layer in map(_layer, LAYERS) for which in PASSES), peak(), stream("copy")]
     if workload == "h":
         return [_style()]
     if workload in ("i1", "i8"):

@@ -14,21 +14,20 @@ from insitu.nn.activations import relu
 def build(workload: str, mode: str, threads: int) -> list[Job]:
     si.config.threads = threads
     if workload == "matmul":
-        return [*map(_product, workloads.PRODUCTS), peak()]
+        return [*map(_product, workloads.PRODUCTS), peak(), *(stream("read", p.bytes) for p in workloads.FAR)]
     if workload == "j":
         return [_chain(), _softmax(), _layer_norm()]
     return [training(workload)]
 
 
 def machine() -> dict[str, float]:
-    """What this machine can do now with the threads of this process: GFLOP/s of fma, GB/s of reading and of the better triad."""
+    """What this machine can do now with the threads of this process: GFLOP/s of fma, GB/s of the better triad."""
     from insitu.runtime import measure
     from insitu.runtime.memory import pool
 
     threads = si.config.threads
     found = {
         "gflops": measure.peak_gflops(threads),
-        "read_gbs": measure.bandwidth("read", "memory", threads),
         "triad_gbs": max(measure.bandwidth(kernel, "memory", threads) for kernel in ("triad", "triad_nt")),
     }
     pool.trim()
@@ -46,7 +45,7 @@ def _product(product: workloads.Product) -> Job:
         return a
 
     a, b = map(si.asarray, product.operands())
-    return Job(lambda: multiply(a, b), name=product.name, flop=product.flop)
+    return Job(lambda: multiply(a, b), name=product.name, flop=product.flop, bytes=product.bytes)
 
 
 def peak() -> Job:
@@ -57,17 +56,17 @@ def peak() -> Job:
     return Job(lambda: program.run([out.ptr]), name="peak", flop=flop)
 
 
-def copy() -> Job:
-    """A copy from memory to memory: what kernels that do little with each byte are measured against."""
+def stream(kernel: str, nbytes: int = 0) -> Job:
+    """Arrays of so many bytes in all, if not of many, that are read or copied: what kernels that do little with each byte are measured against."""
     from insitu.runtime import measure
 
-    program, held, arrays, nbytes = measure.streams("copy", "memory", si.config.threads)
+    program, held, arrays, moved = measure.streams(kernel, "memory", si.config.threads, nbytes)
 
     def run() -> object:
         program.run(arrays)
         return held  # the arrays' memory
 
-    return Job(run, name="copy", bytes=nbytes)
+    return Job(run, name=kernel, bytes=moved)
 
 
 # -- element-wise and row kernels ----------------------------------------------------------------

@@ -31,11 +31,11 @@ def per_step(job: Any, seconds: float) -> float:
 
 
 def share(job: Any, other: Any, seconds: float) -> list[float]:
-    """Median time of one step, and median rate (of operations, else of bytes) beside that of another job: a chunk of each in turns,
-    so that both meet one machine.
+    """Median time of one step, and median rate beside that of another job, of operations if that one has any, else of bytes: a chunk
+    of each in turns, so that both meet one machine.
     """
     start, steps, others = time.perf_counter(), _steps(job), _steps(other)
-    done, compared = (job.flop, other.flop) if job.flop else (job.bytes, other.bytes)
+    done, compared = (job.flop, other.flop) if other.flop else (job.bytes, other.bytes)
     chunks: list[float] = []
     shares: list[float] = []
     before = _chunk(other, others)

@@ -116,3 +116,5 @@ PRODUCTS = [
     Product(1, 4096, 4096),
     Product(1, 4096, 4096, "nt"),
 ]
+#: those that may take longer to read than to multiply
+FAR = [p for p in PRODUCTS if p.chain == 1 and p.flop <= 16 * p.bytes]

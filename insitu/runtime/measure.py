@@ -27,7 +27,8 @@ _STEPS = 512
 _VECTORS = 16
 
 #: Streams of a bandwidth kernel: (arrays read, arrays written). ``_nt`` writes past the caches.
-STREAMS = {"read": (1, 0), "copy": (1, 1), "triad": (2, 1), "triad_nt": (2, 1)}
+#: What is only read comes from several places at a time, which keeps more requests to memory on their way.
+STREAMS = {"read": (4, 0), "copy": (1, 1), "triad": (2, 1), "triad_nt": (2, 1)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,12 +109,15 @@ def bandwidth(kernel: str = "copy", place: str = "memory", threads: int = 1, sec
     return nbytes / best / 1e9
 
 
-def streams(kernel: str = "copy", place: str = "memory", threads: int = 1) -> tuple[Program, Memory, list[int], int]:
-    """What `bandwidth` runs: a program, the memory it works on, the addresses of its arrays in it, and the bytes it reads and writes."""
+def streams(kernel: str = "copy", place: str = "memory", threads: int = 1, nbytes: int = 0) -> tuple[Program, Memory, list[int], int]:
+    """What `bandwidth` runs: a program, the memory it works on, the addresses of its arrays in it, and the bytes it reads and writes.
+
+    ``nbytes``: of all arrays, if not as many as the place has.
+    """
     reads, writes = STREAMS[kernel]
     target = config.target
     block = _VECTORS * target.vector_bits // 8
-    total = 256 << 20 if place == "memory" else system.cache_sizes().l2 // 2 * threads
+    total = nbytes or (256 << 20 if place == "memory" else system.cache_sizes().l2 // 2 * threads)
     units = total // (reads + writes) // block
     held, arrays = _arrays(reads + writes, units * block, total)
     repeats = 1 if place == "memory" else max(1, (4 << 20) * threads // total)
@@ -217,7 +221,8 @@ def _stream(b: Emitter, kernel: str, repeats: int) -> None:
                 places = [b.offset(b.offset(a, base, dt.float32), k * lanes, dt.float32) for a in arrays]
                 first = b.load(places[0], dt.float32, lanes)
                 if kernel == "read":
-                    sums[k % 8] = b.add(sums[k % 8], first)
+                    for value in (first, *(b.load(place, dt.float32, lanes) for place in places[1:])):
+                        sums[k % 8] = b.add(sums[k % 8], value)
                 elif kernel == "copy":
                     b.store(first, places[1])
                 else:

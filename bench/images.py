@@ -6,7 +6,7 @@ import statistics
 from typing import Any
 
 from image_jobs import CONVOLUTIONS, TITLES
-from report import Report, beside, number
+from report import Report, beside, number, percent
 from systems import Worker, best_ratio, insitu, peers, ratios, running, take_turns
 from training import FRAMEWORKS, agree
 
@@ -89,7 +89,7 @@ def _report(data: dict[str, Any], threads: int, rounds: int) -> Report:
     rows = []
     for work, found in data.items():
         cells = [beside(found["ms"].get(n), found["ratios"].get(n) if n != "insitu" else None) for n in names]
-        share = f"{100 * found['gflops'] / found['peak_gflops']:.0f} % of peak" if "gflops" in found else ""
+        share = f"{percent(found['gflops'] / found['peak_gflops'])} of peak" if "gflops" in found else ""
         rows.append([f"{work}  {TITLES[work]}" if work in TITLES else work, *cells, number(found["best"], "x"), share])
     for title, key in (("first step, s", "first_s"), ("memory, MB", "memory_mb")):
         for work in (w for w in data if key in data[w]):

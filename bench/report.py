@@ -34,6 +34,11 @@ def number(value: float | None, unit: str = "") -> str:
     return f"{value:.{min(digits, 6)}f}{unit}"
 
 
+def percent(share: float) -> str:
+    """A share in whole per cent."""
+    return f"{100 * share:.0f} %"
+
+
 def beside(milliseconds: float | None, ratio: float | None) -> str:
     """A time with how many times slower than insitu it is."""
     return number(milliseconds) + (f" ({number(ratio)})" if ratio is not None else "")

@@ -185,6 +185,12 @@ def ratios(times: Sequence[float], ours: Sequence[float]) -> float:
     return statistics.median(other / own for other, own in zip(times, ours, strict=True))
 
 
+def shares(measured: Sequence[dict[str, float]]) -> dict[str, float]:
+    """What a job reaches of its limit, from answers of `worker.share`: the median over the rounds, and the best rate of it beside the limit's."""
+    best, limit = (max(m[name] for m in measured) for name in ("best", "other_best"))
+    return {"share": statistics.median(m["share"] for m in measured), "best": best / limit}
+
+
 def best_ratio(times: dict[str, list[float]], names: Sequence[str]) -> float | None:
     """How many times faster insitu is than the fastest of ``names`` in each round (median over the rounds)."""
     present = [times[n] for n in names if n in times]

@@ -8,6 +8,7 @@ JSON on standard input and output.
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import os
 import resource
@@ -30,21 +31,19 @@ def per_step(job: Any, seconds: float) -> float:
     return statistics.median(chunks)
 
 
-def share(job: Any, other: Any, seconds: float) -> list[float]:
+def share(job: Any, other: Any, seconds: float) -> dict[str, float]:
     """Median time of one step, and median rate beside that of another job, of operations if that one has any, else of bytes: a chunk
-    of each in turns, so that both meet one machine.
+    of each in turns, so that both meet one machine. And the best rates of both.
     """
     start, steps, others = time.perf_counter(), _steps(job), _steps(other)
     done, compared = (job.flop, other.flop) if other.flop else (job.bytes, other.bytes)
     chunks: list[float] = []
-    shares: list[float] = []
-    before = _chunk(other, others)
+    between = [_chunk(other, others)]
     while len(chunks) < 3 or time.perf_counter() - start < seconds:
         chunks.append(_chunk(job, steps))
-        after = _chunk(other, others)
-        shares.append(done / chunks[-1] / (2 * compared / (before + after)))
-        before = after
-    return [statistics.median(chunks), statistics.median(shares)]
+        between.append(_chunk(other, others))
+    shares = [done / chunk * sum(pair) / (2 * compared) for chunk, pair in zip(chunks, itertools.pairwise(between), strict=True)]
+    return {"s": statistics.median(chunks), "share": statistics.median(shares), "best": done / min(chunks), "other_best": compared / min(between)}
 
 
 def _steps(job: Any) -> int:

@@ -147,6 +147,24 @@ def test_convolution_keeps_the_dtype(dtype):
     np.testing.assert_allclose(got, conv_loops(a.astype(float), k.astype(float), padding="same"), rtol={"float16": 5e-3}.get(dtype, 2e-6))
 
 
+@pytest.mark.parametrize(
+    ("grid", "kernel", "met"), [("uint8", "float32", "float32"), ("float32", "float64", "float64"), ("float16", "float32", "float32")]
+)
+def test_the_dtypes_of_grid_and_kernel_promote(grid, kernel, met):
+    a, k = np.rint(abs(drawn(2, 6, 5, 3)) * 2).astype(grid), drawn(3, 2, 3, 4).astype(kernel)
+    plain = conv_loops(a.astype(float), k.astype(float))
+    got = si.conv(a, k)
+    assert got.dtype.name == met
+    np.testing.assert_allclose(got, plain, rtol=1e-5, atol=1e-5)
+    one = si.depthwise_conv(a, k[..., :1])
+    assert one.dtype.name == met
+    turned = si.conv_transpose(a, np.moveaxis(k, -1, -2))
+    assert turned.dtype.name == met
+    np.testing.assert_allclose(
+        turned, transpose_loops(a.astype(float), np.moveaxis(k, -1, -2).astype(float), 1, "valid", None, 1), rtol=1e-5, atol=1e-5
+    )
+
+
 def directional(function, x, order=2):
     """Compare derivatives of a function of one array with differences, along a drawn direction."""
     towards, step = drawn(*x.shape), 1e-5
@@ -258,6 +276,14 @@ def test_the_first_of_equal_ones_gets_the_gradient_and_nan_wins():
     x = np.zeros((1, 2, 4, 1))
     x[0, 1, 2] = np.nan
     assert np.isnan(np.asarray(si.max_pool(x, 2))[0, 0, :, 0]).tolist() == [False, True]
+
+
+def test_the_mean_of_no_positions_is_no_number():
+    pooled = np.asarray(si.average_pool(si.ones((1, 2, 1)), 2, strides=1, padding=[(3, 3)]))[0, :, 0]
+    np.testing.assert_array_equal(pooled, [np.nan, np.nan, 1, 1, 1, np.nan, np.nan])
+    slope = si.grad(lambda v: si.sum(si.average_pool(v, 2, strides=1, padding=[(3, 3)])[:, 2:5]))(si.ones((1, 2, 1)))
+    assert np.asarray(slope)[0, :, 0].tolist() == [1.5, 1.5]
+    assert np.isnan(np.asarray(si.adaptive_average_pool(si.ones((1, 0, 1)), 2))).all()
 
 
 @pytest.mark.parametrize(("n", "out"), [(7, 3), (5, 5), (4, 1), (3, 7), (9, 4)])

@@ -19,6 +19,7 @@ from insitu.array.convert import node_of
 from insitu.array.elementwise import operands
 from insitu.errors import ShapeError
 from insitu.graph.node import Node
+from insitu.ops.elementwise import promoted
 from insitu.ops.rules import check_kind, describe
 
 #: ``"valid"``, ``"same"``, one number for all axes, or for each axis a number or a pair (before, after).
@@ -97,11 +98,12 @@ def _check_channels(function: str, x: Node, w: Node, axes: str, at: int, groups:
     )  # fmt: skip
 
 
-def _floating(function: str, x: Any, kernel: Any) -> tuple[Node, Node]:
+def _numbers(function: str, x: Any, kernel: Any) -> tuple[Node, Node]:
+    """The nodes of a grid and a kernel, in the dtype in which they meet."""
     a, b = operands(x, kernel)
     for name, node in (("x", a), ("kernel", b)):
         check_kind(function, name, node.aval, "iuf")
-    return a, b
+    return promoted(a, b)
 
 
 def _windows(
@@ -127,6 +129,7 @@ def conv(
     ----------
     x : Array of shape (batch, *positions, channels)
     kernel : Array of shape (*taps, channels // groups, outputs)
+        The dtypes of both promote.
     strides, dilation : int or sequence of int
         From one window to the next, and from one tap to the next.
     padding : str, int or sequence
@@ -163,7 +166,7 @@ def conv(
     >>> si.conv(picture, si.ones((3, 3, 1, 5)), padding="same", strides=2).shape
     (1, 2, 2, 5)
     """
-    a, w = _floating("conv", x, kernel)
+    a, w = _numbers("conv", x, kernel)
     _kernel_rank("conv", w, check_rank("conv", a.shape, data_format), "channels, outputs")
     grid = channels_last(a, data_format)
     _check_channels("conv", grid, w, "channels // groups, outputs", -2, groups)
@@ -272,7 +275,7 @@ def conv_transpose(
     >>> si.conv_transpose(si.ones((1, 2, 1)), si.ones((2, 1, 1)), strides=2)[0, :, 0]
     Array([1., 1., 1., 1.], dtype=float32)
     """
-    a, w = _floating("conv_transpose", x, kernel)
+    a, w = _numbers("conv_transpose", x, kernel)
     rank = check_rank("conv_transpose", a.shape, data_format)
     a = channels_last(a, data_format)
     _kernel_rank("conv_transpose", w, rank, "outputs, channels")
@@ -363,7 +366,7 @@ def average_pool(
     x: Any, pool_size: int | Sequence[int] = 2, /, *, strides: int | Sequence[int] | None = None, padding: Padding = "valid",
     data_format: str | None = None,
 ) -> Array:  # fmt: skip
-    """The mean of each window, by channel; padding does not count.
+    """The mean of each window, by channel; padding does not count. A window that sees nothing else gives NaN.
 
     Parameters
     ----------
@@ -398,7 +401,8 @@ def _counts(total: Node, extents: Sequence[int], size: Sequence[int], strides: S
     for k, (n, m, t, s, (before, _)) in enumerate(zip(extents, total.shape[1:-1], size, strides, padding, strict=True)):
         start = ops.sub(ops.mul(ops.iota((m,), 0, dt.int64), ops.constant(s, dt.int64)), ops.constant(before, dt.int64))
         stop = ops.min_(ops.add(start, ops.constant(t, dt.int64)), ops.constant(n, dt.int64))
-        inside = ops.cast(ops.sub(stop, ops.max_(start, ops.constant(0, dt.int64))), total.dtype)
+        inside = ops.max_(ops.sub(stop, ops.max_(start, ops.constant(0, dt.int64))), ops.constant(0, dt.int64))
+        inside = ops.cast(inside, total.dtype)
         counts = ops.mul(counts, ops.reshape(inside, (m, *[1] * (len(extents) - k))))
     return counts
 
@@ -437,7 +441,7 @@ def adaptive_average_pool(x: Any, output_size: int | Sequence[int], /, *, data_f
             for s, c in zip(starts, counts, strict=True)
         ]
         joined = ops.concat([ops.reshape(p, (*a.shape[:axis], 1, *a.shape[axis + 1 :])) for p in parts], axis)
-        each = ops.concat([ops.reshape(ops.constant(float(max(c, 1)), a.dtype), (1,)) for c in counts], 0)
+        each = ops.concat([ops.reshape(ops.constant(float(c), a.dtype), (1,)) for c in counts], 0)
         a = ops.div(joined, ops.reshape(each, (out, *[1] * (a.ndim - axis - 1))))
     return Array(channels_back(a, data_format))
 

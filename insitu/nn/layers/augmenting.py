@@ -79,8 +79,8 @@ class _Augmentation(Grid):
         if not training:
             return x
         if self.data_format == "channels_first":
-            return si.permute_dims(self.changed(si.permute_dims(x, (0, 2, 3, 1))), (0, 3, 1, 2))
-        return self.changed(x)
+            return si.permute_dims(self.changed(si.permute_dims(x, (0, 2, 3, 1))), (0, 3, 1, 2)).astype(self.dtype)
+        return self.changed(x).astype(self.dtype)
 
     def changed(self, x: si.Array) -> si.Array:
         """The pictures, with their channels last, as training sees them."""

@@ -67,6 +67,28 @@ def test_tops_and_poolings():
     assert abs(logits.sum() - 1) > 1e-3
 
 
+def test_networks_take_pictures_of_any_size():
+    with si.nn.context.blank_weights():
+        assert models.VGG19(include_top=False, input_shape=(None, None, 3)).output_shape == (None, None, None, 512)
+        assert models.ResNet50(input_shape=(None, 64, 3)).output_shape == (None, 1000)
+        assert models.UNet(input_shape=(None, None, 1), filters=4, depth=2).output_shape == (None, None, None, 1)
+    model = models.MobileNetV2(include_top=False, input_shape=(None, None, 3), alpha=0.35)
+    fixed = models.MobileNetV2(include_top=False, input_shape=(64, 32, 3), alpha=0.35)
+    fixed.set_weights(model.get_weights())
+    x = np.random.default_rng(0).normal(size=(1, 64, 32, 3)).astype(np.float32)
+    assert np.array_equal(model.predict(x, verbose=0), fixed.predict(x, verbose=0))
+
+
+def test_pictures_that_are_too_small_name_the_network():
+    for call, name in (
+        (lambda: models.VGG19(input_shape=(31, 32, 3), name="eyes"), "VGG19"),
+        (lambda: models.ResNet101(input_shape=(8, None, 3)), "ResNet101"),
+    ):
+        with pytest.raises(UserError, match=f"^{name}: the pictures are too small") as caught:
+            call()
+        assert caught.value.slug == "vision-size"
+
+
 def test_small_pictures_begin_without_strides():
     with si.nn.context.blank_weights():
         model = models.ResNet18(input_shape=(32, 32, 3), classes=10, small_images=True)

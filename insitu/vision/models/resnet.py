@@ -9,10 +9,9 @@ import insitu as si
 from insitu import nn
 from insitu.arguments import FLAG, checked
 from insitu.nn.functional import Symbol
-from insitu.vision.models.whole import COMMON, check_least, top, whole
+from insitu.vision.models.whole import COMMON, Shape, check_least, top, whole
 from insitu.vision.preprocessing import preprocess_input as _preprocess
 
-Shape = tuple[int, int, int]
 Block = Callable[[Symbol, int, int, str], Symbol]
 
 
@@ -53,7 +52,7 @@ def ResNet50(
     weights : path, optional
         A safetensors file or one of Keras, whose layers have the names of this model; default: random weights.
     input_shape : (height, width, channels)
-        At least 32 x 32.
+        At least 32 x 32; None stands for any height or width.
     pooling : "avg", "max" or None
         Without the top: one number for each channel, or all places.
     classes : int
@@ -102,7 +101,7 @@ def _resnet(
     block: Block, depths: Sequence[int], include_top: bool, weights: Any, input_shape: Shape, pooling: str | None, classes: int, activation: Any,
     small_images: bool, name: str,
 ) -> Any:  # fmt: skip
-    check_least("ResNet", input_shape, 8 if small_images else 32)
+    check_least(f"ResNet{sum(depths) * (2 if block is basic else 3) + 2}", input_shape, 8 if small_images else 32)
     plain = block is basic
     inputs = nn.Input(input_shape)
     if small_images:

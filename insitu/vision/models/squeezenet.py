@@ -8,7 +8,7 @@ import insitu as si
 from insitu import nn
 from insitu.arguments import checked
 from insitu.nn.functional import Symbol
-from insitu.vision.models.whole import COMMON, check_least, top, whole
+from insitu.vision.models.whole import COMMON, Shape, check_least, top, whole
 from insitu.vision.preprocessing import preprocess_input as _preprocess
 
 #: Few and many channels of each block; None is pooling.
@@ -22,7 +22,7 @@ def preprocess_input(x: Any) -> si.Array:
 
 @checked(**COMMON)
 def SqueezeNet(
-    include_top: bool = True, weights: Any = None, input_shape: tuple[int, int, int] = (224, 224, 3), pooling: str | None = None,
+    include_top: bool = True, weights: Any = None, input_shape: Shape = (224, 224, 3), pooling: str | None = None,
     classes: int = 1000, classifier_activation: Any = "softmax", name: str = "squeezenet",
 ) -> Any:  # fmt: skip
     """SqueezeNet in version 1.1, which classifies by a convolution and a mean over all places.
@@ -34,7 +34,7 @@ def SqueezeNet(
     weights : path, optional
         A safetensors file or one of Keras, whose layers have the names of this model; default: random weights.
     input_shape : (height, width, channels)
-        At least 32 x 32.
+        At least 32 x 32; None stands for any height or width.
     pooling : "avg", "max" or None
         Without the top: one number for each channel, or all places.
     classes : int

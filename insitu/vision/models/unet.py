@@ -8,14 +8,14 @@ from insitu import nn
 from insitu.arguments import COUNT, Number, Whole, checked
 from insitu.errors import ArgumentError
 from insitu.nn.functional import Symbol
-from insitu.vision.models.whole import COMMON, whole
+from insitu.vision.models.whole import COMMON, Shape, whole
 
 _ARGUMENTS = {name: COMMON[name] for name in ("weights", "input_shape", "classes", "classifier_activation", "name")}
 
 
 @checked(**_ARGUMENTS, filters=COUNT, depth=Whole(1, 8), dropout=Number(0, 1, open="h", slug="dropout-rate"))
 def UNet(
-    weights: Any = None, input_shape: tuple[int, int, int] = (256, 256, 3), classes: int = 1, classifier_activation: Any = "sigmoid",
+    weights: Any = None, input_shape: Shape = (256, 256, 3), classes: int = 1, classifier_activation: Any = "sigmoid",
     filters: int = 64, depth: int = 4, dropout: float = 0.0, name: str = "unet",
 ) -> Any:  # fmt: skip
     """U-Net, which says for each pixel what it belongs to. Its convolutions keep the size of the pictures.
@@ -25,7 +25,7 @@ def UNet(
     weights : path, optional
         A safetensors file or one of Keras, whose layers have the names of this model; default: random weights.
     input_shape : (height, width, channels)
-        Height and width divisible by ``2 ** depth``.
+        Height and width divisible by ``2 ** depth``; None stands for any that is.
     classes : int
         Channels of the result.
     classifier_activation : str, callable or None
@@ -61,8 +61,8 @@ def UNet(
     (None, 32, 48, 1)
     """
     step = 1 << depth
-    if input_shape[0] % step or input_shape[1] % step:
-        fitting = tuple(-(-n // step) * step for n in input_shape[:2])
+    if any(n is not None and n % step for n in input_shape[:2]):
+        fitting = tuple(-(-(n or step) // step) * step for n in input_shape[:2])
         raise ArgumentError(
             f"UNet: pictures that are halved {depth} times must be divisible by {step}.",
             expected=f"height and width as multiples of {step}",

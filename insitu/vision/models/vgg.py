@@ -8,10 +8,9 @@ from typing import Any
 import insitu as si
 from insitu import nn
 from insitu.arguments import checked
-from insitu.vision.models.whole import COMMON, check_least, top, whole
+from insitu.vision.models.whole import COMMON, Shape, check_least, top, whole
 from insitu.vision.preprocessing import preprocess_input as _preprocess
 
-Shape = tuple[int, int, int]
 _CHANNELS = (64, 128, 256, 512, 512)
 
 
@@ -43,7 +42,7 @@ def VGG19(
     weights : path, optional
         A safetensors file or one of Keras, whose layers have the names of this model; default: random weights.
     input_shape : (height, width, channels)
-        At least 32 x 32.
+        At least 32 x 32. Without the top, None stands for any height or width.
     pooling : "avg", "max" or None
         Without the top: one number for each channel, or all places.
     classes : int
@@ -80,7 +79,7 @@ def VGG19(
 def _vgg(
     depths: Sequence[int], include_top: bool, weights: Any, input_shape: Shape, pooling: str | None, classes: int, activation: Any, name: str
 ) -> Any:
-    check_least(name.upper(), input_shape, 32)
+    check_least(f"VGG{sum(depths) + 3}", input_shape, 32)
     x = inputs = nn.Input(input_shape)
     for block, (depth, channels) in enumerate(zip(depths, _CHANNELS, strict=True), 1):
         for k in range(1, depth + 1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from insitu import nn
@@ -26,8 +27,17 @@ class _Weights(Path):
 
 
 PICTURE = Lengths(
-    1, single=False, rule=lambda n: len(n) == 3, words="a shape (height, width, channels)", slug="input-shape", fix="pass (224, 224, 3)"
+    1,
+    unknown=True,
+    single=False,
+    rule=lambda n: len(n) == 3 and n[2] is not None,
+    words="a shape (height, width, channels), with None for a height and width of any length",
+    slug="input-shape",
+    fix="pass (224, 224, 3)",
 )
+
+#: Height, width and channels.
+Shape = tuple[int | None, int | None, int]
 
 #: The constraints of the arguments that networks have in common.
 COMMON: dict[str, Constraint] = {
@@ -51,7 +61,7 @@ def whole(inputs: Symbol, outputs: Symbol, weights: str | os.PathLike[str] | Non
     return model
 
 
-def check_least(model: str, shape: tuple[int, ...], least: int) -> None:
+def check_least(model: str, shape: Sequence[int | None], least: int) -> None:
     """Refuse pictures of which nothing would be left.
 
     Raises
@@ -59,7 +69,7 @@ def check_least(model: str, shape: tuple[int, ...], least: int) -> None:
     ArgumentError
         If they are smaller than ``least`` x ``least``.
     """
-    if min(shape[:2]) < least:
+    if any(n is not None and n < least for n in shape[:2]):
         raise ArgumentError(
             f"{model}: the pictures are too small for this network.",
             expected=f"at least {least} x {least} pixels",

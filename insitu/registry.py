@@ -275,7 +275,7 @@ def not_registered(kind: str, function: Callable[..., Any]) -> ArgumentError:
     name = getattr(function, "__name__", type(function).__name__)
     return ArgumentError(
         f"The function {name}, used as {kind}, cannot be stored: a file holds names, not code.",
-        expected=f"a {kind} of insitu, or a function that is registered",
+        expected=f"{'an' if kind[0] in 'aei' else 'a'} {kind} of insitu, or a function that is registered",
         received=f"{name}, which is not",
         fix=f"write @si.nn.register above def {name}",
         slug="save-function",

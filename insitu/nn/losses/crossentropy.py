@@ -58,7 +58,7 @@ class BinaryCrossentropy(MeanOverLastAxis):
     def terms(self, y_true: Array, y_pred: Array) -> Array:
         """``-(y log p + (1 - y) log(1 - p))``."""
         z = _logits(y_pred, "sigmoid", self.from_logits)
-        y, p = alike("loss binary_crossentropy", y_true, y_pred if z is None else z)
+        y, p = alike(f"loss {self.name}", y_true, y_pred if z is None else z)
         if self.label_smoothing:
             y = y * (1.0 - self.label_smoothing) + 0.5 * self.label_smoothing
         if z is None:

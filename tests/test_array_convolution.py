@@ -425,7 +425,7 @@ X, W = np.ones((1, 8, 8, 3), np.float32), np.ones((3, 3, 3, 4), np.float32)
         ),
         (
             lambda: si.conv(X[0], W[0], padding=-1), "conv-padding",
-            'conv: padding must be "valid", "same" or "causal", or a whole number that is not negative, or a pair (before, after).',
+            'conv: padding must be "valid", "same" or for sequences "causal", or a whole number that is not negative, or a pair (before, after).',
             'padding="same" keeps the extents, padding="valid" adds nothing',
         ),
         (

@@ -99,6 +99,18 @@ def test_floats_are_stretched_or_clipped(tmp_path):
     assert not si.data.load_image(tmp_path / "x.png", "grayscale").any()
 
 
+def test_true_is_white(tmp_path):
+    si.data.save_image(tmp_path / "x.png", np.asarray([[True, False]]))
+    assert si.data.load_image(tmp_path / "x.png", "grayscale").ravel().tolist() == [255, 0]
+
+
+def test_a_camera_held_upright_turns_nothing(tmp_path):
+    noted, x = Image.Exif(), picture(8, 6)
+    noted[0x0112] = 6
+    Image.fromarray(x).save(tmp_path / "x.png", exif=noted)
+    assert np.array_equal(si.data.load_image(tmp_path / "x.png"), x)
+
+
 @pytest.mark.parametrize("content", [b"", b"<html>", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"\xff\xd8\xff\xe0\0\x10JFIF"])
 def test_a_file_that_is_no_picture_is_named(tmp_path, content):
     (tmp_path / "odd.png").write_bytes(content)
@@ -123,6 +135,8 @@ def test_other_mistakes_have_their_pages(tmp_path):
         (lambda: si.data.load_image(tmp_path / "x.png", "colour"), "argument-choice"),
         (lambda: si.data.load_image(tmp_path / "x.png", target_size=3), "argument-shape"),
         (lambda: si.data.save_image(tmp_path / "x", picture()), "image-file"),
+        (lambda: si.data.save_image(tmp_path / "x.pcx", np.zeros((8, 8, 4), np.uint8)), "image-file"),
+        (lambda: si.data.load_image(tmp_path / "x.png", crop_to_aspect_ratio=True, pad_to_aspect_ratio=True), "image-proportions"),
         (lambda: si.data.save_image(tmp_path / "x.png", np.zeros((3, 8, 8))), "image-shape"),
         (lambda: si.data.save_image(tmp_path / "x.png", np.zeros((0, 8))), "image-shape"),
         (lambda: si.data.save_image(tmp_path / "x.png", np.zeros((8, 8), complex)), "image-shape"),
@@ -227,6 +241,7 @@ def test_mistakes_about_folders_have_their_pages(folder, tmp_path_factory):
         (lambda: read(folder / "bee" / "deep"), "image-classes"),
         (lambda: read(folder, class_names=["ant", "bee"]), "image-classes"),
         (lambda: read(folder, class_names="ant"), "image-classes"),
+        (lambda: read(folder, crop_to_aspect_ratio=True, pad_to_aspect_ratio=True), "image-proportions"),
         (lambda: read(folder, labels=[1, 2]), "image-classes"),
         (lambda: read(folder, labels="infered"), "image-classes"),
         (lambda: read(folder, label_mode="binary"), "image-classes"),

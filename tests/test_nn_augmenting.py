@@ -155,6 +155,13 @@ def test_crops_of_small_pictures_and_outside_of_training_fill_the_size():
     assert np.array_equal(si.nn.RandomCrop(3, 3)(x), si.resize(si.asarray(x[:, :, 1:7]), (3, 3)))
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+@pytest.mark.parametrize("name", ["RandomContrast", "RandomBrightness", "RandomRotation"])
+def test_pictures_come_in_the_dtype_of_the_layer(name, dtype):
+    layer = getattr(si.nn, name)(0.2, dtype=dtype)
+    assert layer(X, training=True).dtype.name == layer(X).dtype.name == dtype
+
+
 def test_centres_and_sizes():
     assert np.array_equal(si.nn.CenterCrop(4, 3)(X), X[:, 2:6, 2:5])
     assert np.array_equal(si.nn.Resizing(5, 4)(X), si.resize(si.asarray(X), (5, 4)))
@@ -271,6 +278,7 @@ def test_mistakes_have_their_pages():
         (lambda: si.nn.RandomFlip()(X[..., 0], training=True), "conv-input-rank"),
         (lambda: si.nn.Resizing(3, 3)(X[:, :0]), "image-size"),
         (lambda: si.nn.CenterCrop(3, 3)(si.nn.Input((None, 4, 1))), "image-size"),
+        (lambda: si.nn.Resizing(3, 3, crop_to_aspect_ratio=True, pad_to_aspect_ratio=True), "image-proportions"),
     ]
     for call, slug in wrong:
         with pytest.raises(UserError) as caught:

@@ -409,6 +409,22 @@ def test_wrong_arguments_are_refused(make, slug):
     assert caught.value.slug == slug
 
 
+def test_names_of_padding_may_be_written_in_capitals():
+    for layer in (si.nn.Conv2D(2, 3, padding="SAME"), si.nn.MaxPooling2D(2, padding="SAME"), si.nn.Conv2DTranspose(2, 3, padding="Same")):
+        assert layer.get_config()["padding"] == "same" and layer(si.ones((1, 5, 5, 1))).shape[1:3] in ((5, 5), (3, 3))
+    assert si.conv(si.ones((1, 5, 1)), si.ones((2, 1, 1)), padding="CAUSAL").shape == (1, 5, 1)
+
+
+def test_causal_padding_is_offered_for_sequences():
+    with pytest.raises(UserError, match='padding must be "valid", "same" or for sequences "causal"'):
+        si.nn.Conv2D(2, 3, padding="full")
+
+
+def test_focal_loss_is_named_where_targets_do_not_fit():
+    with pytest.raises(UserError, match="binary_focal_crossentropy"):
+        si.nn.losses.BinaryFocalCrossentropy()(np.ones((2, 3)), np.ones((2, 4)))
+
+
 def test_open_extents_stay_open():
     x = si.nn.Input((None, None, 3))
     y = si.nn.MaxPooling2D(3, strides=2, padding="same")(si.nn.Conv2D(4, 7)(x))

@@ -16,11 +16,26 @@ Pairs = tuple[tuple[int, int], ...]
 NOUNS = {1: "sequences", 2: "images", 3: "volumes"}
 POSITIONS = {1: ("steps",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 
+
+class Padding(Choice):
+    """Padding by its name, in capitals too, as in Keras; taken in small letters."""
+
+    def __init__(self, *allowed: str, slug: str, fix: str) -> None:
+        super().__init__(*allowed, slug=slug, fix=fix)
+        self.borders = ["full", "sames", ""]
+
+    def take(self, value: Any) -> Any:
+        return super().take(value.lower() if isinstance(value, str) else value)
+
+    def __str__(self) -> str:
+        return super().__str__().replace('"causal"', 'for sequences "causal"')
+
+
 #: Where the channels stand: last, also for None, or behind the batch.
 FORMAT = Choice("channels_last", "channels_first") | None
-PADDING = Choice("valid", "same", slug="conv-padding", fix='padding="same" keeps the extents, padding="valid" adds nothing')
+PADDING = Padding("valid", "same", slug="conv-padding", fix='padding="same" keeps the extents, padding="valid" adds nothing')
 #: With one axis of positions there is also padding before it only.
-CAUSAL = Choice(*PADDING.allowed, "causal", slug="conv-padding", fix=PADDING.remedy)
+CAUSAL = Padding(*PADDING.allowed, "causal", slug="conv-padding", fix=PADDING.remedy)
 #: More of it would leave the numbers that kernels count positions with.
 _WIDTH = Whole(0, 2**31 - 1)
 
@@ -150,6 +165,8 @@ def check_rank(owner: str, shape: Sequence[int | None], data_format: str | None,
         first = data_format == "channels_first"
         fix = f"add a channel axis: x[{':, None' if first else '..., None'}]  →  "
         fix += written((shape[0], 1, *shape[1:]) if first else (*shape, 1))
+        if rank > 1 and not first and shape[-1] in (1, 3, 4):
+            fix += f"; but if x is one of the {NOUNS[rank]}, a batch axis: x[None]"
     elif len(shape) - 2 in POSITIONS:
         fix = f"use the layer for {NOUNS[len(shape) - 2]}, or {fix}"
     raise ShapeError(
@@ -184,6 +201,25 @@ def check_window(
                 slug="conv-window",
                 argument="x",
             )
+
+
+def check_proportions(owner: str, crop: bool, pad: bool) -> None:
+    """Check that pictures are not to keep their proportions in two ways.
+
+    Raises
+    ------
+    ArgumentError
+        If they are.
+    """
+    if crop and pad:
+        raise ArgumentError(
+            f"{owner}: pictures keep their proportions by cutting or by margins, not by both.",
+            expected="crop_to_aspect_ratio=True or pad_to_aspect_ratio=True",
+            received="both",
+            fix="leave one of them out",
+            slug="image-proportions",
+            argument="pad_to_aspect_ratio=",
+        )
 
 
 def check_output_padding(owner: str, value: Any, strides: Sequence[int]) -> tuple[int, ...] | None:

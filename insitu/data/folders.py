@@ -11,7 +11,7 @@ import numpy as np
 
 from insitu.arguments import COUNT, FLAG, SEED, Checked, Choice, Number, checked
 from insitu.arguments import Path as PathConstraint
-from insitu.arguments.grids import FORMAT
+from insitu.arguments.grids import FORMAT, check_proportions
 from insitu.array.random import default_generator
 from insitu.config import config
 from insitu.data.dataset import Dataset
@@ -145,6 +145,7 @@ def image_dataset_from_directory(
     (['cat', 'dog'], [((2, 8, 8, 3), (2,))])
     """
     pillow(_NAME, "directory")
+    check_proportions(_NAME, crop_to_aspect_ratio, pad_to_aspect_ratio)
     _check_parts(validation_split, subset, shuffle, seed)
     mode = None if labels is None else label_mode
     found = _search(os.fspath(directory), labels, class_names, follow_links)

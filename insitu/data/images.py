@@ -13,6 +13,7 @@ import numpy as np
 
 from insitu.arguments import ARRAY, FLAG, Choice, Lengths, checked
 from insitu.arguments import Path as PathConstraint
+from insitu.arguments.grids import check_proportions
 from insitu.data.examples import numpy_array
 from insitu.errors import ArgumentError, FileFormatError, ShapeError
 
@@ -83,7 +84,7 @@ def load_image(
     Returns
     -------
     numpy.ndarray of uint8, shape (height, width, channels)
-        With 3, 4 or 1 channels, from 0 to 255.
+        With 3, 4 or 1 channels, from 0 to 255. As it is stored: a camera's note of how it was held (EXIF) does not turn it, as in Keras.
 
     Raises
     ------
@@ -100,6 +101,7 @@ def load_image(
     >>> si.data.load_image(path, target_size=(2, 3)).shape
     (2, 3, 3)
     """
+    check_proportions("load_image", crop_to_aspect_ratio, pad_to_aspect_ratio)
     return decoded(path, "load_image", color_mode, target_size, interpolation, crop_to_aspect_ratio, pad_to_aspect_ratio)
 
 
@@ -138,6 +140,8 @@ def decoded(
 
 
 def _said(error: Exception, path: str | os.PathLike[str]) -> str:
+    if os.path.isdir(path):
+        return "a folder"
     try:
         bytes_ = os.path.getsize(path)
     except OSError:
@@ -180,7 +184,7 @@ def save_image(path: str | os.PathLike[str], image: Any, scale: bool = True) -> 
         1 (grey), 3 (red, green, blue) or 4 channels (with opacity).
     scale : bool
         Whether floating numbers are stretched so that the smallest is black and the largest white. Otherwise they are rounded and
-        clipped to 0 to 255. Bytes are written as they are.
+        clipped to 0 to 255. Bytes are written as they are; of booleans, True is white.
 
     Raises
     ------
@@ -189,7 +193,7 @@ def save_image(path: str | os.PathLike[str], image: Any, scale: bool = True) -> 
     FileFormatError
         If the file cannot be written; an older one stays as it was.
     ArgumentError
-        If the format is unknown, or Pillow is missing.
+        If the format is unknown or cannot hold the picture, or Pillow is missing.
 
     Examples
     --------
@@ -219,7 +223,17 @@ def save_image(path: str | os.PathLike[str], image: Any, scale: bool = True) -> 
     picture = pil.fromarray(pixels)
     if ending in (".jpg", ".jpeg") and picture.mode == "RGBA":
         picture = picture.convert("RGB")
-    picture.save(made, format=pil.EXTENSION[ending])
+    try:
+        picture.save(made, format=pil.EXTENSION[ending])
+    except (OSError, ValueError) as error:  # each format has limits of its own
+        raise ArgumentError(
+            f'save_image: the format of "{os.fspath(path)}" cannot hold this picture.',
+            expected="a picture that the format can hold",
+            received=f"{pixels.shape}, of which Pillow says: {error}",
+            fix="write it as PNG",
+            slug="image-file",
+            argument="path",
+        ) from error
     write_whole(Path(path), [made.getbuffer()], "save_image")
 
 
@@ -239,7 +253,7 @@ def _pixels(image: np.ndarray[Any, Any], scale: bool) -> Image:
         )
     if image.dtype == np.uint8:
         return np.ascontiguousarray(image)
-    values = np.nan_to_num(image.astype(np.float64))
+    values = np.nan_to_num(image.astype(np.float64)) * (255 if image.dtype == bool else 1)
     if scale and image.dtype.kind == "f":
         values -= values.min()
         values *= 255 / (values.max() or 1)

@@ -6,6 +6,7 @@ from typing import Any
 
 import insitu as si
 from insitu.arguments import COUNT, FLAG, NUMBER, Choice, checked, written
+from insitu.arguments.grids import check_proportions
 from insitu.errors import ShapeError
 from insitu.nn.layers.grids import Grid
 from insitu.nn.shapes import Shape
@@ -109,6 +110,7 @@ class Resizing(Sized):
         fill_mode: str = "constant", fill_value: float = 0.0, data_format: str | None = None, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__(height, width, data_format, **options)
+        check_proportions(self.owner, crop_to_aspect_ratio, pad_to_aspect_ratio)
         self.interpolation, self.fill_mode, self.fill_value = interpolation, fill_mode, fill_value
         self.crop_to_aspect_ratio, self.pad_to_aspect_ratio = crop_to_aspect_ratio, pad_to_aspect_ratio
 

@@ -366,6 +366,19 @@ def test_rows_of_channels_find_out_once_which_of_their_windows_exist(channels: i
     assert unit in compiled.inspect("nests")
 
 
+@pytest.mark.parametrize(("taps", "turns"), [((7, 7), False), ((11, 11), False), ((12, 12), True)])
+def test_taps_of_a_padded_window_find_their_places_once(taps: tuple[int, int], turns: bool) -> None:
+    x, w = leaf(2, 9, 8, 24), leaf(*taps, 1, 24)
+    pads = tuple([(n // 2, n // 2) for n in taps])
+    compiled = check([ops.conv(x, w, (1, 1), pads, (1, 1), 24)], [x, w], 1e-5)
+    assert ("= sum over" in compiled.inspect("nests")) == turns
+
+
+def test_long_columns_of_one_array_stay_a_loop_for_any_number_of_rows() -> None:
+    x = leaf(100, 300)
+    assert check([ops.reduce_sum(x, (0,))], [x], 1e-5).inspect("nests").count("= sum over") == 1
+
+
 def test_phases_put_together_are_read_at_one_place() -> None:
     phases = [leaf(3, 8, 20) for _ in range(2)]
     parted = [ops.reshape(x, (3, 8, 1, 20)) for x in phases]

@@ -25,6 +25,8 @@ Index = tuple[Expr, ...]
 MANY = 8
 #: Elements that a chain of a column reduction has written out, and most places whose chains run side by side.
 FEW = 32
+#: As `FEW`, for chains whose turns would each compute where their elements are, or if they exist: over windows, of up to 11 x 11 taps.
+_UNEVEN = 128
 #: Lanes of which the axis that runs in lanes keeps a multiple where it is cut for more units.
 _LANES = 32
 #: Shortest rows for which a flat kernel is given up where whole rows exist or do not.
@@ -362,13 +364,16 @@ def _column_reduction(n: Node, low: Lowerer, index: Index, name: str) -> nest.Le
     """One chain for the output element at an index, over axes that are not the last."""
     x, axes, how = n.inputs[0], n.attrs[0], n.prim.how
     extents = tuple([x.shape[a] for a in axes])
-    few = how in _FOLDED and 0 < math.prod(extents) <= FEW
-    if few and (len(axes) > 1 or math.prod(x.shape) > _SMALL):
+    count = math.prod(extents)
+    folded = how in _FOLDED and count > 0
+    if folded and count <= FEW and (len(axes) > 1 or math.prod(x.shape) > _SMALL):
         return _written_out(n, low, index, extents, name)
-    axis = Axis(_CHAIN, math.prod(extents))
+    axis = Axis(_CHAIN, count)
     at = (*index[: axes[0]], *nest.unravel(axis.at, extents), *index[axes[0] :])
     value = accumulate(how, low.value(x, at))
-    return nest.Reduce(name, how, axis, value) if not few or _steps_evenly(value) else _written_out(n, low, index, extents, name)
+    if folded and count <= _UNEVEN and not _steps_evenly(value):
+        return _written_out(n, low, index, extents, name)
+    return nest.Reduce(name, how, axis, value)
 
 
 def _steps_evenly(value: Expr) -> bool:

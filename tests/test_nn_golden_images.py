@@ -241,6 +241,24 @@ def test_normalizations_have_second_derivatives(make, shape, options):
     np.testing.assert_allclose(curve, want, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("make", [si.nn.BatchNormalization, si.nn.LayerNormalization, lambda: si.nn.GroupNormalization(2)])
+def test_normalizations_count_their_axis_in_each_input(make):
+    x = np.random.default_rng(0).normal(size=(3, 4, 4, 4)).astype(np.float32)
+    layer, alone = make(), make()
+    layer(x[:, 0, 0] * 0)
+    assert np.array_equal(layer(x, training=True), alone(x, training=True))
+    layer(x[:, 0] * 0)
+    assert np.array_equal(layer(x[0]), alone(x[0]))
+
+
+def test_a_normalization_of_more_axes_than_before_is_refused():
+    layer = si.nn.LayerNormalization(axis=(1, -1))
+    layer(si.ones((2, 4)))
+    with pytest.raises(UserError) as caught:
+        layer(si.ones((2, 4, 4)))
+    assert caught.value.slug == "normalization-input"
+
+
 def test_batch_statistics_do_not_cancel():
     x = (np.random.default_rng(0).standard_normal((64, 3)) + [0, 300, -3000]).astype(np.float32)
     layer = si.nn.BatchNormalization(momentum=0.0)

@@ -34,7 +34,6 @@ class _Normalizing(OneInput):
         self.beta_constraint, self.gamma_constraint = beta_constraint, gamma_constraint
         self.gamma: si.Variable | None = None
         self.beta: si.Variable | None = None
-        self._kept: tuple[int, ...] = ()
         self._lengths: tuple[int, ...] = ()
 
     @property
@@ -43,13 +42,13 @@ class _Normalizing(OneInput):
         return f'{type(self).__name__} "{self.name}"'
 
     def axes(self, ndim: int) -> tuple[int, ...]:
-        """The axes whose places have a factor of their own."""
+        """The axes whose places have a factor of their own, in an input of so many axes."""
         raise NotImplementedError(f"{type(self).__name__} has no axes")
 
     def check_input(self, shape: Shape) -> None:
         kept = self.axes(len(shape))
         have = tuple([shape[i] for i in kept])
-        if self.built and any(m is not None and m != n for m, n in zip(have, self._lengths, strict=True)):
+        if self.built and (len(have) != len(self._lengths) or any(m not in (None, n) for m, n in zip(have, self._lengths, strict=True))):
             raise ShapeError(
                 f"{self.owner} was built for {' and '.join(map(str, self._lengths))} places on axis {', '.join(map(str, kept))}, "
                 f"but this input has {' and '.join(map(str, have))}.",
@@ -61,9 +60,9 @@ class _Normalizing(OneInput):
             )
 
     def build(self, input_shape: Shape) -> None:
-        self._kept = self.axes(len(input_shape))
-        closed(self.owner, input_shape, self._kept)
-        self._lengths = tuple([input_shape[i] or 0 for i in self._kept])
+        kept = self.axes(len(input_shape))
+        closed(self.owner, input_shape, kept)
+        self._lengths = tuple([input_shape[i] or 0 for i in kept])
         if self.scale:
             self.gamma = self.add_weight(
                 self._lengths, self.gamma_initializer, "gamma", regularizer=self.gamma_regularizer, constraint=self.gamma_constraint
@@ -79,7 +78,7 @@ class _Normalizing(OneInput):
 
     def broadcast(self, ndim: int) -> tuple[int, ...]:
         """The shape of gamma that broadcasts with an input."""
-        lengths = dict(zip(self._kept, self._lengths, strict=True))
+        lengths = dict(zip(self.axes(ndim), self._lengths, strict=True))
         return tuple([lengths.get(i, 1) for i in range(ndim)])
 
     def get_config(self) -> dict[str, Any]:
@@ -181,14 +180,14 @@ class BatchNormalization(_Normalizing):
 
     def call(self, x: si.Array, training: bool = False) -> si.Array:
         given, x = x.dtype, _widened(x, self.dtype)
-        (at,) = self._kept
+        (at,) = self.axes(x.ndim)
         shape = self._lengths if at == x.ndim - 1 else self.broadcast(x.ndim)
-        factor, shift = self.factor_and_shift() if not (training and self.trainable and x.size) else self._of_batch(x, shape)
+        factor, shift = self.factor_and_shift() if not (training and self.trainable and x.size) else self._of_batch(x, at, shape)
         return _narrowed(x * si.reshape(factor, shape) + si.reshape(shift, shape), given)
 
-    def _of_batch(self, x: si.Array, shape: tuple[int, ...]) -> tuple[si.Array, si.Array]:
+    def _of_batch(self, x: si.Array, at: int, shape: tuple[int, ...]) -> tuple[si.Array, si.Array]:
         """As `factor_and_shift` with the mean and variance of a batch, to which the moving ones move."""
-        others = tuple([i for i in range(x.ndim) if i not in self._kept])
+        others = tuple([i for i in range(x.ndim) if i != at])
         mean = si.mean(x, axis=others)
         variance = _variance(x, mean, shape, others)
         self._move(self.moving_mean, mean)
@@ -276,7 +275,7 @@ class LayerNormalization(_Normalizing):
     def call(self, x: si.Array) -> si.Array:
         given, x = x.dtype, _widened(x, self.dtype)
         shape = self.broadcast(x.ndim)
-        mean, variance = _moments(x, self._kept)
+        mean, variance = _moments(x, self.axes(x.ndim))
         y = (x if self.rms_scaling else x - mean) * (1 / si.sqrt(variance + self.epsilon))
         y = y if self.gamma is None else y * si.reshape(self.gamma.value, shape)
         return _narrowed(y if self.beta is None else y + si.reshape(self.beta.value, shape), given)
@@ -362,7 +361,7 @@ class GroupNormalization(_Normalizing):
 
     def call(self, x: si.Array) -> si.Array:
         given, x = x.dtype, _widened(x, self.dtype)
-        (at,), (channels,) = self._kept, self._lengths
+        (at,), (channels,) = self.axes(x.ndim), self._lengths
         parts = channels if self.groups == -1 else self.groups
         others = tuple([i for i in range(1, x.ndim) if i != at])
         wide = tuple([n if i in (0, at) else 1 for i, n in enumerate(x.shape)])

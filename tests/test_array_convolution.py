@@ -278,6 +278,13 @@ def test_the_first_of_equal_ones_gets_the_gradient_and_nan_wins():
     assert np.isnan(np.asarray(si.max_pool(x, 2))[0, 0, :, 0]).tolist() == [False, True]
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_means_of_windows_of_half_precision_do_not_overflow(dtype):
+    x = si.asarray(np.full((1, 64, 64, 1), 100.0), dtype=dtype)
+    for pooled in (si.average_pool(x, 64), si.average_pool(x, 63, padding="same"), si.adaptive_average_pool(si.reshape(x, (1, 4096, 1)), 1)):
+        assert pooled.dtype.name == dtype and bool(si.all(pooled == 100))
+
+
 def test_the_mean_of_no_positions_is_no_number():
     pooled = np.asarray(si.average_pool(si.ones((1, 2, 1)), 2, strides=1, padding=[(3, 3)]))[0, :, 0]
     np.testing.assert_array_equal(pooled, [np.nan, np.nan, 1, 1, 1, np.nan, np.nan])

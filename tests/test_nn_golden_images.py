@@ -443,6 +443,22 @@ def test_focal_loss_is_named_where_targets_do_not_fit():
         si.nn.losses.BinaryFocalCrossentropy()(np.ones((2, 3)), np.ones((2, 4)))
 
 
+@pytest.mark.parametrize(
+    "make", [lambda: si.nn.GaussianNoise(0.5, seed=0), lambda: si.nn.GaussianDropout(0.5, seed=0), lambda: si.nn.Dropout(0.5, seed=0)]
+)
+def test_noise_makes_whole_numbers_floating_in_training_or_not(make):
+    x = np.full((4, 100), 7, np.uint8)
+    shown = make()(x, training=True)
+    assert shown.dtype.name == make()(x).dtype.name == make()(si.nn.Input((3,), dtype="uint8")).dtype.name == "float32"
+    assert np.array_equal(shown, make()(x.astype(np.float32), training=True))
+
+
+def test_unit_vectors_of_whole_numbers_and_of_half_precision():
+    assert np.allclose(np.asarray(si.nn.UnitNormalization()(np.asarray([[3, 4]]))), [[0.6, 0.8]])
+    half = si.nn.UnitNormalization(dtype="float16")(np.asarray([[300, 400]], np.float16))
+    assert half.dtype.name == "float16" and np.allclose(np.asarray(half, np.float32), [[0.6, 0.8]], atol=1e-3)
+
+
 def test_open_extents_stay_open():
     x = si.nn.Input((None, None, 3))
     y = si.nn.MaxPooling2D(3, strides=2, padding="same")(si.nn.Conv2D(4, 7)(x))

@@ -28,6 +28,10 @@ class _Random(OneInput):
         self.seed = seed
         self.generator = self.add_generator(seed)
 
+    def _floating(self, x: si.Array) -> si.Array:
+        """The input as floating numbers: whole ones cannot take the noise."""
+        return x if x.dtype.is_float else x.astype(self.dtype)
+
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "seed": self.seed}
 
@@ -86,6 +90,7 @@ class Dropout(_Random):
         )
 
     def call(self, x: si.Array, training: bool = False) -> si.Array:
+        x = self._floating(x)
         if not training or self.rate == 0:
             return x
         shape = x.shape if self.noise_shape is None else [n if m is None else m for m, n in zip(self.noise_shape, x.shape, strict=True)]
@@ -134,6 +139,7 @@ class GaussianDropout(_Random):
         self.rate = rate
 
     def call(self, x: si.Array, training: bool = False) -> si.Array:
+        x = self._floating(x)
         if not training or self.rate == 0:
             return x
         return x * self.generator.normal(1.0, (self.rate / (1 - self.rate)) ** 0.5, tuple(x.shape)).astype(x.dtype)
@@ -173,6 +179,7 @@ class GaussianNoise(_Random):
         self.stddev = stddev
 
     def call(self, x: si.Array, training: bool = False) -> si.Array:
+        x = self._floating(x)
         return x + self.generator.normal(0.0, self.stddev, tuple(x.shape)).astype(x.dtype) if training and self.stddev else x
 
     def get_config(self) -> dict[str, Any]:

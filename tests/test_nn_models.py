@@ -403,3 +403,34 @@ def test_an_average_of_weights_begins_with_the_first_single_batch():
         kernels.append(model.get_weights()[0])
     model.optimizer.finalize_variable_values(model.trainable_weights)
     np.testing.assert_allclose(model.get_weights()[0], (kernels[0] + kernels[1]) / 2, rtol=1e-6)
+
+
+def test_weights_come_in_the_order_of_keras():
+    a, b = si.nn.Input((4,)), si.nn.Input((3,))
+    shared = si.nn.Dense(3, name="shared")
+    first = shared(si.nn.Dense(4, name="h")(si.nn.Concatenate(name="cat")([a, b])))
+    short = si.nn.Dense(1, name="short")(first)
+    model = si.nn.Model([a, b], [short, si.nn.Dense(2, name="long")(shared(si.nn.Dense(4, name="between")(first)))])
+    assert [layer.name for layer in model.layers] == ["cat", "h", "shared", "between", "short", "long"]  # keras.Model's, beside its inputs
+    assert [w.shape for w in model.get_weights()[::2]] == [(7, 4), (4, 3), (3, 4), (3, 1), (3, 2)]
+
+    class Counted(si.nn.Layer):
+        def build(self, input_shape):
+            self.calls = self.add_weight((), "zeros", "calls", trainable=False)
+            self.factor = self.add_weight(input_shape[-1:], "ones", "factor")
+
+        def call(self, x):
+            return x * self.factor.value
+
+    layer = Counted(name="counted")
+    layer.build((None, 3))
+    assert [w.name for w in layer.weights] == ["counted/factor", "counted/calls"]
+
+
+def test_a_layer_has_the_symbols_it_was_called_with():
+    x = si.nn.Input((4,))
+    dense, add = si.nn.Dense(3), si.nn.Add()
+    y = add([dense(x), dense(x)])
+    assert dense.input is x
+    assert [s.shape for s in add.input] == [(None, 3), (None, 3)]
+    assert add.output is y

@@ -220,6 +220,32 @@ def order(inputs: Sequence[Symbol], outputs: Sequence[Symbol]) -> list[Call]:
     return calls
 
 
+def layers_of(calls: Sequence[Call], outputs: Sequence[Symbol]) -> list[Layer]:
+    """The layers in Keras' order: those furthest from the outputs first, and of these the first met from there."""
+    met: dict[Layer, int] = {}
+    seen: set[Call] = set()
+
+    def visit(symbol: Symbol) -> None:
+        call = symbol.call
+        if call is None or call in seen:
+            return
+        seen.add(call)
+        met.setdefault(call.layer, len(met))
+        for s in flatten(call.arguments)[0]:
+            visit(s)
+
+    for symbol in outputs:
+        visit(symbol)
+    depths: dict[Call, int] = {}
+    furthest: dict[Layer, int] = {}
+    for call in reversed(calls):
+        depth = furthest[call.layer] = max(depths.get(call, 0), furthest.get(call.layer, 0))
+        for s in flatten(call.arguments)[0]:
+            if s.call is not None:
+                depths[s.call] = max(depths.get(s.call, 0), depth + 1)
+    return sorted(furthest, key=lambda layer: (-furthest[layer], met[layer]))
+
+
 def run(calls: Sequence[Call], inputs: Sequence[Symbol], outputs: Any, arrays: Sequence[si.Array]) -> Any:
     """The outputs for arrays in place of the inputs."""
     values: dict[int, Any] = {id(s): a for s, a in zip(inputs, arrays, strict=True)}

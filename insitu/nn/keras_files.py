@@ -98,10 +98,10 @@ def _first(names: list[str]) -> str:
 # -- the model's side -----------------------------------------------------------------------------------------
 def places(model: Model, prefix: str = "") -> Iterator[tuple[str, Layer]]:
     """The layers of a model and of the models inside it, each with the name of its group in a file of Keras 3."""
-    from insitu.nn.model import Functional, Model
+    from insitu.nn.model import Model
 
     counts: dict[str, int] = {}
-    for layer in ordered(model) if isinstance(model, Functional) else model.layers:
+    for layer in model.layers:
         kind = registry.words(type(layer).__name__)
         number = counts.get(kind, 0)
         counts[kind] = number + 1
@@ -112,38 +112,9 @@ def places(model: Model, prefix: str = "") -> Iterator[tuple[str, Layer]]:
             yield place, layer
 
 
-def ordered(model: Functional) -> list[Layer]:
-    """The layers of a graph as Keras numbers them: those furthest from the outputs first, and of these the first met from there."""
-    met: dict[Layer, int] = {}
-    seen: set[Any] = set()
-
-    def visit(symbol: Any) -> None:
-        call = symbol.call
-        if call is None or call in seen:
-            return
-        seen.add(call)
-        met.setdefault(call.layer, len(met))
-        for s in flatten(call.arguments)[0]:
-            visit(s)
-
-    for symbol in model.outputs:
-        visit(symbol)
-    depths: dict[Any, int] = {}
-    furthest: dict[Layer, int] = {}
-    for call in reversed(model._calls):
-        depth = max(depths.get(call, 0), furthest.get(call.layer, 0))
-        furthest[call.layer] = depth
-        for s in flatten(call.arguments)[0]:
-            if s.call is not None:
-                depths[s.call] = max(depths.get(s.call, 0), depth + 1)
-    return sorted(furthest, key=lambda layer: (-furthest[layer], met[layer]))
-
-
 def _top(model: Model) -> Iterator[tuple[str, Layer]]:
     """The layers of a model itself, of which an older file has a group each, also for models inside."""
-    from insitu.nn.model import Functional
-
-    yield from ((layer.name, layer) for layer in (ordered(model) if isinstance(model, Functional) else model.layers))
+    yield from ((layer.name, layer) for layer in model.layers)
 
 
 # -- the file's side -------------------------------------------------------------------------------------------

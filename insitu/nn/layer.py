@@ -142,7 +142,8 @@ class Layer:
             chosen = np.zeros(shape, kind.numpy) if context.weights_are_blank() else initializer(shape, kind)
             weight = si.Variable(chosen, name=f"{self.name}/{name}", trainable=trainable)
         weight.regularizer, weight.constraint = regularizer, constraint
-        self._weights.append(weight)
+        at = sum(w.trainable for w in self._weights) if trainable else len(self._weights)  # as in Keras, those to train come first
+        self._weights.insert(at, weight)
         return weight
 
     @checked(seed=SEED)
@@ -240,8 +241,9 @@ class Layer:
 
     @property
     def input(self) -> Any:
-        """What this layer was called with in a functional model."""
-        return functional.last_call(self).arguments
+        """The symbol, or tree of symbols, that this layer was called with in a functional model."""
+        given = functional.last_call(self).arguments
+        return given[0] if len(given) == 1 else given
 
     @property
     def output(self) -> Any:
@@ -283,7 +285,7 @@ class Layer:
     # -- weights -------------------------------------------------------------------------------------
     @property
     def weights(self) -> list[si.Variable]:
-        """All weights, in the order they were made, those of inner layers last."""
+        """All weights: of each layer those to train, then the others, in the order they were made; those of inner layers last."""
         return list(dict.fromkeys([w for layer in self.flattened() for w in layer._weights]))
 
     @property

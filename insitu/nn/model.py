@@ -661,13 +661,14 @@ class Functional(Model):
         self.inputs, self.outputs = functional.check_symbols(inputs, "inputs"), functional.check_symbols(outputs, "outputs")
         self._input_tree, self._output_tree = inputs, outputs
         self._calls = functional.order(self.inputs, self.outputs)
+        self._in_order = functional.layers_of(self._calls, self.outputs)
         checks.names_differ(self.layers, self.name)
         self.input_shape, self.built = map_leaves(lambda s: s.shape, inputs), True
         settle(self.weights)
 
     @property
     def layers(self) -> list[Layer]:
-        return list(dict.fromkeys(call.layer for call in self._calls))
+        return list(self._in_order)
 
     @property
     def output_names(self) -> list[str]:

@@ -509,3 +509,35 @@ def test_arrays_of_one_number_need_no_program() -> None:
     both = ones + number  # `ones` is seen by its user, too
     np.testing.assert_array_equal(np.asarray(both), [1, 2, 3])
     np.testing.assert_array_equal(np.asarray(ones), [1, 1, 1])
+
+
+def test_operators_of_variables_are_those_of_their_values():
+    v, w = si.Variable([1.0, 2.0]), si.Variable([3.0, 5.0])
+    for found, want in (
+        (v * w, [3, 10]), (1 - v, [0, -1]), (v**2, [1, 4]), (2**v, [2, 4]), (-v, [-1, -2]), (v @ w, 13), (w[1], 5), (w // v, [3, 2]),
+        (np.ones(2, np.float32) + v, [2, 3]), (v > 1, [False, True]), (abs(-w), [3, 5]),
+    ):  # fmt: skip
+        assert isinstance(found, si.Array)
+        np.testing.assert_array_equal(np.asarray(found), want)
+    assert [float(x) for x in w] == [3.0, 5.0]
+    assert (float(si.Variable(2.5)), int(si.Variable(3))) == (2.5, 3)
+    assert v == v and v != w and {v: 1}[v] == 1  # as keys of dicts
+
+    @si.compile
+    def step(x):
+        here = v
+        here += x  # changes the variable
+        w.assign_sub(v * 2)
+        return here * w
+
+    assert np.asarray(step(np.float32(1))).tolist() == [-2.0, -3.0]
+    assert (v.numpy().tolist(), w.numpy().tolist()) == ([2.0, 3.0], [-1.0, -1.0])
+    v.assign_add([1.0, 1.0])
+    assert v.numpy().tolist() == [3.0, 4.0]
+    grads = si.grad(lambda p: si.sum(p[0] * p[1]))([v, w])
+    assert [np.asarray(g).tolist() for g in grads] == [[-1.0, -1.0], [3.0, 4.0]]
+    with pytest.raises(TypeError, match="unsupported operand"):
+        v + "a"
+    count = si.Variable(np.int64(1))
+    with pytest.raises(si.errors.DTypeError):
+        count += 0.5

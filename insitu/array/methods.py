@@ -10,6 +10,7 @@ from insitu.array import contraction, elementwise, indexing, info, joining, redu
 from insitu.array.array import Array, operand
 from insitu.array.contraction import product
 from insitu.array.update import At
+from insitu.array.variable import Variable
 from insitu.graph.node import Node
 
 
@@ -31,6 +32,29 @@ def _reflected(function: Callable[[Node, Node], Node]) -> Callable[[Array, Any],
     return backward
 
 
+def _of_value(name: str) -> Callable[..., Any]:
+    """An operator of `Variable`: what its value does."""
+    operator = getattr(Array, name)
+
+    def operate(self: Variable, /, *others: Any) -> Any:
+        return operator(self.value, *others)
+
+    return operate
+
+
+def _in_place(name: str) -> Callable[[Variable, Any], Variable]:
+    operator = getattr(Array, name)
+
+    def operate(self: Variable, other: Any, /) -> Variable:
+        found = operator(self.value, other)
+        if found is NotImplemented:
+            return NotImplemented
+        self.assign(found)
+        return self
+
+    return operate
+
+
 def _divmod(self: Array, other: Any, /) -> tuple[Array, Array]:
     return elementwise.floor_divide(self, other), elementwise.remainder(self, other)
 
@@ -39,6 +63,8 @@ _BOTH_WAYS: dict[str, Callable[[Node, Node], Node]] = {
     "add": ops.add, "sub": ops.sub, "mul": ops.mul, "truediv": elementwise.divide_nodes, "floordiv": ops.floordiv, "mod": ops.mod,
     "pow": elementwise.power_nodes, "matmul": product, "and": ops.and_, "or": ops.or_, "xor": ops.xor, "lshift": ops.shl, "rshift": ops.shr,
 }  # fmt: skip
+#: What a `Variable` does as its value does; it stays equal to itself alone, as a key of dicts.
+_OF_VALUES = ("neg", "pos", "abs", "invert", "getitem", "divmod", "lt", "le", "gt", "ge", "float", "int", "iter", "contains")
 _COMPARISONS = {"eq": ops.eq, "ne": ops.ne, "lt": ops.lt, "le": ops.le, "gt": ops.gt, "ge": ops.ge}
 _METHODS: dict[str, Any] = {
     "all": reductions.all, "any": reductions.any, "argmax": reductions.argmax, "argmin": reductions.argmin, "argsort": sorting.argsort,
@@ -51,7 +77,7 @@ _METHODS: dict[str, Any] = {
 
 
 def attach() -> None:
-    """Give `Array` its operators and methods."""
+    """Give `Array` its operators and methods, and `Variable` the operators."""
     for name, function in _BOTH_WAYS.items():
         setattr(Array, f"__{name}__", _operator(function))
         setattr(Array, f"__r{name}__", _reflected(function))
@@ -63,3 +89,7 @@ def attach() -> None:
     Array.__divmod__ = _divmod  # type: ignore[method-assign]
     Array.at = property(At)  # type: ignore[method-assign,assignment]
     Array.__round__ = elementwise.round  # type: ignore[attr-defined]
+    for name in (*_BOTH_WAYS, *[f"r{name}" for name in _BOTH_WAYS], *_OF_VALUES):
+        setattr(Variable, f"__{name}__", _of_value(f"__{name}__"))
+    for name in _BOTH_WAYS:
+        setattr(Variable, f"__i{name}__", _in_place(f"__{name}__"))

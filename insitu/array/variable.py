@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from insitu.arguments import ARRAY, DTYPE, FLAG, TEXT, checked
 from insitu.array.array import Array
@@ -80,6 +80,9 @@ _KEPT = ("name", "trainable", "constraint", "regularizer")
 class Variable:
     """A cell with an array of fixed shape and dtype.
 
+    Operators and indexing work on the value and give arrays; ``v += x`` is ``v.assign(v + x)``. Two variables are equal only if they
+    are one.
+
     Inside a function under `compile`, reading and assigning become inputs and outputs of the
     compiled program, which updates the memory in place where nobody else holds it.
 
@@ -101,6 +104,8 @@ class Variable:
     >>> v.assign(v.value * 2)
     >>> v.value
     Array([2., 4.], dtype=float32)
+    >>> 1 - v
+    Array([-1., -3.], dtype=float32)
     """
 
     __slots__ = ("__weakref__", "_node", "constraint", "name", "regularizer", "trainable")
@@ -184,6 +189,16 @@ class Variable:
         else:
             self.node = node
 
+    @checked(value=ARRAY)
+    def assign_add(self, value: Any) -> None:
+        """Add to the array in the cell: ``v += value``."""
+        self += asarray(value) if isinstance(value, list | tuple) else value
+
+    @checked(value=ARRAY)
+    def assign_sub(self, value: Any) -> None:
+        """Subtract from the array in the cell: ``v -= value``."""
+        self -= asarray(value) if isinstance(value, list | tuple) else value
+
     def numpy(self) -> Any:
         """A NumPy copy of the value."""
         import numpy as np
@@ -192,6 +207,29 @@ class Variable:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         return self.value.__array__(dtype, copy=copy)
+
+    __array_priority__ = 1000  # NumPy leaves a * variable to the variable
+
+    if TYPE_CHECKING:
+        # Attached in insitu.array.methods: what these operators do to the value.
+        def __getitem__(self, key: Any) -> Array: ...
+        def __add__(self, other: Any) -> Array: ...
+        def __radd__(self, other: Any) -> Array: ...
+        def __sub__(self, other: Any) -> Array: ...
+        def __rsub__(self, other: Any) -> Array: ...
+        def __mul__(self, other: Any) -> Array: ...
+        def __rmul__(self, other: Any) -> Array: ...
+        def __truediv__(self, other: Any) -> Array: ...
+        def __rtruediv__(self, other: Any) -> Array: ...
+        def __pow__(self, other: Any) -> Array: ...
+        def __matmul__(self, other: Any) -> Array: ...
+        def __rmatmul__(self, other: Any) -> Array: ...
+        def __neg__(self) -> Array: ...
+        def __iadd__(self, other: Any) -> Variable: ...
+        def __isub__(self, other: Any) -> Variable: ...
+        def __imul__(self, other: Any) -> Variable: ...
+        def __float__(self) -> float: ...
+        def __int__(self) -> int: ...
 
     def __repr__(self) -> str:
         return f'Variable("{self.name}", {self._node.aval})'

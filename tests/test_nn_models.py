@@ -434,3 +434,31 @@ def test_a_layer_has_the_symbols_it_was_called_with():
     assert dense.input is x
     assert [s.shape for s in add.input] == [(None, 3), (None, 3)]
     assert add.output is y
+
+
+def test_parts_of_a_row_of_layers_are_models():
+    x = np.random.default_rng(0).random((5, 4), np.float32)
+    model = si.nn.Sequential([si.nn.Input((4,)), si.nn.Dense(3, "relu", name="hidden"), si.nn.Dropout(0.5), si.nn.Dense(2)])
+    features = si.nn.Model(model.inputs, model.get_layer("hidden").output)
+    np.testing.assert_array_equal(features.predict(x), np.asarray(model.layers[0](x)))
+    both = si.nn.Model(model.input, [model.layers[0].output, *model.outputs])
+    np.testing.assert_array_equal(both.predict(x)[1], model.predict(x))
+    model.pop()
+    model.add(si.nn.Dense(1, name="head"))
+    assert si.nn.Model(model.input, [model.layers[0].output, model.output]).output_shape == [(None, 3), (None, 1)]
+    for again in (copy.deepcopy(model), pickle.loads(pickle.dumps(model)), si.nn.Sequential.from_config(model.get_config())):
+        part = si.nn.Model(again.inputs, again.get_layer("hidden").output)
+        assert part.layers == again.layers[:1]
+    late = si.nn.Sequential([si.nn.Dense(3)])
+    with pytest.raises(UserError, match="does not know its input yet"):
+        late.layers[0].output
+    late.build((None, 4))
+    assert late.output.shape == (None, 3)
+
+
+def test_a_functional_model_has_its_own_input_and_output():
+    a, b = si.nn.Input((3,), name="a"), si.nn.Input((3,), name="b")
+    model = si.nn.Model({"a": a, "b": b}, si.nn.Add()([a, b]))
+    inner = model({"a": si.nn.Input((3,)), "b": si.nn.Input((3,))})
+    assert model.input == {"a": a, "b": b}
+    assert model.output is model.outputs[0] is not inner

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from insitu.nn.shapes import Shape, infer
 
 if TYPE_CHECKING:
     from insitu.nn.layer import Layer
+    from insitu.nn.sequential import Sequential
 
 
 class Symbol:
@@ -167,6 +169,10 @@ def _calls(layer: Layer) -> list[Call]:
     return vars(layer).setdefault("_recorded", [])  # type: ignore[no-any-return]
 
 
+#: Which `Sequential` holds a layer: it calls its layers on symbols when somebody asks for what one of them gives.
+rows: weakref.WeakKeyDictionary[Layer, weakref.ref[Sequential]] = weakref.WeakKeyDictionary()
+
+
 def last_call(layer: Layer) -> Call:
     """The layer's latest call on symbols.
 
@@ -175,6 +181,9 @@ def last_call(layer: Layer) -> Call:
     ArgumentError
         If there was none.
     """
+    row = rows[layer]() if layer in rows else None
+    if not _calls(layer) and row is not None:
+        row.symbols()
     if not _calls(layer):
         raise ArgumentError(
             f'"{layer.name}" is not part of a functional model, so it has no input and output.',

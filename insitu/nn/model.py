@@ -680,6 +680,16 @@ class Functional(Model):
         return self.output_names
 
     @property
+    def input(self) -> Any:
+        """The model's own input: a symbol or a tree of symbols."""
+        return self._input_tree
+
+    @property
+    def output(self) -> Any:
+        """The model's own output: a symbol or a tree of symbols."""
+        return self._output_tree
+
+    @property
     def output_shape(self) -> Any:
         """Shape of the output, or a tree of shapes."""
         return map_leaves(lambda s: s.shape, self._output_tree)

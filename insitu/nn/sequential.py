@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import inspect
 import math
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from insitu.arguments import CONFIG, Checked, Listed, checked, written
+from insitu.array.tree import flatten
 from insitu.errors import ArgumentError, ShapeError
 from insitu.nn import activations
 from insitu.nn.checks import names_differ
-from insitu.nn.functional import Symbol
+from insitu.nn.functional import Input, Symbol, rows
 from insitu.nn.layer import Layer, deserialize, serialize, settle
 from insitu.nn.model import Model
 from insitu.nn.shapes import Shape, is_shape
@@ -57,6 +59,8 @@ class Sequential(Model):
         super().__init__(name=name, **options)
         self._layers: list[Layer] = []
         self.output_shape: Any = None
+        #: an input and what each layer makes of it, as far as somebody asked for it
+        self._symbols: list[Any] = []
         for layer in layers or []:
             self.add(layer)
 
@@ -98,6 +102,7 @@ class Sequential(Model):
         if not self._layers and self.given_shape is None:
             self.given_shape = layer.given_shape
         self._layers.append(layer)
+        rows[layer] = weakref.ref(self)
         shape = self.input_shape if self.built else self.given_shape
         self.built = False
         if shape is not None:
@@ -115,9 +120,53 @@ class Sequential(Model):
         """
         if not self._layers:
             raise self._empty()
-        self._layers.pop()
+        del rows[self._layers.pop()]
+        del self._symbols[len(self._layers) + 1 :]
         self._forward = None
         self._forget_steps()
+
+    def symbols(self) -> list[Any]:
+        """An input and what each layer makes of it: the layers as a graph, for models of some of them.
+
+        Raises
+        ------
+        ArgumentError
+            If the shape of the input is not known.
+        """
+        if not self.built or not self._layers:
+            raise ArgumentError(
+                f'Sequential "{self.name}" does not know its input yet.',
+                expected="a model that begins with an Input, or was built",
+                received=f"{len(self._layers)} layers, not built" if self._layers else "no layers",
+                fix="begin with si.nn.Input((784,)), or call model.build((None, 784))",
+                slug="functional-no-call",
+            )
+        made = self._symbols
+        if not made:
+            made.append(Input(self.input_shape[1:], dtype=self._dtypes[0] if self._dtypes else self.dtype))
+        for layer in self._layers[len(made) - 1 :]:
+            made.append(layer(made[-1]))
+        return made
+
+    @property
+    def inputs(self) -> list[Symbol]:
+        """The input as a symbol, alone in a list."""
+        return self.symbols()[:1]
+
+    @property
+    def outputs(self) -> list[Symbol]:
+        """What the last layer gives, as symbols."""
+        return flatten(self.symbols()[-1])[0]
+
+    @property
+    def input(self) -> Symbol:
+        """The input as a symbol."""
+        return self.symbols()[0]  # type: ignore[no-any-return]
+
+    @property
+    def output(self) -> Any:
+        """What the last layer gives, as a symbol or a tree of symbols."""
+        return self.symbols()[-1]
 
     def build(self, input_shape: Any) -> None:
         """Make all weights for inputs of that shape.
@@ -207,6 +256,10 @@ class Sequential(Model):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "layers": [serialize(layer) for layer in self._layers]}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(state)
+        rows.update((layer, weakref.ref(self)) for layer in self._layers)
 
     @classmethod
     @checked(config=CONFIG)

@@ -96,6 +96,7 @@ SOURCES = {
     "data set": lambda: (si.data.Dataset((X, Y)).shuffle().batch(7), {}),
     "steps of a data set": lambda: (si.data.Dataset((X, Y)).shuffle(seed=1).batch(7), {"steps_per_epoch": 3}),
     "endless generator": lambda: (generator(), {"steps_per_epoch": 3}),
+    "endless generators": lambda: (generator(), {"steps_per_epoch": 3, "validation_data": generator(), "validation_steps": 2}),
     "function that makes generators": lambda: (once, {}),
     "list": lambda: ([(X[:7], Y[:7]), (X[7:10], Y[7:10]), (X[10:], Y[10:])], {}),
 }

@@ -295,3 +295,41 @@ def test_silence(capsys):
     model.evaluate(X, Y, verbose=0)
     model.predict(X)
     assert capsys.readouterr().out == ""
+
+
+def test_a_generator_for_validation_goes_on_where_it_stopped():
+    x, y = rng.random((12, 3), np.float32), rng.integers(0, 2, 12)
+
+    def batches():
+        for at in range(0, 12, 2):
+            yield x[at : at + 2], y[at : at + 2]
+
+    model = si.nn.Sequential([si.nn.Input((3,)), si.nn.Dense(2, "softmax")])
+    model.compile(si.optim.SGD(0.0), "sparse_categorical_crossentropy")
+    history = model.fit(x, y, epochs=6, verbose=0, validation_data=batches(), validation_steps=2, validation_freq=2).history
+    parts = [model.evaluate(x[at : at + 4], y[at : at + 4], verbose=0) for at in (0, 4, 8)]
+    np.testing.assert_allclose(history["val_loss"], parts, rtol=1e-6)
+    with pytest.raises(UserError, match="the generator ended before the validation did"):
+        model.fit(x, y, epochs=4, verbose=0, validation_data=batches(), validation_steps=2)
+
+
+def test_short_epochs_without_shuffling_go_on_where_the_last_one_stopped():
+    x = np.arange(10, dtype=np.float32)[:, None]
+    seen = []
+
+    def note(y_true, y_pred):
+        return si.sum(y_true, axis=-1)
+
+    model = si.nn.Sequential([si.nn.Input((1,)), si.nn.Dense(1)])
+    model.compile(si.optim.SGD(0.0), "mse", metrics=[note])
+    for initial_epoch in (0, 3):
+        history = model.fit(x, x, batch_size=2, epochs=initial_epoch + 4, initial_epoch=initial_epoch, steps_per_epoch=2, shuffle=False, verbose=0)
+        seen.append(history.history["note"])
+    assert seen[0] == seen[1] == [1.5, 5.5, (8 + 9 + 0 + 1) / 4, 3.5]
+
+
+def test_metrics_of_one_name_are_told_apart_as_in_keras():
+    model = si.nn.Sequential([si.nn.Input((6,)), si.nn.Dense(3, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy", "acc", "accuracy"], weighted_metrics=["accuracy", "accuracy"])
+    names = ["loss", "accuracy", "acc", "accuracy_1", "weighted_accuracy", "weighted_accuracy_1"]
+    assert list(model.evaluate(X, Y, sample_weight=np.ones(45), verbose=0, return_dict=True)) == names

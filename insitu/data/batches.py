@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,7 @@ class Batches:
         self._spent = False
         self._form: Any = None
         self._opened: tuple[int, Batch, Iterator[Batch]] | None = None
+        self._going: Iterator[Batch] | None = None
 
     def __iter__(self) -> Iterator[Batch]:
         """The batches of the next epoch.
@@ -85,6 +87,14 @@ class Batches:
             rest = self._read(self.epoch)
             self._opened = (self.epoch, next(rest), rest)
         return self._opened[1]
+
+    def following(self, limit: int | None) -> Iterator[Batch]:
+        """At most ``limit`` batches: of a generator those after the last that were asked for so, of anything else those of the next epoch."""
+        if self.restartable:
+            return itertools.islice(self, limit)
+        if self._going is None:
+            self._going = iter(self)
+        return itertools.islice(self._going, limit)
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next `iter` begin that epoch: a shuffled `Dataset` gives the order it has in that epoch."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 import itertools
@@ -46,7 +47,7 @@ class Fit:
 
     def __init__(self, plan: Plan, started: float) -> None:
         model, options = plan.model, plan.options
-        self.model, self.held_out, self.options, self.started = model, plan.held_out, options, started
+        self.plan, self.model, self.held_out, self.options, self.started = plan, model, plan.held_out, options, started
         self.steps, self.test_steps, self.callbacks, self.report = plan.steps, plan.test_steps, plan.callbacks, plan.report
         settle(model.weights)
         begin, limit = options["initial_epoch"], options["steps_per_epoch"]
@@ -68,6 +69,7 @@ class Fit:
             try:
                 self.callbacks.on_train_begin()
                 begin, first = model.position
+                self._skip_validations(begin)
                 for epoch in range(begin, epochs):
                     if model.stop_training:  # also one that was restored
                         break
@@ -81,6 +83,13 @@ class Fit:
     @property
     def history(self) -> History:
         return self.callbacks.history
+
+    def _skip_validations(self, epoch: int) -> None:
+        """Let a generator go on behind what was tested on before an interruption."""
+        held_out, limit = self.held_out, self.options["validation_steps"]
+        if isinstance(held_out, Batches) and not held_out.restartable:
+            for _ in range(self.plan.validations_before(epoch)):
+                collections.deque(held_out.following(limit), 0)
 
     def _epoch(self, epoch: int, first: int, keys: Interruptible) -> None:
         self.display.begin(epoch, first, self.done if first else 0)

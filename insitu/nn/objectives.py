@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -42,7 +43,7 @@ class Objectives:
                 loss.check_shapes(target, output)
         self.metrics = self._metrics(settings.metrics, "metrics", targets, outputs)
         self.weighted = self._metrics(settings.weighted_metrics, "weighted_metrics", targets, outputs)
-        _name_apart([m for _, m in (*self.metrics, *self.weighted)], self.labels)
+        self._name_apart()
 
     def _metrics(self, given: Any, argument: str, targets: Sequence[Shape | None], outputs: Sequence[Shape]) -> list[tuple[int, Metric]]:
         found = []
@@ -56,11 +57,23 @@ class Objectives:
                 found.append((i, metric))
         return found
 
+    def _name_apart(self) -> None:
+        """Two metrics of one name in the logs would overwrite each other: later ones are called ``weighted_`` or numbered, as in Keras."""
+        seen: set[str] = set()
+        for chosen, first in ((self.metrics, ""), (self.weighted, "weighted_")):
+            for i, metric in chosen:
+                stem = first + metric.name
+                names = itertools.chain([metric.name, stem], (f"{stem}_{k}" for k in itertools.count(1)))
+                metric.name = next(name for name in names if self._label(i, name) not in seen)
+                seen.add(self._label(i, metric.name))
+
+    def _label(self, output: int, name: str) -> str:
+        return name if len(self.names) == 1 else f"{self.names[output]}_{name}"
+
     @property
     def labels(self) -> list[str]:
         """Names of the metrics in logs, in their order: with the output's name in front where there are several outputs."""
-        every = [*self.metrics, *self.weighted]
-        return [m.name if len(self.names) == 1 else f"{self.names[i]}_{m.name}" for i, m in every]
+        return [self._label(i, m.name) for i, m in (*self.metrics, *self.weighted)]
 
     @property
     def loss_labels(self) -> list[str]:
@@ -233,15 +246,6 @@ def _names_known(given: dict[str, Any], names: Sequence[str], argument: str) -> 
             slug="compile-outputs",
             argument=f"{argument}=",
         )
-
-
-def _name_apart(found: Sequence[Metric], labels: Sequence[str]) -> None:
-    """Two metrics of one name in the logs would overwrite each other: the later ones are numbered."""
-    seen: dict[str, int] = {}
-    for metric, label in zip(found, labels, strict=True):
-        seen[label] = seen.get(label, 0) + 1
-        if seen[label] > 1:
-            metric.name = f"{metric.name}_{seen[label] - 1}"
 
 
 def target_leaves(targets: Any, names: Sequence[str], function: str) -> list[Any]:

@@ -112,7 +112,11 @@ class Plan:
     @property
     def validations(self) -> int:
         """How often there is one."""
-        each = range(self.options["initial_epoch"], self.options["epochs"])
+        return self.validations_before(self.options["epochs"])
+
+    def validations_before(self, epoch: int) -> int:
+        """How often there has been one when an epoch begins."""
+        each = range(self.options["initial_epoch"], epoch)
         return 0 if self.held_out is None else sum((e + 1) % self.options["validation_freq"] == 0 for e in each)
 
     def keep_first_batches(self, x: Any, validation_data: Any) -> None:
@@ -126,8 +130,8 @@ class Plan:
         options, epochs = self.options, self.epochs
         if isinstance(self.training, Batches) and not self.training.restartable and epochs > 1 and options["steps_per_epoch"] is None:
             raise _one_pass(epochs, "epochs", "x", "pass steps_per_epoch, or")
-        if isinstance(self.held_out, Batches) and not self.held_out.restartable and self.validations > 1:
-            raise _one_pass(self.validations, "validations", "validation_data", "pass arrays, or")
+        if isinstance(self.held_out, Batches) and not self.held_out.restartable and self.validations > 1 and options["validation_steps"] is None:
+            raise _one_pass(self.validations, "validations", "validation_data", "pass validation_steps or arrays, or")
         asked = options["batch_size_given"]
         if isinstance(self.training, Arrays) and asked is not None and asked > self.training.count:
             error = ArgumentError(

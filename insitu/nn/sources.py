@@ -60,7 +60,7 @@ class Source:
         """Run an epoch from step ``first`` on; gives the number of steps (1 if ``single``) and examples each time."""
         self.order_state = self.generator.state
         if isinstance(self.data, Arrays):
-            order = self.orders[number] = np.asarray(self.generator.permutation(self.data.count)) if self.shuffle else None
+            order = self.orders[number] = self._order(self.data.count, number)
             yield from steps.run_rows(self.data, self.batch, order, first, self.steps or 0, single)
             return
         for k, (x, y, weight) in enumerate(self._batches(number)):
@@ -69,6 +69,13 @@ class Source:
                     self.held.append((number, k, (x, y, weight)))
                 steps.train(x, y, weight)
                 yield 1, len_of(x)
+
+    def _order(self, count: int, number: int) -> np.ndarray[Any, Any] | None:
+        """The order of the examples in an epoch; where epochs are short, one without shuffling begins where the one before stopped."""
+        if self.shuffle:
+            return np.asarray(self.generator.permutation(count))
+        taken = (self.steps or 0) * self.batch
+        return None if taken >= count else np.roll(np.arange(count), (self.begin - number) * taken)
 
     def _batches(self, number: int) -> Iterator[Any]:
         """The batches of an epoch. With a limit, the next epoch goes on where this one stops, and begins anew at the end."""
@@ -94,19 +101,20 @@ class Source:
             self._going = iter(data)
             found = next(self._going, None)
         if found is None:
-            raise ends_early(done, self.limit or 0)
+            raise ends_early("steps_per_epoch", done, self.limit or 0)
         return found
 
 
-def ends_early(done: int, wanted: int) -> ArgumentError:
-    """The error for a generator with fewer batches than ``steps_per_epoch``."""
+def ends_early(argument: str, done: int, wanted: int) -> ArgumentError:
+    """The error for a generator with fewer batches than ``argument``, steps_per_epoch or validation_steps, asks for."""
+    what = "epoch" if argument == "steps_per_epoch" else "validation"
     return ArgumentError(
-        "fit: the generator ended before the epoch did.",
-        expected=f"{wanted} batches (steps_per_epoch)",
+        f"fit: the generator ended before the {what} did.",
+        expected=f"{wanted} batches ({argument})",
         received=f"{done} batches",
-        fix="let the generator repeat (while True), pass fewer steps_per_epoch, or pass a function that makes a new generator",
+        fix=f"let the generator repeat (while True), pass fewer {argument}, or pass a function that makes a new generator",
         slug="data-ends-early",
-        argument="steps_per_epoch=",
+        argument=f"{argument}=",
     )
 
 
@@ -127,11 +135,14 @@ def test_steps(steps: Steps, data: Arrays | Batches, batch: int, limit: int | No
     if isinstance(data, Arrays):
         yield from itertools.islice(steps.run_test(data, batch), limit)
         return
-    nothing = np.asarray(0)
-    for x, y, weight in itertools.islice(data, limit):
+    nothing, some = np.asarray(0), False
+    for x, y, weight in data.following(limit):
+        some = True
         steps.last_tested = x, y, weight, 0
         steps.test(x, y, weight, nothing)
         yield len_of(x)
+    if not some:
+        raise ends_early("validation_steps", 0, limit or 1)
 
 
 class Interruptible:

@@ -332,3 +332,20 @@ def test_a_model_that_could_not_be_read_back_is_not_written(tmp_path):
         model.save(tmp_path / "m")
     assert caught.value.slug == "save-function"
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "w.weights.h5", "whole.insitu"])
+def test_weights_come_from_each_kind_of_file_into_layers_of_other_numbers(tmp_path, name):
+    import insitu as si
+
+    def made():
+        model = si.nn.Sequential([si.nn.Input((4,)), si.nn.Dense(3), si.nn.BatchNormalization(), si.nn.Dense(3), si.nn.Dense(3)])
+        model.compile("adam", "mse")
+        return model
+
+    first, again = made(), made()
+    first.fit(np.ones((4, 4)), np.zeros((4, 3)), verbose=0)
+    (first.save if name == "whole.insitu" else first.save_weights)(tmp_path / name)
+    again.load_weights(tmp_path / name)
+    for a, b in zip(first.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -56,9 +56,11 @@ def model_from_file(tensors: Tensors, metadata: Metadata) -> Any:
     """
     with blank_weights():
         model: Any = deserialize(json.loads(metadata["architecture"]))
-    # layers inside a class of the user's are numbered anew, but go on under the names they had
-    for v, name in zip(model.weights, json.loads(metadata["weights"]), strict=True):
-        v.name = name
+    names = json.loads(metadata["weights"])
+    if set(names) != {v.name for v in model.weights}:
+        # layers inside a class of the user's are numbered anew, but go on under the names they had
+        for v, name in zip(model.weights, names, strict=True):
+            v.name = name
     if "training" in metadata:
         training = json.loads(metadata["training"])
         model.compile(optim.get(training["optimizer"]), **training["settings"])
@@ -104,13 +106,18 @@ def _weights(model: Model) -> Tensors:
 
 def named(variables: Sequence[si.Variable]) -> dict[str, si.Variable]:
     """Each variable by its name; a name that comes again gets a number."""
-    found: dict[str, si.Variable] = {}
-    for v in variables:
-        name, number = v.name, 2
+    return dict(zip(numbered([v.name for v in variables]), variables, strict=True))
+
+
+def numbered(names: Sequence[str]) -> list[str]:
+    """The names, each once: one that comes again gets a number."""
+    found: dict[str, None] = {}
+    for given in names:
+        name, number = given, 2
         while name in found:
-            name, number = f"{v.name}#{number}", number + 1
-        found[name] = v
-    return found
+            name, number = f"{given}#{number}", number + 1
+        found[name] = None
+    return list(found)
 
 
 def _fill(variables: Mapping[str, si.Variable], tensors: Mapping[str, Any], prefix: str) -> None:
@@ -189,13 +196,14 @@ def load_weights(model: Model, path: Any) -> None:
     from insitu.nn import keras_files
 
     _check_built(model)
-    if isinstance(path, str | os.PathLike) and os.fspath(path).endswith(keras_files.ENDINGS):
+    if isinstance(path, str | os.PathLike) and os.fspath(path).endswith(keras_files.ENDINGS) and not _is_safetensors(path):
         keras_files.load_weights(model, os.fspath(path))
         return
     content = read(path)
     tensors = {n: t for n, t in content.tensors.items() if not n.startswith(_OPTIMIZER)}
     variables = named(model.weights)
-    stored = json.loads(content.metadata.get("names", "null")) or list(tensors)
+    key = {"model": "weights", "weights": "names"}.get(content.metadata.get("kind", ""), "")
+    stored = numbered(json.loads(content.metadata.get(key, "[]"))) or list(tensors)
     if set(tensors) == set(stored) != set(variables) and [_end(n) for n in stored] == [_end(n) for n in variables]:
         # layers that were numbered otherwise: their order, the last parts of the names and the shapes tell
         tensors = {name: tensors[n] for name, n in zip(variables, stored, strict=True)}
@@ -211,6 +219,14 @@ def load_weights(model: Model, path: Any) -> None:
         )
     for name, v in variables.items():
         v.assign(si.asarray(np.array(tensors[name]).astype(v.dtype.numpy)))
+
+
+def _is_safetensors(path: Any) -> bool:
+    """Whether a file begins as those of `save_weights`, also under one of Keras' names, which Keras' own programs must use."""
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return file.read(9)[8:] == b"{"
 
 
 def _end(name: str) -> str:

@@ -42,10 +42,10 @@ def _of_value(name: str) -> Callable[..., Any]:
     return operate
 
 
-def _in_place(name: str) -> Callable[[Variable, Any], Variable]:
+def _in_place(name: str) -> Callable[[Variable, Any], Any]:
     operator = getattr(Array, name)
 
-    def operate(self: Variable, other: Any, /) -> Variable:
+    def operate(self: Variable, other: Any, /) -> Any:
         found = operator(self.value, other)
         if found is NotImplemented:
             return NotImplemented

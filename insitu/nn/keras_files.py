@@ -15,12 +15,11 @@ import numpy as np
 
 import insitu as si
 from insitu import registry
-from insitu.array.tree import flatten
 from insitu.errors import ArgumentError, FileFormatError, ShapeError
 from insitu.nn.layer import Layer
 
 if TYPE_CHECKING:
-    from insitu.nn.model import Functional, Model
+    from insitu.nn.model import Model
 
 Values = np.ndarray[Any, Any]
 

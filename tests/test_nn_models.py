@@ -451,7 +451,7 @@ def test_parts_of_a_row_of_layers_are_models():
         assert part.layers == again.layers[:1]
     late = si.nn.Sequential([si.nn.Dense(3)])
     with pytest.raises(UserError, match="does not know its input yet"):
-        late.layers[0].output
+        _ = late.layers[0].output
     late.build((None, 4))
     assert late.output.shape == (None, 3)
 
@@ -462,3 +462,18 @@ def test_a_functional_model_has_its_own_input_and_output():
     inner = model({"a": si.nn.Input((3,)), "b": si.nn.Input((3,))})
     assert model.input == {"a": a, "b": b}
     assert model.output is model.outputs[0] is not inner
+
+
+def test_symbols_have_parts_and_functions_of_one_number():
+    x = np.random.default_rng(0).random((2, 5, 3), np.float32) - 0.5
+    i = si.nn.Input((5, 3))
+    model = si.nn.Model(i, [i[:, -1], i[..., :2], i[:, None, 1:3, ::2], abs(i), 2**i, i // 0.25, i % 0.25])
+    want = [x[:, -1], x[..., :2], x[:, None, 1:3, ::2], abs(x), 2**x, x // 0.25, x % 0.25]
+    for m in (model, type(model).from_config(model.get_config())):
+        for found, value in zip(m.predict(x), want, strict=True):
+            np.testing.assert_allclose(found, value, rtol=1e-6)
+    for key in ([0, 2], "a", i):
+        with pytest.raises(UserError, match="cannot be indexed"):
+            i[key]
+    with pytest.raises(TypeError):
+        list(i)

@@ -80,9 +80,27 @@ class Symbol:
     def __matmul__(self, other: Any) -> Any:
         return _operate("matmul", self, other)
 
+    def __rpow__(self, other: Any) -> Any:
+        return _operate("pow", other, self)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return _operate("floor_divide", self, other)
+
+    def __mod__(self, other: Any) -> Any:
+        return _operate("remainder", self, other)
+
+    def __abs__(self) -> Any:
+        return _operate("abs", self)
+
     def __neg__(self) -> Any:
         return _operate("negative", self)
 
+    def __getitem__(self, key: Any) -> Any:
+        from insitu.nn.operation import GetItem, entry
+
+        return GetItem([entry(k) for k in (key if isinstance(key, tuple) else (key,))])(self)
+
+    __iter__ = None  # which is not done by indexing
     __array_priority__ = 1000  # NumPy leaves a + symbol to the symbol
 
 

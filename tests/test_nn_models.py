@@ -477,3 +477,33 @@ def test_symbols_have_parts_and_functions_of_one_number():
             i[key]
     with pytest.raises(TypeError):
         list(i)
+
+
+def test_a_loop_of_ones_own_adds_the_losses_of_the_model():
+    class Added(si.nn.Layer):
+        def call(self, x):
+            self.add_loss(si.sum(x * x) * 0.01)
+            return x
+
+    x, y = np.random.default_rng(0).random((8, 3), np.float32), np.ones((8, 1), np.float32)
+    layers = [si.nn.Input((3,)), si.nn.Dense(4, kernel_regularizer="l2", activity_regularizer="l1"), Added(), si.nn.Dense(1, bias_regularizer="l1")]
+    model = si.nn.Sequential(layers)
+    again = copy.deepcopy(model)
+    assert len(model.losses) == 2  # those of the weights; no call has added any
+    optimizer = si.optim.SGD(0.1)
+
+    @si.compile
+    def step():
+        def loss(weights):
+            return si.mean((model(x, training=True) - y) ** 2) + sum(model.losses)
+
+        value, grads = si.value_and_grad(loss)(model.trainable_weights)
+        optimizer.apply(grads, model.trainable_weights)
+        return value
+
+    again.compile(si.optim.SGD(0.1), "mse")
+    for _ in range(3):
+        np.testing.assert_allclose(float(step()), again.train_on_batch(x, y), rtol=1e-6)
+    model(x)
+    assert len(model.losses) == 4
+    copy.deepcopy(model)

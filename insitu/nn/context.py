@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,8 @@ from insitu.array.variable import traces
 _blank: contextvars.ContextVar[bool] = contextvars.ContextVar("blank", default=False)
 _planning: contextvars.ContextVar[bool] = contextvars.ContextVar("planning", default=False)
 _training: contextvars.ContextVar[bool] = contextvars.ContextVar("training", default=False)
+#: What was added in the latest call of a layer that nobody collected from.
+_latest: weakref.WeakKeyDictionary[Any, list[si.Array]] = weakref.WeakKeyDictionary()
 _added: contextvars.ContextVar[list[si.Array] | None] = contextvars.ContextVar("added losses", default=None)
 
 
@@ -71,6 +74,26 @@ def collect_losses() -> Iterator[list[si.Array]]:
         yield found
     finally:
         _added.reset(token)
+
+
+def remember_losses(layer: Any) -> contextlib.AbstractContextManager[None]:
+    """While inside, what is added is kept for `latest_losses`, if nobody collects it."""
+    return _NOTHING if _added.get() is not None else _remembering(layer)
+
+
+_NOTHING = contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _remembering(layer: Any) -> Iterator[None]:
+    with collect_losses() as found:
+        yield
+    _latest[layer] = found
+
+
+def latest_losses(layer: Any) -> list[si.Array]:
+    """What was added in the latest call of this layer; nothing if it was called by another layer or in `fit`."""
+    return _latest.get(layer, [])
 
 
 def add_loss(value: Any) -> None:

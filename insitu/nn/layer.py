@@ -184,18 +184,18 @@ class Layer:
             training = context.is_training()
         if self._takes_training:
             options["training"] = training
-        with context.training(training), origins.inside(self):
+        with context.training(training), origins.inside(self), context.remember_losses(self):
             try:
                 result = self.call(inputs, *more, **options)
             except UserError as error:
                 named = f'"{self.name}"' in error.what
                 error.add_place("" if named else f"{_named(self)}, called on {_described(inputs)}")
                 raise
+            if self.activity_regularizer is not None:
+                for y in flatten(result)[0]:
+                    context.add_loss(self.activity_regularizer(y) / (y.shape[0] if y.ndim else 1))
         if origins.are_recorded():
             origins.gave(self, [y._node for y in flatten(result)[0] if isinstance(y, si.Array)])
-        if self.activity_regularizer is not None:
-            for y in flatten(result)[0]:
-                context.add_loss(self.activity_regularizer(y) / (y.shape[0] if y.ndim else 1))
         return result
 
     def _as_input(self, x: Any) -> Any:
@@ -298,6 +298,15 @@ class Layer:
         """Weights that training leaves alone."""
         chosen = set(self.trainable_weights)
         return [w for w in self.weights if w not in chosen]
+
+    @property
+    def losses(self) -> list[si.Array]:
+        """What a training adds to the loss: the regularizers of the weights, and what the layers added in the latest call of this one.
+
+        `Model.fit` adds them by itself; a loop of one's own takes their sum: ``loss = mse(y, model(x)) + sum(model.losses)``.
+        """
+        own = [w.regularizer(w.value) for w in self.trainable_weights if w.regularizer is not None]
+        return [*own, *context.latest_losses(self)]
 
     variables = weights
     trainable_variables = trainable_weights

@@ -12,6 +12,7 @@ from insitu.array.variable import Trace, traces
 from insitu.dtypes import as_dtype
 from insitu.errors import ShapeError
 from insitu.graph.node import aval, placeholder
+from insitu.nn.context import collect_losses
 
 Shape = tuple[int | None, ...]
 
@@ -119,7 +120,7 @@ def infer(function: Callable[[Any], Any], inputs: Any, dtypes: Any = "float32") 
         holders = [placeholder(aval(shape, x.dtype)) for shape, x in zip(shapes, leaves, strict=True)]
         traces.open.append(Trace())
         try:
-            with keep_history():
+            with keep_history(), collect_losses():
                 found.append(flatten(function(unflatten(structure, [Array(h) for h in holders]))))
         finally:
             traces.open.pop()

@@ -14,7 +14,7 @@ from insitu import registry
 from insitu.arguments import ARRAY, CONFIG, DTYPE, FLAG, PATH, SEED, SHAPE, TEXT, Checked, Listed, arguments_misfit, checked, written
 from insitu.array.tree import flatten, map_leaves
 from insitu.dtypes import as_dtype
-from insitu.errors import ShapeError, UserError
+from insitu.errors import ArgumentError, ShapeError, UserError
 from insitu.graph import origins
 from insitu.nn import context, functional, regularizers
 from insitu.nn.declared import BATCH_SHAPES, CONSTRAINT, INITIALIZER, INPUTS, REGULARIZER
@@ -99,6 +99,18 @@ class Layer:
         self.activity_regularizer = activity_regularizer
         self._weights: list[si.Variable] = []
         self._generators: list[si.random.Generator] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "_weights" in vars(self):
+            return object.__getattribute__(self, name)  # which says that there is none
+        cls = type(self).__name__
+        raise ArgumentError(
+            f"{cls} was not initialized as a layer.",
+            expected=f"{cls}.__init__ begins with super().__init__()",
+            received="no call of it",
+            fix="write def __init__(self, ..., **options): super().__init__(**options)",
+            slug="layer-not-initialized",
+        )
 
     # -- for subclasses ----------------------------------------------------------------------------
     def build(self, input_shape: Any) -> None:

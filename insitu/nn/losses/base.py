@@ -235,7 +235,16 @@ class FunctionLoss(Loss):
         """What the function gives."""
         if y_true.dtype.is_float and y_pred.dtype.is_float:
             y_true = y_true.astype(y_pred.dtype)
-        values = si.asarray(self.function(y_true, y_pred))
+        found = self.function(y_true, y_pred)
+        if found is None:
+            raise ArgumentError(
+                f"The function {self.name} gave nothing back.",
+                expected="an array: one number per example, or one for the batch",
+                received="None",
+                fix="end it with return: return si.mean((y_true - y_pred) ** 2, axis=-1)",
+                slug="loss-function",
+            )
+        values = si.asarray(found)
         self._whole_batch = not values.ndim
         return values
 

@@ -192,6 +192,18 @@ def test_matmul_of_every_rank_agrees_with_numpy() -> None:
             si.zeros(s) @ si.zeros(t)
 
 
+@pytest.mark.parametrize("product", [si.matmul, si.dot, si.vecdot, lambda a, b: si.tensordot(a, b, axes=1), lambda a, b: si.einsum("i,i", a, b)])
+@pytest.mark.parametrize(("a", "b"), [("int64", "float32"), ("float32", "float64"), ("float16", "float32"), ("int8", "int64"), ("uint8", "int8")])
+def test_products_of_vectors_promote(product: Any, a: str, b: str) -> None:
+    x, y = np.array([100, 1, 2]).astype(a), np.array([100, 0.5, 0.25]).astype(b)
+    for left, right in ((x, y), (y, x)):
+        found = product(si.asarray(left), si.asarray(right))
+        assert found.dtype is si.result_type(a, b)
+        assert float(found) == np.dot(x.astype(found.dtype.name), y.astype(found.dtype.name))
+    with pytest.raises(DTypeError):
+        product(si.ones(3, dtype="uint64"), si.ones(3, dtype="int64"))
+
+
 def test_small_powers_are_exact_products() -> None:
     x = np.float32([1.1, -2.7, 3.3])
     np.testing.assert_array_equal(si.asarray(x) ** 2, x * x)

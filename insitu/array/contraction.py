@@ -14,6 +14,7 @@ from insitu.array.elementwise import operands
 from insitu.errors import ShapeError
 from insitu.graph.node import Node
 from insitu.ops import contraction
+from insitu.ops.elementwise import promoted
 from insitu.ops.rules import check_kind
 
 
@@ -65,6 +66,7 @@ def inner(title: str, a: Node, b: Node, axes: int) -> Node:
     """The sums of products along so many last axes: rows that are added as trees, not chains as in `matmul`; halves in float32."""
     for name, x in (("x1", a), ("x2", b)):
         check_kind(title, name, x.aval, "iuf")
+    a, b = promoted(a, b)
     both = ops.mul(ops.cast(a, a.dtype.compute), ops.cast(b, a.dtype.compute))
     return ops.cast(ops.reduce_sum(both, range(both.ndim - axes, both.ndim)), a.dtype)
 

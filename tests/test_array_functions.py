@@ -168,6 +168,14 @@ def test_wrong_dtypes_and_shapes_are_refused() -> None:
         si.add(si.ones(2, dtype="uint64"), si.ones(2, dtype="int64"))
 
 
+@pytest.mark.parametrize("name", ["hypot", "atan2", "logaddexp", "copysign", "nextafter", "divide"])
+def test_an_integer_takes_the_dtype_of_the_floating_operand(name: str) -> None:
+    large = 2**31 - 1
+    exact = getattr(si, name)(si.asarray(large, dtype="int32"), si.asarray(1.0, dtype="float64"))
+    assert float(exact) == getattr(np, name)(np.float64(large), 1.0)
+    assert getattr(si, name)(si.asarray(3, dtype="int8"), si.ones(2, dtype="float16")).dtype is si.float16
+
+
 def test_functions_of_integers_become_float32() -> None:
     assert si.exp(si.arange(3)).dtype is si.float32
     assert si.hypot(3, 4).dtype is si.float32

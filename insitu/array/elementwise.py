@@ -20,6 +20,7 @@ from insitu.array.checks import floating
 from insitu.array.convert import node_of
 from insitu.errors import ArgumentError, DTypeError
 from insitu.graph.node import Node
+from insitu.ops.elementwise import promoted
 from insitu.ops.rules import literal_value
 
 Unary = Callable[[Any], Array]
@@ -61,11 +62,16 @@ def _unary(name: str, function: Callable[[Node], Node], meaning: str, example: s
 def _binary(name: str, function: Callable[[Node, Node], Node], meaning: str, example: str = "", floats: bool = False) -> Binary:
     def call(x1: Any, x2: Any, /) -> Array:
         a, b = operands(x1, x2)
-        return Array(function(floating(a), floating(b)) if floats else function(a, b))
+        return Array(function(*_floating_pair(a, b)) if floats else function(a, b))
 
-    kind = "floating; integers and booleans become float32" if floats else "any dtypes the function has; they promote"
+    kind = "floating; two of integers or booleans become float32" if floats else "any dtypes the function has; they promote"
     parameters = f"x1, x2 : Array or number\n        Shapes that broadcast; {kind}."
     return _documented(call, name, meaning, parameters, "of the broadcast shape", example)
+
+
+def _floating_pair(a: Node, b: Node) -> tuple[Node, Node]:
+    """Two floating nodes: beside a floating operand an integer takes its dtype, two integers become float32."""
+    return promoted(a, b) if a.aval.dtype.is_float or b.aval.dtype.is_float else (floating(a), floating(b))
 
 
 def _documented(call: F, name: str, meaning: str, parameters: str, result: str, example: str) -> F:
@@ -219,9 +225,7 @@ def power_nodes(a: Node, b: Node) -> Node:
 
 
 def divide_nodes(a: Node, b: Node) -> Node:
-    if b.aval.dtype.is_float or a.aval.dtype.is_float:
-        return ops.div(a, b)
-    return ops.div(floating(a), floating(b))
+    return ops.div(*_floating_pair(a, b))
 
 
 def _logaddexp(a: Node, b: Node) -> Node:
@@ -243,7 +247,6 @@ def _hypot(a: Node, b: Node) -> Node:
 
 def _nextafter(a: Node, b: Node) -> Node:
     """The bits of a float, read as an integer, count its neighbours up and down from 0."""
-    a, b = ops.cast(a, dt.promote(a.aval.dtype, b.aval.dtype)), ops.cast(b, dt.promote(a.aval.dtype, b.aval.dtype))
     dtype = a.aval.dtype
     whole = dt.from_kind("i", dtype.bits)
     zero, one = scalars.constant(0.0, dtype), scalars.constant(1, whole)

@@ -193,6 +193,30 @@ def test_misuse_is_refused(call: Any, error: type[UserError], slug: str) -> None
     assert caught.value.slug == slug
 
 
+SECOND = {
+    "pow": (lambda a, b: a**b, (2.0, 0.0), [[0, 0.5], [0.5, np.log(2.0) ** 2]]),
+    "logaddexp": (si.logaddexp, (1.5, 1.5), [[0.25, -0.25], [-0.25, 0.25]]),
+    "hypot": (si.hypot, (0.0, 2.0), [[0.5, 0], [0, 0]]),
+    "hypot of equals": (si.hypot, (1.0, 1.0), [[0.125**0.5, -(0.125**0.5)], [-(0.125**0.5), 0.125**0.5]]),
+    "log_cosh": (lambda a, b: si.nn.losses.log_cosh(a.reshape(1), b.reshape(1)), (1.0, 1.0), [[1, -1], [-1, 1]]),
+}
+
+
+@pytest.mark.parametrize("name", SECOND)
+def test_second_derivatives_hold_where_operands_meet(name: str) -> None:
+    """Where a formula chooses between branches, or a first derivative has a value of its own, the second one is still right."""
+    function, at, expected = SECOND[name]
+    x = si.asarray(at, dtype="float64")
+    gradient = si.grad(lambda x: function(x[0], x[1]))
+    hessian = [si.jvp(gradient, (x,), (row,))[1] for row in si.eye(2, dtype="float64")]
+    np.testing.assert_allclose(np.stack([np.asarray(row) for row in hessian]), expected, rtol=1e-12, atol=1e-15)
+
+
+def test_a_power_of_0_has_no_slope_at_0() -> None:
+    for x in (0.0, 1e-310, 1.0):
+        assert float(si.grad(lambda x: x ** si.asarray(0.0, dtype="float64"))(si.asarray(x, dtype="float64"))) == 0
+
+
 def test_gradients_inside_compiled_functions() -> None:
     step = si.compile(si.value_and_grad(lambda w, x: ((x @ w) ** 2).mean()))
     w, x = _arr(3), _arr(5, 3)

@@ -229,20 +229,23 @@ def divide_nodes(a: Node, b: Node) -> Node:
 
 
 def _logaddexp(a: Node, b: Node) -> Node:
-    high = ops.max_(a, b)
+    """One of equal operands counts as the larger in all of the formula, so that its derivatives hold there, too."""
+    swapped = ops.lt(a, b)
+    high, low = ops.where(swapped, b, a), ops.where(swapped, a, b)
     # two equal infinities have no difference; their maximum is the result
-    gap = ops.where(ops.eq(a, b), scalars.constant(0.0, high.aval.dtype), ops.neg(ops.abs(ops.sub(a, b))))
+    infinite = ops.and_(ops.eq(a, b), _isinf(a))
+    gap = ops.where(infinite, scalars.constant(0.0, high.aval.dtype), ops.sub(low, high))
     return ops.add(high, ops.log1p(ops.exp(gap)))
 
 
 def _hypot(a: Node, b: Node) -> Node:
-    a, b = ops.abs(a), ops.abs(b)
-    high, low = ops.max_(a, b), ops.min_(a, b)
+    """The smaller operand keeps its sign: its square has a derivative at 0, where its size has none."""
+    swapped = ops.lt(ops.abs(a), ops.abs(b))
+    high, low = ops.abs(ops.where(swapped, b, a)), ops.where(swapped, a, b)
     zero, one = scalars.constant(0.0, high.aval.dtype), scalars.constant(1.0, high.aval.dtype)
-    infinite = scalars.constant(math.inf, high.aval.dtype)
     ratio = ops.div(low, ops.where(ops.eq(high, zero), one, high))
     plain = ops.mul(high, ops.sqrt(ops.add(one, ops.mul(ratio, ratio))))
-    return ops.where(ops.or_(ops.eq(a, infinite), ops.eq(b, infinite)), infinite, plain)
+    return ops.where(ops.or_(_isinf(a), _isinf(b)), scalars.constant(math.inf, high.aval.dtype), plain)
 
 
 def _nextafter(a: Node, b: Node) -> Node:

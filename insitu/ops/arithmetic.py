@@ -292,7 +292,9 @@ class Pow(Binary):
     def vjp(self, node: Node, ct: Node) -> Sequence[Node | None]:
         a, b = node.inputs
         zero, one = number(0, ct), number(1, ct)
-        slope = ops.where(ops.eq(b, zero), zero, ops.mul(b, ops.pow(a, ops.sub(b, one))))
+        slope = ops.mul(b, ops.pow(a, ops.sub(b, one)))
+        # 0 times infinity; elsewhere the power stays, as the mixed derivative is 1 / a where b is 0
+        slope = ops.where(ops.and_(ops.eq(b, zero), ops.ne(slope, slope)), zero, slope)
         growth = ops.mul(ops.log(ops.where(ops.eq(a, zero), one, a)), node)
         return unbroadcast(node, ops.mul(ct, slope), ops.mul(ct, growth))
 

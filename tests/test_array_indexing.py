@@ -116,6 +116,27 @@ def test_bad_indices_are_refused(key: Any) -> None:
     assert "expected" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "key",
+    [(True, slice(1, 2)), (..., True), (slice(None), False), (None, True, 1), (True, [0, 1]), (slice(None, None, -1), True, [1, 0, 1]), (True, True),
+     (slice(0, 2), [0, 2, 1], ..., [1, 0, 3]), (slice(None), 1, ..., [1, 0])],
+    ids=str,
+)  # fmt: skip
+def test_single_booleans_and_empty_ellipses_agree_with_numpy(key: Any) -> None:
+    a = np.arange(24.0).reshape(2, 3, 4)
+    np.testing.assert_array_equal(si.asarray(a)[key], a[key], strict=True)
+    changed = a.copy()
+    changed[key] = -1
+    np.testing.assert_array_equal(si.asarray(a).at[key].set(-1), changed)
+
+
+def test_a_slice_by_a_traced_value_is_refused() -> None:
+    with pytest.raises(TraceError) as caught:
+        si.compile(lambda x, n: x[:n])(si.ones(3), si.asarray(2))
+    assert caught.value.slug == "trace-value" and "si.where" in caught.value.fix
+    np.testing.assert_array_equal(si.ones(3)[: si.asarray(2)], [1, 1])
+
+
 def test_dynamic_indices_take_the_nearest_element() -> None:
     x = si.asarray([10, 20, 30])
     np.testing.assert_array_equal(x[si.asarray([-1, 5, -9])], [30, 30, 10])

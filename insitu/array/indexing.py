@@ -28,7 +28,10 @@ KEY = Checked(
 
 @dataclasses.dataclass(slots=True)
 class Entry:
-    """One part of an index: ``new`` axis, ``int`` (start), ``slice`` (start, stop, step) or ``array`` (gather) on an axis."""
+    """One part of an index: ``new`` axis, ``int`` (start), ``slice`` (start, stop, step) or ``array`` (gather) on an axis.
+
+    ``apart``: it follows a ``...`` that stands for no axis, which separates arrays all the same.
+    """
 
     kind: str
     axis: int = -1
@@ -36,6 +39,7 @@ class Entry:
     stop: int = 0
     step: int = 1
     gather: Node | Host | None = None
+    apart: bool = False
 
     @property
     def length(self) -> int:
@@ -148,11 +152,12 @@ def parse(x: Node, key: Any) -> list[Entry]:
     parts[at : at + 1] = fill
     out: list[Entry] = []
     axis = 0
-    for p in parts:
+    for k, p in enumerate(parts):
         if p is None:
             out.append(Entry("new"))
             continue
         found = _entries(p, axis, shape)
+        found[0].apart = bool(dots) and not fill and k == at
         out += found
         axis += sum([e.axis >= 0 for e in found])
     return out
@@ -272,7 +277,7 @@ def _mask(p: Node | Host, axis: int, shape: tuple[int, ...]) -> list[Entry]:
         )  # fmt: skip
     host = Array(p)._view() if isinstance(p, Node) else p
     if not host.ndim:
-        # x[True] is x[None] and x[False] is empty: a gather of one or no position from a new axis
+        # one or no position of a new axis of length 1
         return [Entry("array", -1, gather=np.zeros(int(host), np.int64))]
     return [Entry("array", axis + k, gather=where) for k, where in enumerate(np.nonzero(host))]
 
@@ -285,7 +290,7 @@ def gathered(x: Node, entries: list[Entry]) -> Node:
     axes they index are merged.
     """
     if any(e.kind == "array" and e.axis < 0 for e in entries):
-        return _scalar_mask(x, entries)
+        x, entries = _with_axes_for_masks(x, entries)
     by_axis = [e for e in entries if e.kind != "new"]
     shape = x.aval.shape
     starts = tuple([0 if e.kind == "array" else e.start for e in by_axis])
@@ -310,6 +315,19 @@ def gathered(x: Node, entries: list[Entry]) -> Node:
     return _reshaped(y, (*out[:front], *block, *out[front:]))
 
 
+def _with_axes_for_masks(x: Node, entries: list[Entry]) -> tuple[Node, list[Entry]]:
+    """The array with an axis of length 1 for each single True or False, and the parts with these axes counted."""
+    shape: list[int] = []
+    counted = []
+    for e in entries:
+        if e.kind == "new":
+            counted.append(e)
+        else:
+            counted.append(dataclasses.replace(e, axis=len(shape)))
+            shape.append(1 if e.axis < 0 else x.aval.shape[e.axis])
+    return ops.reshape(x, tuple(shape)), counted
+
+
 def _reshaped(node: Node, shape: tuple[int, ...]) -> Node:
     return node if node.aval.shape == shape else ops.reshape(node, shape)
 
@@ -317,10 +335,10 @@ def _reshaped(node: Node, shape: tuple[int, ...]) -> Node:
 def _place(entries: list[Entry]) -> tuple[int, int]:
     """Where the gathered axes go: after how many slices, and after how many slices and new axes.
 
-    Beside each other, numbers and arrays put their axes where they stand; with slices between, in front.
+    Beside each other, numbers and arrays put their axes where they stand; with slices or ... between, in front.
     """
     advanced = [k for k, e in enumerate(entries) if e.kind in ("int", "array")]
-    if advanced[-1] - advanced[0] + 1 != len(advanced):
+    if advanced[-1] - advanced[0] + 1 != len(advanced) or any(e.apart for e in entries[advanced[0] + 1 : advanced[-1] + 1]):
         return 0, 0
     before = entries[: advanced[0]]
     return sum([e.kind == "slice" for e in before]), len(before)
@@ -376,14 +394,3 @@ def _unequal(indices: list[Any]) -> UserError:
         "The index arrays do not broadcast to one shape.", expected="equal shapes, or extents of 1",
         received=" and ".join(str(tuple(i.shape)) for i in indices), fix="for a grid of rows and columns use rows[:, None]", slug="index-broadcast",
     )  # fmt: skip
-
-
-def _scalar_mask(x: Node, entries: list[Entry]) -> Node:
-    """``x[True]`` and ``x[False]``."""
-    if any(e.kind != "slice" and e.axis >= 0 for e in entries) or sum([e.axis < 0 for e in entries]) > 1:
-        raise IndexingError(
-            "A single True or False is an index only by itself.", expected="x[True] or x[False]", received="a boolean beside other indices",
-            fix="use an array of booleans", slug="index-type",
-        )  # fmt: skip
-    mask = next(e.gather for e in entries if e.axis < 0)
-    return ops.slice_(ops.reshape(x, (1, *x.aval.shape)), (0,) * (x.ndim + 1), (len(mask), *x.aval.shape))  # type: ignore[arg-type]

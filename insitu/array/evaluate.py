@@ -138,6 +138,7 @@ def _looked_at_while_traced(node: Node) -> TraceError:
 _LOOKS = {
     "__bool__": "a Python if, while, and, or, or not", "__float__": "float", "__int__": "int", "__index__": "a Python index or range",
     "__complex__": "complex", "item": "item()", "tolist": "tolist()", "__array__": "np.asarray, or a function of NumPy",
+    "getitem": "a slice by the value",
 }  # fmt: skip
 
 
@@ -150,6 +151,8 @@ def _look_fix(name: str, function: str) -> str:
         return "choose by si.where(condition, a, b); for a condition that arrays do not decide, pass a Python value"
     if name in ("__float__", "__int__", "item"):
         return "leave it out: an array without axes stands for a number everywhere"
+    if name == "getitem":
+        return "slice by Python numbers; or keep the length, and choose by si.where(si.arange(len(x)) < n, x, 0)"
     return "return the array and look at it outside, or keep this part out of si.compile"
 
 

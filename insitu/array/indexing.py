@@ -240,6 +240,8 @@ def _checked_number(number: int, axis: int, shape: tuple[int, ...]) -> int:
 def _checked_slice(p: slice, n: int) -> tuple[int, int, int]:
     try:
         return p.indices(n)
+    except TraceError:
+        raise
     except TypeError:
         raise IndexingError(
             "A slice needs whole numbers.", expected="start:stop:step of whole numbers", received=repr(p), fix="use int(...)", slug="index-slice"

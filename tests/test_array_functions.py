@@ -288,6 +288,8 @@ def test_cumulative_details() -> None:
     _same(si.cumsum(si.asarray(CUBE)), np.cumsum(CUBE), 1e-10)
     _same(si.diff(si.asarray([1, 4]), prepend=si.asarray([0]), append=si.asarray([10])), [1, 3, 6])
     _same(si.diff(si.asarray([True, False, False])), [True, False])
+    _same(si.diff(si.asarray(CUBE), prepend=0, append=np.ones((3, 4, 2))), np.diff(CUBE, prepend=0, append=np.ones((3, 4, 2))))
+    assert si.diff(si.asarray([1, 4], dtype="int16"), prepend=0).dtype is si.int16
     with pytest.raises(ShapeError):
         si.cumulative_sum(si.ones((2, 2)))
 

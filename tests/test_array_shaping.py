@@ -115,6 +115,8 @@ def test_products_agree_with_numpy() -> None:
     _same(si.vecdot(X, X, axis=-2), np.vecdot(A, A, axis=-2))
     _same(si.outer(si.arange(3), si.arange(4)), np.outer(np.arange(3), np.arange(4)))
     _same(si.dot(X[0], si.asarray(A[0].T)), A[0] @ A[0].T)
+    _same(si.dot(X[0], si.asarray(np.moveaxis(A, -1, 1))), np.dot(A[0], np.moveaxis(A, -1, 1)))
+    _same(si.dot(X, si.asarray(A[0].T)), np.dot(A, A[0].T))
     _same(X[0].dot(2.0), A[0] * 2)
     _same(si.matmul(si.asarray([[1, 2]]), si.asarray([[3], [4]])), [[11]])
 

@@ -81,9 +81,11 @@ def _unequal(name: str, a: Node, b: Node) -> Node:
 
 @checked(x1=ARRAY, x2=ARRAY)
 def dot(x1: Any, x2: Any, /) -> Array:
-    """NumPy's dot of arrays of at most two axes: numbers multiply, vectors and matrices as in `matmul`."""
+    """NumPy's dot: numbers multiply; otherwise the last axis of ``x1`` and the last but one of ``x2`` are contracted."""
     a, b = operands(x1, x2)
-    return Array(ops.mul(a, b) if a.ndim == 0 or b.ndim == 0 else product(a, b))
+    if a.ndim == 0 or b.ndim == 0:
+        return Array(ops.mul(a, b))
+    return Array(product(a, b)) if b.ndim <= 2 else tensordot(Array(a), Array(b), axes=((-1,), (-2,)))
 
 
 @checked(x1=ARRAY, x2=ARRAY, axes=Whole(0) | Several(AXES, least=2))

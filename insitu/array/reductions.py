@@ -13,6 +13,7 @@ from insitu.array import scalars
 from insitu.array.array import Array
 from insitu.array.checks import axis_index, axis_tuple, floating
 from insitu.array.convert import node_of
+from insitu.array.elementwise import operands
 from insitu.dtypes import DType, as_dtype
 from insitu.errors import ShapeError
 from insitu.graph.node import Node
@@ -381,16 +382,20 @@ def diff(x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: 
     """
     node = node_of(x)
     at = axis_index("diff", axis, node.aval)
-    parts = [node_of(p) for p in (prepend, append) if p is not None]
-    if parts:
-        before = [node_of(prepend)] if prepend is not None else []
-        after = [node_of(append)] if append is not None else []
+    if prepend is not None or append is not None:
+        before, after = ([] if p is None else [_beside(p, node, at)] for p in (prepend, append))
         node = ops.concat([*before, node, *after], at)
     for _ in range(n):
         length = node.aval.shape[at]
         high, low = _cut(node, at, 1, length), _cut(node, at, 0, length - 1 if length else 0)
         node = ops.ne(high, low) if node.aval.dtype is dt.bool_ else ops.sub(high, low)
     return Array(node)
+
+
+def _beside(value: Any, node: Node, axis: int) -> Node:
+    """A value that is joined to an array along an axis; a number stands for one element on it."""
+    part = operands(value, Array(node))[0]
+    return part if part.ndim else ops.broadcast_to(part, tuple([1 if k == axis else m for k, m in enumerate(node.aval.shape)]))
 
 
 def _cut(node: Node, axis: int, start: int, stop: int) -> Node:

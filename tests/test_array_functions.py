@@ -197,6 +197,23 @@ def test_where_and_clip_agree_with_numpy() -> None:
         si.clip(si.arange(3), 0.5, 1)
 
 
+def test_a_number_that_an_integer_array_cannot_hold_is_refused_where_it_is_made() -> None:
+    for call, fix in (
+        (lambda: si.asarray(2**63), "use a wider dtype: si.uint64"),
+        (lambda: si.asarray([2**63], dtype="int64"), "use a wider dtype: si.uint64"),
+        (lambda: si.full(2, -1, dtype="uint8"), "use a wider dtype: si.int64"),
+        (lambda: si.asarray(2**70), "use a wider dtype: si.float32"),
+        (lambda: si.arange(3) + 2**63, "convert the array to a wider type first: x.astype(si.uint64)"),
+        (lambda: si.full(2, float("nan"), dtype="int32"), "use a floating dtype"),
+        (lambda: si.full_like(si.arange(3), float("inf")), "use a floating dtype"),
+    ):
+        with pytest.raises(ArgumentError) as caught:
+            call()
+        assert caught.value.fix == fix
+    with pytest.raises(DTypeError):
+        si.clip(si.arange(3), float("nan"), 2)
+
+
 # -- reductions -----------------------------------------------------------------------------------------
 CUBE = RNG.normal(size=(3, 4, 5))
 AXES = [None, 0, 1, -1, (0, 2), (0, 1, 2), ()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -106,14 +105,9 @@ def _converted(x: Array, dtype: DType | None, copy: bool | None) -> Array:
 def _from_scalar(value: bool | int | float, dtype: DType | None) -> Array:
     """A leaf, not a constant: a number made into an array may change from run to run without a new program."""
     kind = scalars.default_dtype(value) if dtype is None else dtype
-    if kind.is_integer and isinstance(value, float) and not math.isfinite(value):
-        raise ArgumentError(
-            f"{value} cannot become {kind.name}.", expected="a finite number", received=str(value), fix="use a floating dtype", slug="scalar-range"
-        )
     number: Any = value
     if kind.is_integer:
-        number = int(value)
-        scalars.check_range(number, kind)
+        number = scalars.as_whole(value, kind)
     elif kind.is_float:
         number = scalars.as_float(value, kind)
     return owned(np.array(number, kind.numpy), kind)
@@ -217,7 +211,7 @@ def _check_range(array: np.ndarray[Any, Any], dtype: DType) -> None:
         bad = high if high > dtype.max or high != high else low
         raise ArgumentError(
             f"The number {bad} does not fit into {dtype.name}.", expected=f"numbers from {dtype.min} to {dtype.max}", received=f"{bad}",
-            fix=f"use a wider dtype: {'si.float32' if bad != bad else 'si.int64'}", slug="scalar-range", argument="obj",
+            fix=f"use a wider dtype: si.{scalars.wider(bad).name}", slug="scalar-range", argument="obj",
         )  # fmt: skip
 
 

@@ -48,7 +48,8 @@ def _filled(function: str, shape: Any, fill_value: Any, dtype: Any, device: Any)
         node = node_of(fill_value)
         return Array(ops.broadcast_to(node if dtype is None else ops.cast(node, as_dtype(dtype)), dims))
     kind = scalars.default_dtype(fill_value) if dtype is None else as_dtype(dtype)
-    return Array(ops.broadcast_to(scalars.constant(fill_value, kind), dims))
+    number = scalars.as_whole(fill_value, kind) if kind.is_integer else fill_value
+    return Array(ops.broadcast_to(scalars.constant(number, kind), dims))
 
 
 @checked(shape=EXTENTS, dtype=DTYPE, device=DEVICE)

@@ -371,7 +371,7 @@ def clip(x: Any, /, min: Any = None, max: Any = None) -> Array:
 def _bound(bound: Any, node: Node) -> Node:
     dtype = node.aval.dtype
     if scalars.is_scalar(bound):
-        if dtype.is_integer and isinstance(bound, float) and not bound.is_integer() and math.isfinite(bound):
+        if dtype.is_integer and isinstance(bound, float) and not bound.is_integer() and not math.isinf(bound):
             raise _floating_bound(str(bound), dtype)
         if dtype.is_integer:  # a bound outside the type's range bounds nothing
             limit = dtype.max if bound > dtype.max else dtype.min if bound < dtype.min else int(bound)

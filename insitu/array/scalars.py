@@ -74,11 +74,11 @@ def as_float(value: Scalar, dtype: DType) -> float:
     try:
         return float(value)
     except OverflowError:
-        raise _too_large(value, dtype, "a number up to 1e308") from None
+        raise _too_large(value, dtype, "a number up to 1e308", "divide it before, while it is a whole number") from None
 
 
-def check_range(number: int, dtype: DType) -> None:
-    """Refuse a number that an integer dtype cannot hold.
+def check_range(number: int, dtype: DType, fix: str = "") -> None:
+    """Refuse a number that an integer dtype cannot hold; ``fix`` is for one that is not beside an array.
 
     Raises
     ------
@@ -86,16 +86,39 @@ def check_range(number: int, dtype: DType) -> None:
         If it does not fit.
     """
     if not dtype.min <= number <= dtype.max:
-        raise _too_large(number, dtype, f"a number from {dtype.min} to {dtype.max}")
+        fix = fix or f"convert the array to a wider type first: x.astype(si.{wider(number).name})"
+        raise _too_large(number, dtype, f"a number from {dtype.min} to {dtype.max}", fix)
 
 
-def _too_large(number: Scalar, dtype: DType, expected: str) -> ArgumentError:
+def as_whole(value: Scalar, dtype: DType) -> int:
+    """A number of which an array of an integer dtype is made.
+
+    Raises
+    ------
+    ArgumentError
+        If it is not finite, or does not fit.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ArgumentError(
+            f"{value} cannot become {dtype.name}.", expected="a finite number", received=str(value), fix="use a floating dtype", slug="scalar-range"
+        )
+    number = int(value)
+    check_range(number, dtype, f"use a wider dtype: si.{wider(number).name}")
+    return number
+
+
+def wider(number: float) -> DType:
+    """A dtype for a number that does not fit into an integer dtype."""
+    return next((d for d in (dt.int64, dt.uint64) if d.min <= number <= d.max), dt.float32)
+
+
+def _too_large(number: Scalar, dtype: DType, expected: str, fix: str) -> ArgumentError:
     shown = told(number)
     return ArgumentError(
         f"The number {shown} does not fit into {dtype.name}.",
         expected=expected,
         received=shown,
-        fix="convert the array to a wider type first: x.astype(si.int64)" if dtype.is_integer else "divide it before, while it is a whole number",
+        fix=fix,
         slug="scalar-range",
     )
 

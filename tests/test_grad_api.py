@@ -185,6 +185,8 @@ def test_vjp_of_trees() -> None:
         (lambda: si.vjp(lambda x: x, si.ones(2))[1]((si.ones(2),)), ArgumentError, "vjp-cotangent"),
         (lambda: si.jvp(lambda x: x, (si.ones(2),), (si.ones(3),)), ShapeError, "jvp-tangent"),
         (lambda: si.jvp(lambda x: x, (si.ones(2),), si.ones(2)), ArgumentError, "jvp-tangents"),
+        (lambda: si.jvp(lambda x: x, si.ones(2), si.ones(2)), ArgumentError, "argument-list"),
+        (lambda: si.grad(lambda x, y: x * y, argnums=(0, -2))(2.0, 3.0), ArgumentError, "grad-argnums"),
     ],
 )
 def test_misuse_is_refused(call: Any, error: type[UserError], slug: str) -> None:

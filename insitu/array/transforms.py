@@ -12,7 +12,7 @@ import numpy as np
 
 from insitu import dtypes as dt
 from insitu import ops
-from insitu.arguments import ARRAY, ARRAYS, AXES, FLAG, FUNCTION, checked
+from insitu.arguments import ARRAY, AXES, FLAG, FUNCTION, Checked, checked, told
 from insitu.array.array import Array
 from insitu.array.checks import whole
 from insitu.array.convert import asarray
@@ -24,6 +24,7 @@ from insitu.graph.node import Node, placeholder, topological
 from insitu.transform.autodiff import backward, jvp_nodes
 
 ArgNums = int | Sequence[int]
+TREES = Checked("a tuple of arrays and trees of arrays", ([[1.0, 2.0]],), (1.0, [], {}))
 
 
 # -- reverse mode of a scalar ----------------------------------------------------------------------------
@@ -115,6 +116,11 @@ def _arguments(name: str, argnums: ArgNums, count: int) -> list[int]:
     out = []
     for number in numbers:
         n = whole(number)
+        if n is not None and count and n % count in out:
+            raise ArgumentError(
+                f"The gradient of {name} is asked for twice with respect to argument {n % count}.", expected="each argument at most once",
+                received=f"argnums={argnums!r}", fix="name it once", slug="grad-argnums", argument="argnums",
+            )  # fmt: skip
         if n is None or not -count <= n < count:
             raise ArgumentError(
                 f'The gradient of {name} is asked for with respect to argument {number!r}, but there are {count} positional arguments.',
@@ -284,7 +290,7 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
     return (value, pullback, result[1]) if has_aux else (value, pullback)
 
 
-@checked(function=FUNCTION, primals=ARRAYS, tangents=ARRAYS, has_aux=FLAG)
+@checked(function=FUNCTION, primals=TREES, tangents=TREES, has_aux=FLAG)
 def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> Any:
     """A function's value, and its derivative in the direction of tangents.
 
@@ -312,6 +318,11 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
     (Array([0.], dtype=float32), Array([2.], dtype=float32))
     """
     name = getattr(function, "__name__", "function")
+    if not isinstance(primals, (tuple, list)):
+        raise ArgumentError(
+            "jvp: primals must be a tuple of the function's arguments.", expected="a tuple of arrays and trees of arrays",
+            received=f"primals={told(primals)}", fix="pass a tuple, also for one argument: (x,)", slug="argument-list", argument="primals",
+        )  # fmt: skip
     wrapped, inputs, structures, held = _wrapped("jvp", name, primals, range(len(primals)))
     directions = []
     at = 0
@@ -334,7 +345,7 @@ def _as_many(tangents: Sequence[Any], count: int) -> Sequence[Any]:
     if not isinstance(tangents, (tuple, list)) or len(tangents) != count:
         raise ArgumentError(
             'jvp needs one tangent for each argument in "primals".', expected=f"a tuple of {count}",
-            received=f"{len(tangents)} tangents" if isinstance(tangents, (tuple, list)) else type(tangents).__name__,
+            received=f"{len(tangents)} tangents" if isinstance(tangents, (tuple, list)) else f"tangents={told(tangents)}",
             fix="pass a tuple, also for one argument: (t,)", slug="jvp-tangents", argument="tangents",
         )  # fmt: skip
     return tangents

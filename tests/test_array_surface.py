@@ -113,6 +113,26 @@ def test_variables_are_arrays_to_every_function() -> None:
     assert float(si.sum(v)) == 3
 
 
+def test_variables_have_the_operators_of_their_arrays() -> None:
+    v, n = si.Variable([1.0, 2.0]), si.Variable(4.0)
+    for found, expected in (
+        (v * n, [4, 8]),
+        (v / 2, [0.5, 1]),
+        (1 - v, [0, -1]),
+        (-v, [-1, -2]),
+        (v**2, [1, 4]),
+        (np.ones(2) + v, [2, 3]),
+        (v[::-1], [2, 1]),
+    ):
+        assert type(found) is si.Array
+        np.testing.assert_array_equal(found, expected)
+    assert float(v @ v) == 5 and float(n) == 4 and bool((v > 0).all())
+    assert v == v and v != n and {v: 1}[v] == 1
+    step = si.compile(lambda x: n.assign(n + v @ x))
+    step(si.ones(2))
+    assert float(n) == 7
+
+
 # -- operators -----------------------------------------------------------------------------------------
 def test_python_numbers_take_the_dtype_of_the_array() -> None:
     for d in dt.FLOATS:

@@ -59,12 +59,16 @@ def _divmod(self: Array, other: Any, /) -> tuple[Array, Array]:
     return elementwise.floor_divide(self, other), elementwise.remainder(self, other)
 
 
+def _rdivmod(self: Array, other: Any, /) -> tuple[Array, Array]:
+    return elementwise.floor_divide(other, self), elementwise.remainder(other, self)
+
+
 _BOTH_WAYS: dict[str, Callable[[Node, Node], Node]] = {
     "add": ops.add, "sub": ops.sub, "mul": ops.mul, "truediv": elementwise.divide_nodes, "floordiv": ops.floordiv, "mod": ops.mod,
     "pow": elementwise.power_nodes, "matmul": product, "and": ops.and_, "or": ops.or_, "xor": ops.xor, "lshift": ops.shl, "rshift": ops.shr,
 }  # fmt: skip
 #: What a `Variable` does as its value does; it stays equal to itself alone, as a key of dicts.
-_OF_VALUES = ("neg", "pos", "abs", "invert", "getitem", "divmod", "lt", "le", "gt", "ge", "float", "int", "iter", "contains")
+_OF_VALUES = ("neg", "pos", "abs", "invert", "getitem", "divmod", "rdivmod", "lt", "le", "gt", "ge", "float", "int", "iter", "contains")
 _COMPARISONS = {"eq": ops.eq, "ne": ops.ne, "lt": ops.lt, "le": ops.le, "gt": ops.gt, "ge": ops.ge}
 _METHODS: dict[str, Any] = {
     "all": reductions.all, "any": reductions.any, "argmax": reductions.argmax, "argmin": reductions.argmin, "argsort": sorting.argsort,
@@ -87,6 +91,7 @@ def attach() -> None:
         setattr(Array, name, method)
     Array.__getitem__ = indexing.getitem  # type: ignore[method-assign]
     Array.__divmod__ = _divmod  # type: ignore[method-assign]
+    Array.__rdivmod__ = _rdivmod  # type: ignore[attr-defined]
     Array.at = property(At)  # type: ignore[method-assign,assignment]
     Array.__round__ = elementwise.round  # type: ignore[attr-defined]
     for name in (*_BOTH_WAYS, *[f"r{name}" for name in _BOTH_WAYS], *_OF_VALUES):

@@ -113,10 +113,19 @@ def test_functions_numpy_lacks() -> None:
     _same(si.round(si.asarray([15.0, 25.0, -15.0], dtype="float64"), -1), [20, 20, -20])
 
 
-def test_logarithms_of_powers_are_whole() -> None:
-    for dtype in ("float32", "float64"):
-        powers = si.asarray(2.0 ** np.arange(-20, 21), dtype=dtype)
-        assert float(si.max(si.abs(si.log2(powers) - si.arange(-20, 21)))) < 4e-6 if dtype == "float32" else 1e-14
+@pytest.mark.parametrize(("dtype", "low", "high"), [("float16", -24, 16), ("bfloat16", -133, 128), ("float32", -149, 128), ("float64", -1074, 1024)])
+def test_logarithms_of_powers_are_whole(dtype: str, low: int, high: int) -> None:
+    exponents = np.arange(low, high)
+    np.testing.assert_array_equal(np.asarray(si.log2(si.asarray(2.0**exponents, dtype=dtype))).astype(int), exponents)
+
+
+def test_log2_is_exact_near_1_and_has_its_derivatives() -> None:
+    x = np.array([1 - 2.0**-52, 1 + 2.0**-52, 0.5**0.5, 1.5, 3e-310, 1e308, np.inf, 0.0, -1.0, np.nan])
+    with np.errstate(all="ignore"):
+        _same(si.log2(si.asarray(x)), np.log2(x), 4e-16)
+    slope = si.grad(si.log2)
+    assert float(slope(si.asarray(3.0, dtype="float64"))) == pytest.approx(1 / (3 * np.log(2)), rel=1e-15)
+    assert float(si.grad(slope)(si.asarray(3.0, dtype="float64"))) == pytest.approx(-1 / (9 * np.log(2)), rel=1e-15)
 
 
 @pytest.mark.parametrize("name", OF_TWO)

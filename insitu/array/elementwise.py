@@ -112,13 +112,30 @@ def _reciprocal(x: Node) -> Node:
     return ops.div(scalars.constant(1.0, x.aval.dtype), x)
 
 
-def _log_of_base(base: float) -> Callable[[Node], Node]:
-    return lambda x: ops.mul(ops.log(x), scalars.constant(1.0 / math.log(base), x.aval.dtype))
+def _log2(x: Node) -> Node:
+    """The exponent apart from the rest, so that powers of two have whole logarithms; halves in float32."""
+    wide = ops.cast(x, x.aval.dtype.compute)
+    dtype = wide.aval.dtype
+    whole = dt.from_kind("i", dtype.bits)
+    digits, bias, least = (23, 127, 2.0**-126) if dtype is dt.float32 else (52, 1023, 2.0**-1022)
+    places, root = scalars.constant(digits, whole), ops.bitcast(scalars.constant(0.5**0.5, dtype), whole)
+    exponent = ops.shr(ops.sub(ops.bitcast(wide, whole), root), places)
+    exponent = ops.min_(exponent, scalars.constant(bias - 1, whole))
+    normal = ops.and_(ops.ge(wide, scalars.constant(least, dtype)), ops.lt(wide, scalars.constant(math.inf, dtype)))
+    exponent = ops.where(normal, exponent, scalars.constant(0, whole))
+    scale = ops.bitcast(ops.shl(ops.sub(scalars.constant(bias, whole), exponent), places), dtype)
+    rest = ops.mul(ops.log(ops.mul(wide, scale)), scalars.constant(1.0 / math.log(2.0), dtype))
+    return ops.cast(ops.add(ops.cast(exponent, dtype), rest), x.aval.dtype)
+
+
+def _log10(x: Node) -> Node:
+    wide = ops.cast(x, x.aval.dtype.compute)
+    return ops.cast(ops.mul(ops.log(wide), scalars.constant(1.0 / math.log(10.0), wide.aval.dtype)), x.aval.dtype)
 
 
 reciprocal = _unary("reciprocal", _reciprocal, "1 / x.", "si.reciprocal(4.0) -> Array(0.25, dtype=float32)")
-log2 = _unary("log2", _log_of_base(2.0), "The logarithm of base 2.", "si.log2(1.0) -> Array(0., dtype=float32)")
-log10 = _unary("log10", _log_of_base(10.0), "The logarithm of base 10.", "si.log10(1.0) -> Array(0., dtype=float32)")
+log2 = _unary("log2", _log2, "The logarithm of base 2.", "si.log2(1.0) -> Array(0., dtype=float32)")
+log10 = _unary("log10", _log10, "The logarithm of base 10.", "si.log10(1.0) -> Array(0., dtype=float32)")
 
 
 # -- functions of one array: any number -----------------------------------------------------------------

@@ -228,6 +228,22 @@ CUBE = RNG.normal(size=(3, 4, 5))
 AXES = [None, 0, 1, -1, (0, 2), (0, 1, 2), ()]
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_statistics_of_halves_do_not_overflow_on_the_way(dtype: str) -> None:
+    x = si.asarray(RNG.normal(60, 20, 4000), dtype=dtype)
+    exact = np.asarray(x).astype(np.float64)
+    eps = si.finfo(dtype).eps
+    for found, expected in (
+        (si.mean(x), exact.mean()),
+        (si.var(x), exact.var()),
+        (si.std(x, correction=1), exact.std(ddof=1)),
+        (si.logsumexp(si.zeros((50, 2000), dtype=dtype)), np.log(100_000)),
+    ):
+        assert found.dtype.name == dtype
+        assert float(found) == pytest.approx(expected, rel=2 * eps)
+    assert float(si.grad(si.mean)(x)[0]) == pytest.approx(1 / 4000, rel=eps)
+
+
 @pytest.mark.parametrize("name", ["sum", "prod", "max", "min", "mean", "var", "std", "all", "any", "count_nonzero"])
 @pytest.mark.parametrize("axis", AXES, ids=str)
 def test_reductions_agree_with_numpy(name: str, axis: Any) -> None:

@@ -120,12 +120,9 @@ def _extreme(name: str, function: Callable[[Node, tuple[int, ...]], Node], x: An
     return _kept(function(node, axes), node, axes, keepdims)
 
 
-def _mean(name: str, x: Any, axis: Axis) -> tuple[Node, tuple[int, ...], Node, int]:
-    """The floating node, the axes, the mean with the axes kept, and the number of elements of each mean."""
-    node = floating(node_of(x))
-    axes = axis_tuple(name, axis, node.aval)
-    count = math.prod([node.aval.shape[k] for k in axes])
-    return node, axes, _kept(_divided(ops.reduce_sum(node, axes), count), node, axes, True)._node, count
+def _wide(node: Node) -> Node:
+    """Halves as float32: the sums within a formula may be larger than any half."""
+    return ops.cast(node, node.aval.dtype.compute)
 
 
 def _divided(total: Node, count: float) -> Node:
@@ -156,7 +153,7 @@ def mean(x: Any, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = Fa
     axes = axis_tuple("mean", axis, node.aval)
     node = floating(node) if dtype is None else ops.cast(node, as_dtype(dtype))
     count = math.prod([node.aval.shape[k] for k in axes])
-    return _kept(_divided(ops.reduce_sum(node, axes), count), node, axes, keepdims)
+    return _kept(ops.cast(_divided(ops.reduce_sum(_wide(node), axes), count), node.aval.dtype), node, axes, keepdims)
 
 
 @checked(x=ARRAY, axis=AXES | None, correction=NUMBER, keepdims=FLAG)
@@ -179,16 +176,26 @@ def var(x: Any, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool
     >>> si.var(si.asarray([1.0, 3.0]), correction=1)
     Array(2., dtype=float32)
     """
-    node, axes, centre, count = _mean("var", x, axis)
-    away = ops.sub(node, centre)
+    given, node, axes = _variance("var", x, axis, correction)
+    return _kept(ops.cast(node, given.aval.dtype), given, axes, keepdims)
+
+
+def _variance(name: str, x: Any, axis: Axis, correction: float) -> tuple[Node, Node, tuple[int, ...]]:
+    """The floating array, its variance over the axes, in float32 for halves, and the axes."""
+    given = floating(node_of(x))
+    axes = axis_tuple(name, axis, given.aval)
+    node = _wide(given)
+    count = math.prod([node.aval.shape[k] for k in axes])
+    away = ops.sub(node, _kept(_divided(ops.reduce_sum(node, axes), count), node, axes, True)._node)
     left = count - correction
-    return _kept(_divided(ops.reduce_sum(ops.mul(away, away), axes), left if left > 0 else 0.0), node, axes, keepdims)
+    return given, _divided(ops.reduce_sum(ops.mul(away, away), axes), left if left > 0 else 0.0), axes
 
 
 @checked(x=ARRAY, axis=AXES | None, correction=NUMBER, keepdims=FLAG)
 def std(x: Any, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False) -> Array:
     """The standard deviation over axes, the root of `var`; the same parameters."""
-    return Array(ops.sqrt(var(x, axis, correction=correction, keepdims=keepdims)._node))
+    given, node, axes = _variance("std", x, axis, correction)
+    return _kept(ops.cast(ops.sqrt(node), given.aval.dtype), given, axes, keepdims)
 
 
 def _truth(x: Any) -> Node:
@@ -294,17 +301,18 @@ def logsumexp(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Array:
     >>> si.logsumexp(si.asarray([0.0, 0.0]))
     Array(0.6931472, dtype=float32)
     """
-    node = floating(node_of(x))
-    axes = axis_tuple("logsumexp", axis, node.aval)
+    given = floating(node_of(x))
+    axes = axis_tuple("logsumexp", axis, given.aval)
+    node = _wide(given)
     dtype = node.aval.dtype
     if math.prod([node.aval.shape[k] for k in axes]) == 0:
-        return _kept(ops.log(ops.reduce_sum(node, axes)), node, axes, keepdims)
+        return _kept(ops.cast(ops.log(ops.reduce_sum(node, axes)), given.aval.dtype), given, axes, keepdims)
     top = ops.stop_gradient(_kept(ops.reduce_max(node, axes), node, axes, True)._node)
     # an infinite maximum must not be taken from itself
     finite = ops.lt(ops.abs(top), scalars.constant(math.inf, dtype))
     top = ops.where(finite, top, scalars.constant(0.0, dtype))
     total = ops.log(ops.reduce_sum(ops.exp(ops.sub(node, top)), axes))
-    return _kept(ops.add(total, ops.reshape(top, total.aval.shape)), node, axes, keepdims)
+    return _kept(ops.cast(ops.add(total, ops.reshape(top, total.aval.shape)), given.aval.dtype), given, axes, keepdims)
 
 
 # -- cumulative ---------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ OTHER_NAMES = {
     "cross_entropy": "categorical_crossentropy", "crossentropy": "categorical_crossentropy", "log_loss": "binary_crossentropy",
     "nll_loss": "sparse_categorical_crossentropy", "l1": "mean_absolute_error", "l2": "mean_squared_error", "squared_error": "mean_squared_error",
     "gradient_descent": "sgd", "gradient descent": "sgd", "logistic": "sigmoid", "identity": "linear", "none": "linear",
-    "rectifier": "relu", "acc": "accuracy", "f1": "f1_score",
+    "rectifier": "relu", "acc": "accuracy", "f1": "f1_score", "dim": "axis", "ddof": "correction",
 }  # fmt: skip
 
 

@@ -72,6 +72,8 @@ def test_first_place_inside_a_model_is_kept() -> None:
         ("Sigmoid ", ["sigmoid", "hard_sigmoid"], "sigmoid"),
         ("mean_square_error", ["mean_squared_error", "mean_absolute_error"], "mean_squared_error"),
         ("lr", ["learning_rate", "name"], "learning_rate"),
+        ("ddof", ["axis", "correction"], "correction"),
+        ("dim", ["axis", "keepdims"], "axis"),
         ("lr", ["rate"], None),
         ("", ["rate"], None),
         (3, ["rate"], None),

@@ -202,7 +202,7 @@ class Array:
 
     def __bool__(self) -> bool:
         if self.size != 1:
-            raise _not_one("The truth value of an array", self, "use x.any() or x.all()")
+            raise _not_one("The truth value of an array", self, "use x.any() or x.all(); for each element, write & for and, | for or, ~ for not")
         return bool(self._view().reshape(())[()])
 
     def __index__(self) -> int:

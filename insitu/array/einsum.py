@@ -105,8 +105,9 @@ def parse(subscripts: str, ranks: tuple[int, ...]) -> tuple[Terms, str]:
         hidden = rank - len(letters)
         if hidden < 0 or (hidden and "..." not in term):
             raise ShapeError(
-                f'einsum: operand {k} has {rank} axes, and its term "{term}" names {len(letters)}.', expected=f"{rank} letters",
-                received=subscripts, fix="name each axis, or write ... for the rest", slug="einsum-rank", argument=subscripts,
+                f'einsum: operand {k} has {rank} ax{"i" if rank == 1 else "e"}s, and its term "{term}" names {len(letters)}.',
+                expected=f"{rank} letter{'s' * (rank != 1)}", received=subscripts,
+                fix="name each axis, or write ... for the rest", slug="einsum-rank", argument=subscripts,
             )  # fmt: skip
         widest = max(widest, hidden)
         full.append(term.replace("...", _ellipsis(hidden)))

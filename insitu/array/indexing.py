@@ -142,9 +142,11 @@ def parse(x: Node, key: Any) -> list[Entry]:
     used = sum([_consumed(p) for p in parts])
     dots = [k for k, p in enumerate(parts) if p is Ellipsis]
     if used > len(shape) or len(dots) > 1:
+        one = len(shape) == 1
+        many = f"Too many indices: {used} for an array of {len(shape)} ax{'i' if one else 'e'}s."
         raise IndexingError(
-            f"Too many indices: {used} for an array of {len(shape)} axes." if used > len(shape) else "An index has more than one '...'.",
-            expected=f"at most {len(shape)} indices and one ...", received=f"{used} indices for shape {shape}",
+            many if used > len(shape) else "An index has more than one '...'.",
+            expected=f"at most {len(shape)} ind{'ex' if one else 'ices'} and one ...", received=f"{used} indices for shape {shape}",
             fix="remove indices, or add axes with None", slug="index-count",
         )  # fmt: skip
     fill = [slice(None)] * (len(shape) - used)

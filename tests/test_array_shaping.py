@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 import insitu as si
 from insitu.array.einsum import plan
 from insitu.errors import ArgumentError, ShapeError, UserError
+from insitu.graph.node import topological
+from insitu.ops.slicing import WIDEST
 
 A = np.arange(24.0).reshape(2, 3, 4)
 X = si.asarray(A)
@@ -176,3 +178,20 @@ def test_the_einsum_plan_keeps_intermediate_results_small() -> None:
     assert plan(("ij", "jk", "kl"), "il", sizes) == ((0, 1), (0, 1))
     assert plan(("jk", "ij", "kl"), "il", sizes)[0] == (0, 1)
     assert plan(("i", "i", "ij"), "j", (("i", 5), ("j", 7))) == ((0, 1), (0, 1))
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_many_arrays_are_joined_in_parts(axis: int) -> None:
+    """One node for a thousand arrays would look for each element among all of them, and take minutes to compile."""
+    rng = np.random.default_rng(3)
+    arrays = [rng.normal(size=(2, 3, 2)) for _ in range(70)]
+    pieces = [si.asarray(a) for a in arrays]
+    joined, stacked = si.concat(pieces, axis=axis), si.stack(pieces, axis=axis)
+    for x in (joined, stacked):
+        assert max(len(n.inputs) for n in topological([x._node])) <= WIDEST
+    _same(joined, np.concatenate(arrays, axis=axis))
+    _same(stacked, np.stack(arrays, axis=axis))
+    weights = si.asarray(rng.normal(size=joined.shape))
+    grads = si.grad(lambda pieces: si.sum(si.concat(pieces, axis=axis) * weights))(pieces)
+    for found, expected in zip(grads, np.split(np.asarray(weights), 70, axis=axis), strict=True):
+        _same(found, expected)

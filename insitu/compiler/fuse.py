@@ -31,6 +31,7 @@ from insitu.compiler.align import aligned
 from insitu.compiler.placing import Inside, place_parts
 from insitu.compiler.storing import choose_stored
 from insitu.graph.node import Node, Shape, topological
+from insitu.ops.slicing import WIDEST
 
 #: Most nodes in one group: bounds compile time.
 GROUP_LIMIT = 96
@@ -131,6 +132,8 @@ class _Grouping:
     def _inlined(self, n: Node) -> bool:
         """Whether the node is computed where it is read, and belongs to no group."""
         if n in self.operands:
+            return False
+        if n.prim.name == "concat" and len(n.inputs) >= WIDEST:
             return False
         if n.prim.name in CHEAP_VIEWS:
             return n.prim.name not in GATHERS or n.inputs[1].prim.kind != "view" or len(self.users[n]) <= 1

@@ -266,10 +266,12 @@ class Concat(Primitive):
 
 
 _CONCAT = REGISTRY["concat"]
+#: Most arrays that one node joins: each element looks for its array among them, so that a thousand took minutes to compile.
+WIDEST = 32
 
 
 def concat(arrays: Sequence[Node], axis: int = 0) -> Node:
-    """Arrays joined along an axis, in the dtype in which they all meet.
+    """Arrays joined along an axis, in the dtype in which they all meet; many are joined in parts, which are stored.
 
     Raises
     ------
@@ -285,4 +287,6 @@ def concat(arrays: Sequence[Node], axis: int = 0) -> Node:
         dtype = dt.promote(dtype, x.aval.dtype)
     inputs = tuple([ops.cast(x, dtype) for x in arrays])
     place = normal_axis("concat", axis, inputs[0].aval)
+    if len(inputs) > WIDEST:
+        inputs = tuple([concat(inputs[k : k + WIDEST], place) for k in range(0, len(inputs), WIDEST)])
     return inputs[0] if len(inputs) == 1 else apply(_CONCAT, inputs, (place,))

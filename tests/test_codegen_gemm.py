@@ -244,7 +244,7 @@ def test_what_an_epilogue_touches_may_be_fetched_while_the_sums_are_made(target:
 @pytest.mark.parametrize("tb", [False, True])
 def test_what_is_packed_next_may_be_fetched_while_the_sums_are_made(target: Target, tb: bool) -> None:
     """Some rows and a large matrix ask for it; the last block of k and the last panels are no whole ones."""
-    m, n, k = 53, 1400, 801
+    m, n, k = 105, 1400, 801
     strides = (1, k) if tb else (n, 1)
     contract = nest.Contract("acc", 1, m, n, k, nest.Operand("a", dt.float32, 0, k, 1), nest.Operand("b", dt.float32, 0, *strides), dt.float32, ())
     variant = gemm.choose(contract, target).variant

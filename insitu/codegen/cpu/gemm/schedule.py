@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Iterator
 
@@ -30,6 +31,8 @@ BLOCK_BYTES = 400_000
 _IN_PLACE_BYTES = 300_000
 #: Bytes of an operand from which on it comes from memory.
 _FAR_BYTES = 4_000_000
+#: Bytes of a lane side that stays in the level-2 cache as a whole, beside what else passes by.
+_BESIDE_BYTES = 1_100_000
 #: Bytes of a matrix from which on it comes from beyond the level-2 cache.
 _BEYOND_BYTES = 1_500_000
 #: Most rows whose factors registers hold while a lane side is read in its order; most rows at all for which that is faster than packing it.
@@ -42,18 +45,12 @@ _FAR_RATE = 20
 _COPY_RATE = 6
 #: Bytes that an epilogue touches from which on they are taken to come from memory.
 _FETCHED_BYTES = 500_000
-#: Time to write what a turned tile has of one row of a result that comes from afar: the rest of the line comes much later.
-_FAR_PIECE = 30
 #: Slivers that are enough to fetch what is packed next, a line or two in a turn of the loop over k; and rows that hide what packing costs.
 _FETCHING_SLIVERS, _FETCHING_ROWS = 4, 512
 #: Time of a tile that reads as rows what could lie in panels: it waits for what panels let it fetch.
 _UNUSED_PANELS = 1.1
 #: Tiles that layers should share, as each takes LLVM long to compile, and how much faster another one should be.
 _USUAL_TILES, _OTHER_TILE = ((7, 2), (8, 2), (13, 2), (14, 2)), 1.02
-#: Time to turn an element of the lane side, and of the row side, where vectors have 512 bits.
-_TURNED, _TURNED_ROW = 0.2, 0.5
-#: Time of one k of a sliver that is copied as it lies, and of each of its vectors.
-_COPIED = 4
 #: Time of an instruction of the loop over k that is no multiply-add against one's. It is next to none, but where two threads share a core each
 #: has room for half of the instructions, and there AVX-512, whose multiply-adds are few and wide, loses a fifth; a multiply-add that takes its
 #: factor from memory, and what a loop needs anyway.
@@ -396,6 +393,46 @@ def sides(c: Contract, swap: bool) -> tuple[Side, Side]:
 
 
 @dataclasses.dataclass(frozen=True)
+class _Traffic:
+    """Time, in that of the multiply-adds, of what a product moves; where there are two, from near and from beyond the level-2 cache.
+
+    Attributes
+    ----------
+    read : tuple of float
+        To read a vector of the lane side for the first time.
+    copied : float
+        To copy one.
+    turned, row_turned : float
+        To turn an element of the lane side, and of the row side.
+    row_copied : float
+        To copy, as it lies, one k of a sliver, and each of its vectors.
+    written : tuple of float
+        To write a vector of the result.
+    column : tuple of float
+        To write a column of a turned tile, a piece of a row: the rest of the line comes much later.
+    column_paged : float
+        The same where all rows of the result begin at the same place of a page, and push each other out of the nearest cache.
+    whole : tuple of float
+        The same where rows of the result are collected first.
+    """
+
+    read: tuple[float, float]
+    copied: float
+    turned: float
+    row_copied: float
+    row_turned: float
+    written: tuple[float, float]
+    column: tuple[float, float]
+    column_paged: float
+    whole: tuple[float, float]
+
+
+#: Fitted to measured times of products (for AVX-512: of 350 shapes with some 9 schedules each, in all cases).
+_HALF = _Traffic((0, 0), 1.5, 0.45, 4, 0.5, (2, 2), (7, 7), 7, (7, 7))
+_FULL = _Traffic((4, 11), 3.2, 0.45, 6.3, 0.9, (3, 14), (16, 22), 50, (7, 25))
+
+
+@dataclasses.dataclass(frozen=True)
 class _Machine:
     """What register tiles are good on a class of CPUs.
 
@@ -411,6 +448,8 @@ class _Machine:
         Time of a tile against its multiply-adds, by its vectors.
     rate : float
         Cycles of one vector multiply-add.
+    traffic : _Traffic
+        What goes on beside multiply-adds.
     """
 
     tiles: tuple[tuple[int, int], ...]
@@ -418,12 +457,13 @@ class _Machine:
     in_place: tuple[int, int, int, int]
     pace: tuple[float, float, float, float]
     rate: float
+    traffic: _Traffic
 
 
 _WIDE_TILES = ((14, 2), (13, 2), (8, 2), (10, 2), (12, 2), (16, 1), (10, 1), (13, 1), (20, 1), (25, 1), (8, 3), (9, 3), (6, 4))
-_WIDEST = _Machine(_WIDE_TILES, 24, (25, 12, 9, 6), (1.0, 1.0, 1.0, 1.0), 1.0)
-_MANY = _Machine(((5, 4), (6, 4), (4, 4), (8, 3), (9, 3), (8, 2), (10, 2), (10, 1), (16, 1)), 24, (16, 8, 6, 6), (1.2, 1.22, 1.08, 1.0), 0.5)
-_NARROW = _Machine(((6, 2), (5, 2), (4, 2), (4, 3), (8, 1), (10, 1)), 12, (8, 6, 4, 2), (1.2, 1.0, 1.02, 1.5), 0.5)
+_WIDEST = _Machine(_WIDE_TILES, 24, (25, 12, 9, 6), (1.0, 1.0, 1.0, 1.0), 1.0, _FULL)
+_MANY = _Machine(((5, 4), (6, 4), (4, 4), (8, 3), (9, 3), (8, 2), (10, 2), (10, 1), (16, 1)), 24, (16, 8, 6, 6), (1.2, 1.22, 1.08, 1.0), 0.5, _HALF)
+_NARROW = _Machine(((6, 2), (5, 2), (4, 2), (4, 3), (8, 1), (10, 1)), 12, (8, 6, 4, 2), (1.2, 1.0, 1.02, 1.5), 0.5, _HALF)
 
 
 def _machine(target: Target) -> _Machine:
@@ -558,9 +598,11 @@ def _packed(c: Contract, target: Target, swap: bool, rows: int, vectors: int, la
     whole = swap and m <= WHOLE_COLUMNS
     shown = "" if not row_side.windows else "positions" if row_side.windows.positions_first else "elements"
     both = target.masks and not pack_rows and (lines == 1 or shown == "positions")  # runs of elements are packed one by one
-    for packed in (False, True) if both else (pack_rows,):
+    near = n * c.k * size <= _BESIDE_BYTES and lane_side.leading * size <= 2048 and m <= _FETCHING_ROWS
+    either = pack_lanes and lanes_in_place and near and not (shown or narrow) and target.vector_bits >= 512
+    for packed, copied in itertools.product((False, True) if both else (pack_rows,), (False, True) if either else (pack_lanes,)):
         yield Variant(
-            swap, rows, vectors, lanes, packed, pack_lanes and not in_panels, narrow, whole=whole, lines=lines, in_panels=in_panels, windows=shown,
+            swap, rows, vectors, lanes, packed, copied and not in_panels, narrow, whole=whole, lines=lines, in_panels=in_panels, windows=shown,
         )  # fmt: skip
 
 
@@ -594,8 +636,13 @@ def _cost(c: Contract, v: Variant, target: Target) -> float:
     if (v.pack_lanes or v.in_panels) and v.columns * min(k, K_BLOCK) * c.dtype.itemsize > BLOCK_BYTES // 4:
         step *= 1.5  # a panel is read again from far away
     tile = k * step + -(-k // K_BLOCK) * (25 + 2 * sums)
-    pieces = _FAR_PIECE if target.vector_bits >= 512 and not v.whole and m * n * c.dtype.itemsize > _BEYOND_BYTES else 7
-    tile += v.columns * pieces + 40 if v.swap else v.rows * (3 + 2 * v.vectors)
+    size, traffic = c.dtype.itemsize, machine.traffic
+    far = m * n * size > _BEYOND_BYTES
+    if v.swap:
+        column = traffic.whole[far] if v.whole else traffic.column[far] if c.n * size % 4096 else traffic.column_paged
+        tile += v.columns * column + 40
+    else:
+        tile += v.rows * (3 + traffic.written[far] * v.vectors)
     total = tile * panels * slivers
     if row_side.panel:
         total *= _UNUSED_PANELS
@@ -603,13 +650,13 @@ def _cost(c: Contract, v: Variant, target: Target) -> float:
         return k * v.rows * v.vectors * panels * (1 + 2 / v.stream)
     if v.turn:
         return k * v.vectors * panels * max(4.2, v.rows * machine.rate) + panels * 100
-    if v.pack_lanes:
-        turn = _TURNED if target.vector_bits >= 512 else 0.45
-        total += k * (turn * panels * v.columns if lane_side.along_k else 1.5 * panels * v.vectors)
+    if not v.in_panels:
+        copied = (traffic.turned * v.lanes if lane_side.along_k else traffic.copied) if v.pack_lanes else 0
+        total += k * panels * v.vectors * (traffic.read[n * k * size > _BEYOND_BYTES] + copied)
     if v.pack_rows:
-        again = -(-panels * v.columns * K_BLOCK * c.dtype.itemsize // (_larger(v, row_side) * BLOCK_BYTES))
-        total += again * (m * (_TURNED_ROW * k + 10) if row_side.along_k else _COPIED * (1 - -v.rows // v.lanes) * k * slivers)
-    elif row_side.along_k and not row_side.windows and v.rows > 10 and row_side.leading * c.dtype.itemsize % 2048 == 0:
+        again = -(-panels * v.columns * K_BLOCK * size // (_larger(v, row_side) * BLOCK_BYTES))
+        total += again * (m * (traffic.row_turned * k + 10) if row_side.along_k else traffic.row_copied * (1 - -v.rows // v.lanes) * k * slivers)
+    elif row_side.along_k and not row_side.windows and v.rows > 10 and row_side.leading * size % 2048 == 0:
         total += tile * panels * slivers * 0.3
     return total
 

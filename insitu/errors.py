@@ -111,6 +111,11 @@ class InternalError(RuntimeError):
         super().__init__(f"{what}\n\n  This is a mistake in insitu, not in your program. Please report it with {sent}.")
 
 
+def many_axes(count: int) -> str:
+    """How many axes, in words of a message: "1 axis", "2 axes"."""
+    return f"{count} ax{'i' if count == 1 else 'e'}s"
+
+
 class InsituWarning(UserWarning):
     """Something that works, but surely not as meant; its kinds are subclasses, which Python's ``warnings`` filters tell apart."""
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from insitu.arguments.kinds import REFUSED, Choice, Constraint, Whole, written
-from insitu.errors import ArgumentError, ShapeError
+from insitu.errors import ArgumentError, ShapeError, many_axes
 
 #: Widths before and after, for each axis of positions.
 Pairs = tuple[tuple[int, int], ...]
@@ -172,7 +172,7 @@ def check_rank(owner: str, shape: Sequence[int | None], data_format: str | None,
     raise ShapeError(
         f"{owner} needs {NOUNS[rank]} of shape {wanted}, but each example has shape {tuple(shape[1:])}.",
         expected=f"{axes_of(rank, data_format)}, {rank + 2} axes",
-        received=f"{written(shape)}, {len(shape)} ax{'i' if len(shape) == 1 else 'e'}s",
+        received=f"{written(shape)}, {many_axes(len(shape))}",
         fix=fix,
         slug="conv-input-rank",
         argument="x",

@@ -17,7 +17,7 @@ from insitu.arguments.grids import FORMAT, PER_AXIS, Pairs, PerAxis, around, che
 from insitu.array.array import Array
 from insitu.array.convert import node_of
 from insitu.array.elementwise import operands
-from insitu.errors import ShapeError
+from insitu.errors import ShapeError, many_axes
 from insitu.graph.node import Node
 from insitu.ops.elementwise import promoted
 from insitu.ops.rules import check_kind, describe
@@ -74,7 +74,7 @@ def resolve_padding(
 def _kernel_rank(function: str, kernel: Node, rank: int, axes: str) -> None:
     if kernel.ndim != rank + 2:
         raise ShapeError(
-            f"{function} of a grid with {rank} ax{'i' if rank == 1 else 'e'}s of positions needs a kernel with {rank + 2} axes, "
+            f"{function} of a grid with {many_axes(rank)} of positions needs a kernel with {rank + 2} axes, "
             f"but it has {kernel.ndim}.", expected=f"({', '.join(f'taps{k}' for k in range(rank))}, {axes})",
             received=f"kernel: {describe(kernel.aval)}", fix="give the kernel one axis of taps for each axis of positions, then its two of channels",
             slug="conv-kernel-rank", argument="kernel",

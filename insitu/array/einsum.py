@@ -12,7 +12,7 @@ from insitu.arguments import Text, checked
 from insitu.array.array import Array
 from insitu.array.contraction import inner
 from insitu.array.convert import node_of
-from insitu.errors import ArgumentError, ShapeError, UserError
+from insitu.errors import ArgumentError, ShapeError, UserError, many_axes
 from insitu.graph.node import Node
 
 #: Labels of the axes under an ellipsis: the k-th from the right is ``chr(_HIDDEN + k)``.
@@ -105,7 +105,7 @@ def parse(subscripts: str, ranks: tuple[int, ...]) -> tuple[Terms, str]:
         hidden = rank - len(letters)
         if hidden < 0 or (hidden and "..." not in term):
             raise ShapeError(
-                f'einsum: operand {k} has {rank} ax{"i" if rank == 1 else "e"}s, and its term "{term}" names {len(letters)}.',
+                f'einsum: operand {k} has {many_axes(rank)}, and its term "{term}" names {len(letters)}.',
                 expected=f"{rank} letter{'s' * (rank != 1)}", received=subscripts,
                 fix="name each axis, or write ... for the rest", slug="einsum-rank", argument=subscripts,
             )  # fmt: skip

@@ -15,7 +15,7 @@ from insitu.array import scalars
 from insitu.array.array import Array, owned
 from insitu.array.checks import whole
 from insitu.array.convert import asarray
-from insitu.errors import IndexingError, TraceError, UserError
+from insitu.errors import IndexingError, TraceError, UserError, many_axes
 from insitu.graph.node import INPUT, Node, aval, leaf, topological
 
 Host = np.ndarray[Any, Any]
@@ -143,7 +143,7 @@ def parse(x: Node, key: Any) -> list[Entry]:
     dots = [k for k, p in enumerate(parts) if p is Ellipsis]
     if used > len(shape) or len(dots) > 1:
         one = len(shape) == 1
-        many = f"Too many indices: {used} for an array of {len(shape)} ax{'i' if one else 'e'}s."
+        many = f"Too many indices: {used} for an array of {many_axes(len(shape))}."
         raise IndexingError(
             many if used > len(shape) else "An index has more than one '...'.",
             expected=f"at most {len(shape)} ind{'ex' if one else 'ices'} and one ...", received=f"{used} indices for shape {shape}",

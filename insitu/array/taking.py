@@ -13,7 +13,7 @@ from insitu.array.array import Array, owned
 from insitu.array.checks import axis_index
 from insitu.array.convert import node_of
 from insitu.array.indexing import checked_positions, has_arrays
-from insitu.errors import DTypeError, ShapeError
+from insitu.errors import DTypeError, ShapeError, many_axes
 from insitu.graph.node import Node
 
 
@@ -93,7 +93,7 @@ def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1) -> Array:
     places = _index_node("take_along_axis", indices, at, node.aval.shape)
     if places.ndim != node.ndim:
         raise ShapeError(
-            'take_along_axis "indices" must have as many axes as x.', expected=f"{node.ndim} ax{'i' if node.ndim == 1 else 'e'}s",
+            'take_along_axis "indices" must have as many axes as x.', expected=many_axes(node.ndim),
             received=f"shape {places.shape} for x of shape {node.shape}", fix="add axes with None", slug="take-along-axis", argument="indices",
         )  # fmt: skip
     return Array(along_axis(node, places, at))

@@ -10,7 +10,7 @@ from insitu.array.evaluate import keep_history
 from insitu.array.tree import flatten, unflatten
 from insitu.array.variable import Trace, traces
 from insitu.dtypes import as_dtype
-from insitu.errors import ShapeError
+from insitu.errors import ShapeError, many_axes
 from insitu.graph.node import aval, placeholder
 from insitu.nn.context import collect_losses
 
@@ -55,7 +55,7 @@ def checked_axes(owner: str, axis: int | Sequence[int], ndim: int) -> tuple[int,
     for a in found:
         if not -ndim <= a < ndim:
             raise ShapeError(
-                f"{owner}: axis {a} does not exist in an array of {ndim} ax{'i' if ndim == 1 else 'e'}s.",
+                f"{owner}: axis {a} does not exist in an array of {many_axes(ndim)}.",
                 expected=f"an axis from {-ndim} to {ndim - 1}",
                 received=f"axis {a}",
                 fix="use -1 for the last axis",

@@ -8,7 +8,7 @@ import numpy as np
 
 from insitu import dtypes as dt
 from insitu import ops
-from insitu.errors import InternalError, ShapeError
+from insitu.errors import InternalError, ShapeError, many_axes
 from insitu.graph.node import REGISTRY, Attrs, Aval, Node, Primitive, apply, aval, register
 from insitu.ops.elementwise import Sample, Values, draw
 from insitu.ops.rules import broadcast_shapes, check_kind, describe, size_of
@@ -121,7 +121,7 @@ def matmul(a: Node, b: Node) -> Node:
 
 def _needs_matrix(name: str, av: Aval, a: Aval, b: Aval) -> ShapeError:
     return ShapeError(
-        f"{TITLE}: {name} has {av.ndim} ax{'i' if av.ndim == 1 else 'e'}s, but a matrix has two.",
+        f"{TITLE}: {name} has {many_axes(av.ndim)}, but a matrix has two.",
         expected="(..., m, k) @ (..., k, n)",
         received=f"x1: {describe(a)}, x2: {describe(b)}",
         fix="for numbers use x1 * x2" if av.ndim == 0 else f"make it one row, {name}[None, :], or one column, {name}[:, None]",

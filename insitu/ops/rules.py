@@ -11,7 +11,7 @@ import numpy as np
 
 from insitu import dtypes as dt
 from insitu.dtypes import DType
-from insitu.errors import ArgumentError, DTypeError, ShapeError, UserError
+from insitu.errors import ArgumentError, DTypeError, ShapeError, UserError, many_axes
 from insitu.graph.node import Aval, Shape
 
 _KINDS = {"b": "bool", "i": "signed integers", "u": "unsigned integers", "f": "floating types"}
@@ -39,9 +39,8 @@ def normal_axis(title: str, axis: int, av: Aval) -> int:
     """
     if -av.ndim <= axis < av.ndim:
         return axis + av.ndim if axis < 0 else axis
-    axes = f"{av.ndim} ax{'i' if av.ndim == 1 else 'e'}s"
     raise ShapeError(
-        f"{title}: axis {axis} does not exist in an array of {axes}.",
+        f"{title}: axis {axis} does not exist in an array of {many_axes(av.ndim)}.",
         expected=f"an axis from {-av.ndim} to {av.ndim - 1}" if av.ndim else "an array with at least one axis",
         received=f"axis={axis} for {describe(av)}",
         fix="use axis=-1 for the last axis" if av.ndim else "give the array an axis: x[None]",

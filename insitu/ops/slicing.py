@@ -10,7 +10,7 @@ import numpy as np
 from insitu import dtypes as dt
 from insitu import ops
 from insitu.codegen import nest
-from insitu.errors import InternalError, ShapeError
+from insitu.errors import InternalError, ShapeError, many_axes
 from insitu.graph.node import REGISTRY, Attrs, Aval, Load, Node, Primitive, Shape, apply, aval, register
 from insitu.ops.elementwise import Sample, Values, draw
 from insitu.ops.rules import argument_error, describe, elements, literal, literal_value, normal_axis
@@ -126,7 +126,7 @@ class Pad(Primitive):
         widths = attrs[0]
         if len(widths) != x.ndim or any(w < 0 for pair in widths for w in pair):
             raise ShapeError(
-                f"pad: the widths {widths} do not fit an array with {x.ndim} ax{'i' if x.ndim == 1 else 'e'}s.",
+                f"pad: the widths {widths} do not fit an array with {many_axes(x.ndim)}.",
                 expected=f"{x.ndim} pairs (before, after) of 0 or more",
                 received=f"{widths} for {describe(x)}",
                 fix="give one pair for each axis, (0, 0) where nothing is added; to cut, use a slice",
@@ -209,7 +209,7 @@ class Concat(Primitive):
 
     def _misfit(self, axis: int, first: Aval, av: Aval, k: int) -> ShapeError:
         if av.ndim != first.ndim:
-            what = f"concat: array 0 has {first.ndim} ax{'i' if first.ndim == 1 else 'e'}s, but array {k} has {av.ndim}."
+            what = f"concat: array 0 has {many_axes(first.ndim)}, but array {k} has {av.ndim}."
             fix = "give both the same number of axes, for example with x[None]; to put arrays side by side on a new axis, use si.stack"
         else:
             wrong = next(j for j in range(av.ndim) if j != axis and av.shape[j] != first.shape[j])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from insitu.arguments import ARRAY, DTYPE, FLAG, TEXT, checked
 from insitu.array.array import Array
 from insitu.array.creation import asarray
+from insitu.array.elementwise import add, subtract
 from insitu.array.evaluate import evaluate_nodes
 from insitu.errors import DTypeError, ShapeError
 from insitu.graph.node import Node, placeholder
@@ -192,12 +193,12 @@ class Variable:
     @checked(value=ARRAY)
     def assign_add(self, value: Any) -> None:
         """Add to the array in the cell: ``v += value``."""
-        self += asarray(value) if isinstance(value, list | tuple) else value
+        self.assign(add(self.value, value))
 
     @checked(value=ARRAY)
     def assign_sub(self, value: Any) -> None:
         """Subtract from the array in the cell: ``v -= value``."""
-        self -= asarray(value) if isinstance(value, list | tuple) else value
+        self.assign(subtract(self.value, value))
 
     def numpy(self) -> Any:
         """A NumPy copy of the value."""

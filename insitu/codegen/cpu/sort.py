@@ -1,4 +1,4 @@
-"""Stable argsort: keys in sortable integers, runs of 16 by rank, then merges from one buffer to another.
+"""Stable argsort: keys in sortable integers, then runs of 16 by rank and merges, or a pass for each byte.
 
 No branch depends on a key. For each unit:
 
@@ -6,6 +6,9 @@ No branch depends on a key. For each unit:
    equal), the two zeros are equal, and for a descending sort all bits are flipped, which puts NaN first.
 2. In runs of 16, an element's place is the number of elements below it, plus the equal ones before it.
 3. Neighbouring runs are merged, the left one winning ties, until one is left.
+
+Many elements would take longer to merge: they are put in the order of their keys' last byte, of the one before, and so on, those with
+equal bytes as they are. A byte that is the same in all keys needs no pass.
 
 Where few positions of many are wanted, the first elements are sorted so, and of the others only those that come before the last one
 wanted, whenever enough of them have been met.
@@ -29,7 +32,7 @@ from insitu.errors import InternalError
 _RUN = 16
 #: Fewest elements that are sorted at a time where few are wanted, and how many times as many there must be.
 _ROOM, _MANY = 256, 4
-#: Nanoseconds per element and merge, roughly, and of an element that is only looked at.
+#: Nanoseconds per element and merge or byte, roughly, and of an element that is only looked at.
 _MERGE_TIME, _LOOK_TIME = 2.5, 0.5
 _GRAIN_TIME = 25_000
 _I64 = dt.int64
@@ -60,10 +63,10 @@ def generate(kernel: nest.Kernel, target: Target) -> Generated:
     sort = kernel.body[0]
     key = kernel_key(kernel, target)
     symbol = f"k_{key[:24]}"
-    room = _room(sort)
-    time = max(1, room) * _MERGE_TIME * (2 + max(0, (room - 1) // _RUN).bit_length()) + (sort.length - room) * _LOOK_TIME
+    room, layout = _room(sort), _Scratch.of(sort)
+    time = max(1, room) * _MERGE_TIME * (2 + (layout.passes or _merges(room))) + (sort.length - room) * _LOOK_TIME
     code = Code(key, symbol, lambda: _Sort(kernel, sort, target).module(symbol), target)
-    return Generated(code, (), kernel.units, max(1, int(_GRAIN_TIME / time)), _Scratch.of(sort).total)
+    return Generated(code, (), kernel.units, max(1, int(_GRAIN_TIME / time)), layout.total)
 
 
 def _room(sort: nest.ArgSort) -> int:
@@ -72,14 +75,23 @@ def _room(sort: nest.ArgSort) -> int:
     return room if sort.kept and _MANY * room <= sort.length else sort.length
 
 
+def _merges(room: int) -> int:
+    """How many times runs are merged."""
+    return max(0, (room - 1) // _RUN).bit_length()
+
+
 @dataclasses.dataclass(frozen=True)
 class _Scratch:
-    """Where keys and positions are in a thread's memory, twice each, and whose numbers they are (bytes)."""
+    """Where keys and positions are in a thread's memory, twice each, and whose numbers they are (bytes).
+
+    Where keys are sorted byte by byte, ``passes`` says how many they have, and counts of them come last; else it is 0.
+    """
 
     key: DType
     position: DType
     places: tuple[int, ...]
     total: int
+    passes: int
 
     @staticmethod
     def of(sort: nest.ArgSort) -> _Scratch:
@@ -90,7 +102,8 @@ class _Scratch:
         ends = [0]
         for d in (key, key, *[position] * (4 if room < sort.length else 2)):
             ends.append(ends[-1] + each * d.itemsize)
-        return _Scratch(key, position, tuple(ends[:-1]), ends[-1])
+        size = key.itemsize if _merges(room) > key.itemsize // 2 + 1 else 0  # a merge takes about as long as two bytes
+        return _Scratch(key, position, tuple(ends), ends[-1] + size * 256 * _I64.itemsize, size)
 
 
 class _Sort:
@@ -122,6 +135,8 @@ class _Sort:
     def _sorted(self, areas: list[Value]) -> tuple[Value, Value]:
         """The keys in the first area in order, and their numbers."""
         keys, other_keys, numbers, other_numbers = areas[:4]
+        if self.layout.passes:
+            return self._by_bytes([keys, other_keys, numbers, other_numbers], areas[-1])
         self._rank_runs(keys, other_keys, other_numbers)
         return self._merge_runs([other_keys, keys, other_numbers, numbers])
 
@@ -217,7 +232,7 @@ class _Sort:
     def _merge_runs(self, buffers: list[Value]) -> tuple[Value, Value]:
         """Keys and positions in order; ``buffers``: keys and room for keys, positions and room for positions."""
         b, n = self.b, self.n
-        levels = max(0, (n - 1) // _RUN).bit_length()
+        levels = _merges(n)
         if not levels:
             return buffers[0], buffers[2]
         with b.loop(0, levels, 1, [b.const(_RUN, _I64), *buffers]) as level:
@@ -244,6 +259,47 @@ class _Sort:
             b.store(chosen, b.offset(positions_room, turn.index, position))
             step = b.cast(first, _I64)
             turn.next = [b.add(left, step), b.add(right, b.sub(one, step))]
+
+    # -- bytes -----------------------------------------------------------------------------
+    def _by_bytes(self, buffers: list[Value], counts: Value) -> tuple[Value, Value]:
+        """As `_merge_runs`, from keys in the order of their positions; ``counts``: room for 256 numbers for each byte of a key."""
+        b, n, key, position = self.b, self.b.const(self.n, _I64), self.layout.key, self.layout.position
+        keys, _, positions, _ = buffers
+        with b.loop(0, 256 * self.layout.passes) as turn:
+            b.store(b.const(0, _I64), b.offset(counts, turn.index, _I64))
+        with b.loop(0, n) as turn:
+            b.store(b.cast(turn.index, position), b.offset(positions, turn.index, position))
+            for k in range(self.layout.passes):
+                value = self._byte(b.offset(keys, turn.index, key), b.const(k, _I64))
+                place = b.offset(counts, b.add(value, b.const(256 * k, _I64)), _I64)
+                b.store(b.add(b.load(place, _I64), b.const(1, _I64)), place)
+        with b.loop(0, self.layout.passes, 1, buffers) as number:
+            keys, room, positions, positions_room = number.values
+            places = b.offset(counts, b.shl(number.index, 8), _I64)
+            with b.loop(0, 256, 1, [b.const(0, _I64)] * 2) as turn:
+                before, most = turn.values
+                place = b.offset(places, turn.index, _I64)
+                count = b.load(place, _I64)
+                b.store(before, place)
+                turn.next = [b.add(before, count), b.max(most, count)]
+            moves = b.cmp("lt", turn.results[1], n)
+            with b.loop(0, b.select(moves, n, b.const(0, _I64))) as turn:
+                start = b.offset(keys, turn.index, key)
+                place = b.offset(places, self._byte(start, number.index), _I64)
+                to = b.load(place, _I64)
+                b.store(b.add(to, b.const(1, _I64)), place)
+                b.store(b.load(start, key), b.offset(room, to, key))
+                b.store(b.load(b.offset(positions, turn.index, position), position), b.offset(positions_room, to, position))
+            pairs = ((room, keys), (keys, room), (positions_room, positions), (positions, positions_room))
+            number.next = [b.select(moves, moved, stayed) for moved, stayed in pairs]
+        return number.results[0], number.results[2]
+
+    def _byte(self, key: Value, number: Value) -> Value:
+        """A byte of a key, the last one first; that with the sign so that negative keys come before others."""
+        b = self.b
+        value = b.cast(b.load(b.offset(key, number, dt.uint8), dt.uint8), _I64)
+        signed = b.cmp("eq", number, b.const(self.layout.passes - 1, _I64))
+        return b.xor(value, b.select(signed, b.const(128, _I64), b.const(0, _I64)))
 
     def _write(self, positions: Value, target: Value) -> None:
         b, position = self.b, self.layout.position

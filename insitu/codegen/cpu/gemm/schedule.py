@@ -427,9 +427,9 @@ class _Traffic:
     whole: tuple[float, float]
 
 
-#: Fitted to measured times of products (for AVX-512: of 350 shapes with some 9 schedules each, in all cases).
-_HALF = _Traffic((0, 0), 1.5, 0.45, 4, 0.5, (2, 2), (7, 7), 7, (7, 7))
-_FULL = _Traffic((4, 11), 3.2, 0.45, 6.3, 0.9, (3, 14), (16, 22), 50, (7, 25))
+#: With vectors of up to 256 bits, and of 512: these are fitted to measured times, of 380 shapes with some 9 schedules each, in all cases.
+_SHORT = _Traffic((0, 0), 1.5, 0.45, 4, 0.5, (2, 2), (7, 7), 7, (7, 7))
+_LONG = _Traffic((4, 11), 3.2, 0.45, 6.3, 0.9, (3, 14), (16, 22), 50, (7, 25))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -461,9 +461,9 @@ class _Machine:
 
 
 _WIDE_TILES = ((14, 2), (13, 2), (8, 2), (10, 2), (12, 2), (16, 1), (10, 1), (13, 1), (20, 1), (25, 1), (8, 3), (9, 3), (6, 4))
-_WIDEST = _Machine(_WIDE_TILES, 24, (25, 12, 9, 6), (1.0, 1.0, 1.0, 1.0), 1.0, _FULL)
-_MANY = _Machine(((5, 4), (6, 4), (4, 4), (8, 3), (9, 3), (8, 2), (10, 2), (10, 1), (16, 1)), 24, (16, 8, 6, 6), (1.2, 1.22, 1.08, 1.0), 0.5, _HALF)
-_NARROW = _Machine(((6, 2), (5, 2), (4, 2), (4, 3), (8, 1), (10, 1)), 12, (8, 6, 4, 2), (1.2, 1.0, 1.02, 1.5), 0.5, _HALF)
+_WIDEST = _Machine(_WIDE_TILES, 24, (25, 12, 9, 6), (1.0, 1.0, 1.0, 1.0), 1.0, _LONG)
+_MANY = _Machine(((5, 4), (6, 4), (4, 4), (8, 3), (9, 3), (8, 2), (10, 2), (10, 1), (16, 1)), 24, (16, 8, 6, 6), (1.2, 1.22, 1.08, 1.0), 0.5, _SHORT)
+_NARROW = _Machine(((6, 2), (5, 2), (4, 2), (4, 3), (8, 1), (10, 1)), 12, (8, 6, 4, 2), (1.2, 1.0, 1.02, 1.5), 0.5, _SHORT)
 
 
 def _machine(target: Target) -> _Machine:

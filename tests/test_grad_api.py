@@ -195,6 +195,13 @@ def test_misuse_is_refused(call: Any, error: type[UserError], slug: str) -> None
     assert caught.value.slug == slug
 
 
+def test_an_argument_that_does_not_exist_is_not_told_as_one_named_twice() -> None:
+    for argnums, expected in (((1, 5), "argnums from 0 to 1"), ((1, -1), "each argument at most once")):
+        with pytest.raises(ArgumentError) as caught:
+            si.grad(lambda x, y: x * y, argnums=argnums)(2.0, 3.0)
+        assert caught.value.expected == expected
+
+
 SECOND = {
     "pow": (lambda a, b: a**b, (2.0, 0.0), [[0, 0.5], [0.5, np.log(2.0) ** 2]]),
     "logaddexp": (si.logaddexp, (1.5, 1.5), [[0.25, -0.25], [-0.25, 0.25]]),

@@ -116,16 +116,16 @@ def _arguments(name: str, argnums: ArgNums, count: int) -> list[int]:
     out = []
     for number in numbers:
         n = whole(number)
-        if n is not None and count and n % count in out:
-            raise ArgumentError(
-                f"The gradient of {name} is asked for twice with respect to argument {n % count}.", expected="each argument at most once",
-                received=f"argnums={argnums!r}", fix="name it once", slug="grad-argnums", argument="argnums",
-            )  # fmt: skip
         if n is None or not -count <= n < count:
             raise ArgumentError(
                 f'The gradient of {name} is asked for with respect to argument {number!r}, but there are {count} positional arguments.',
                 expected=f"argnums from 0 to {count - 1}" if count else "at least one positional argument", received=f"argnums={argnums!r}",
                 fix="pass the arguments by position, and count them from 0", slug="grad-argnums", argument="argnums",
+            )  # fmt: skip
+        if n % count in out:
+            raise ArgumentError(
+                f"The gradient of {name} is asked for twice with respect to argument {n % count}.", expected="each argument at most once",
+                received=f"argnums={argnums!r}", fix="name it once", slug="grad-argnums", argument="argnums",
             )  # fmt: skip
         out.append(n % count)
     return out

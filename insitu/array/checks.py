@@ -90,3 +90,8 @@ def shape_argument(function: str, shape: Any) -> tuple[int, ...]:
 def floating(node: Node) -> Node:
     """The node itself if it is floating, else converted to float32."""
     return node if node.aval.dtype.is_float else ops.cast(node, dt.float32)
+
+
+def wide(node: Node) -> Node:
+    """Halves as float32: what a formula makes on its way may be larger than any half."""
+    return ops.cast(node, node.aval.dtype.compute)

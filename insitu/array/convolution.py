@@ -15,6 +15,7 @@ from insitu import ops
 from insitu.arguments import ARRAY, COUNT, checked
 from insitu.arguments.grids import FORMAT, PER_AXIS, Pairs, PerAxis, around, check_output_padding, check_rank, check_window, per_axis, position_axes
 from insitu.array.array import Array
+from insitu.array.checks import floating, wide
 from insitu.array.convert import node_of
 from insitu.array.elementwise import operands
 from insitu.errors import ShapeError, many_axes
@@ -386,12 +387,12 @@ def average_pool(
            [2.5, 3. ]], dtype=float32)
     """
     a, size, steps, pairs = _pooling("average_pool", x, pool_size, strides, padding, data_format)
-    dtype = a.dtype if a.dtype.is_float else dt.float32
-    a = ops.cast(a, dtype.compute)  # sums of half precision could be too large for it
+    given = floating(a)
+    a = wide(given)
     seen = ops.windows(ops.pad(a, [(0, 0), *pairs, (0, 0)]), size, steps)
     rank = len(size)
     total = ops.reduce_sum(seen, range(1 + rank, 1 + 2 * rank))
-    return Array(channels_back(ops.cast(ops.div(total, _counts(total, a.shape[1:-1], size, steps, pairs)), dtype), data_format))
+    return Array(channels_back(ops.cast(ops.div(total, _counts(total, a.shape[1:-1], size, steps, pairs)), given.dtype), data_format))
 
 
 def _counts(total: Node, extents: Sequence[int], size: Sequence[int], strides: Sequence[int], padding: Pairs) -> Node:
@@ -430,8 +431,8 @@ def adaptive_average_pool(x: Any, output_size: int | Sequence[int], /, *, data_f
     a = node_of(x)
     check_kind("adaptive_average_pool", "x", a.aval, "iuf")
     wanted = per_axis(check_rank("adaptive_average_pool", a.shape, data_format)).check("adaptive_average_pool", "output_size", output_size)
-    dtype = a.dtype if a.dtype.is_float else dt.float32
-    a = channels_last(ops.cast(a, dtype.compute), data_format)
+    given = floating(a)
+    a = channels_last(wide(given), data_format)
     for axis, out in enumerate(wanted, 1):
         n = a.shape[axis]
         starts = [k * n // out for k in range(out)]
@@ -445,7 +446,7 @@ def adaptive_average_pool(x: Any, output_size: int | Sequence[int], /, *, data_f
         joined = ops.concat([ops.reshape(p, (*a.shape[:axis], 1, *a.shape[axis + 1 :])) for p in parts], axis)
         each = ops.concat([ops.reshape(ops.constant(float(c), a.dtype), (1,)) for c in counts], 0)
         a = ops.div(joined, ops.reshape(each, (out, *[1] * (a.ndim - axis - 1))))
-    return Array(channels_back(ops.cast(a, dtype), data_format))
+    return Array(channels_back(ops.cast(a, given.dtype), data_format))
 
 
 @checked(x=ARRAY, size=PER_AXIS, strides=PER_AXIS | None, padding=AROUND, dilation=PER_AXIS, data_format=FORMAT)

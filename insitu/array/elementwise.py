@@ -16,7 +16,7 @@ from insitu import ops
 from insitu.arguments import ARRAY, WHOLE, checked
 from insitu.array import scalars
 from insitu.array.array import Array
-from insitu.array.checks import floating
+from insitu.array.checks import floating, wide
 from insitu.array.convert import node_of
 from insitu.errors import ArgumentError, DTypeError
 from insitu.graph.node import Node
@@ -114,23 +114,23 @@ def _reciprocal(x: Node) -> Node:
 
 def _log2(x: Node) -> Node:
     """The exponent apart from the rest, so that powers of two have whole logarithms; halves in float32."""
-    wide = ops.cast(x, x.aval.dtype.compute)
-    dtype = wide.aval.dtype
+    given, x = x, wide(x)
+    dtype = x.aval.dtype
     whole = dt.from_kind("i", dtype.bits)
     digits, bias, least = (23, 127, 2.0**-126) if dtype is dt.float32 else (52, 1023, 2.0**-1022)
     places, root = scalars.constant(digits, whole), ops.bitcast(scalars.constant(0.5**0.5, dtype), whole)
-    exponent = ops.shr(ops.sub(ops.bitcast(wide, whole), root), places)
+    exponent = ops.shr(ops.sub(ops.bitcast(x, whole), root), places)
     exponent = ops.min_(exponent, scalars.constant(bias - 1, whole))
-    normal = ops.and_(ops.ge(wide, scalars.constant(least, dtype)), ops.lt(wide, scalars.constant(math.inf, dtype)))
+    normal = ops.and_(ops.ge(x, scalars.constant(least, dtype)), ops.lt(x, scalars.constant(math.inf, dtype)))
     exponent = ops.where(normal, exponent, scalars.constant(0, whole))
     scale = ops.bitcast(ops.shl(ops.sub(scalars.constant(bias, whole), exponent), places), dtype)
-    rest = ops.mul(ops.log(ops.mul(wide, scale)), scalars.constant(1.0 / math.log(2.0), dtype))
-    return ops.cast(ops.add(ops.cast(exponent, dtype), rest), x.aval.dtype)
+    rest = ops.mul(ops.log(ops.mul(x, scale)), scalars.constant(1.0 / math.log(2.0), dtype))
+    return ops.cast(ops.add(ops.cast(exponent, dtype), rest), given.aval.dtype)
 
 
 def _log10(x: Node) -> Node:
-    wide = ops.cast(x, x.aval.dtype.compute)
-    return ops.cast(ops.mul(ops.log(wide), scalars.constant(1.0 / math.log(10.0), wide.aval.dtype)), x.aval.dtype)
+    given, x = x, wide(x)
+    return ops.cast(ops.mul(ops.log(x), scalars.constant(1.0 / math.log(10.0), x.aval.dtype)), given.aval.dtype)
 
 
 reciprocal = _unary("reciprocal", _reciprocal, "1 / x.", "si.reciprocal(4.0) -> Array(0.25, dtype=float32)")

@@ -11,7 +11,7 @@ from insitu import ops
 from insitu.arguments import ARRAY, AXES, AXIS, DTYPE, FLAG, FLOATING, NUMBER, Whole, checked
 from insitu.array import scalars
 from insitu.array.array import Array
-from insitu.array.checks import axis_index, axis_tuple, floating
+from insitu.array.checks import axis_index, axis_tuple, floating, wide
 from insitu.array.convert import node_of
 from insitu.array.elementwise import operands
 from insitu.dtypes import DType, as_dtype
@@ -120,11 +120,6 @@ def _extreme(name: str, function: Callable[[Node, tuple[int, ...]], Node], x: An
     return _kept(function(node, axes), node, axes, keepdims)
 
 
-def _wide(node: Node) -> Node:
-    """Halves as float32: the sums within a formula may be larger than any half."""
-    return ops.cast(node, node.aval.dtype.compute)
-
-
 def _divided(total: Node, count: float) -> Node:
     return ops.div(total, scalars.constant(float(count), total.aval.dtype))
 
@@ -153,7 +148,7 @@ def mean(x: Any, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = Fa
     axes = axis_tuple("mean", axis, node.aval)
     node = floating(node) if dtype is None else ops.cast(node, as_dtype(dtype))
     count = math.prod([node.aval.shape[k] for k in axes])
-    return _kept(ops.cast(_divided(ops.reduce_sum(_wide(node), axes), count), node.aval.dtype), node, axes, keepdims)
+    return _kept(ops.cast(_divided(ops.reduce_sum(wide(node), axes), count), node.aval.dtype), node, axes, keepdims)
 
 
 @checked(x=ARRAY, axis=AXES | None, correction=NUMBER, keepdims=FLAG)
@@ -184,7 +179,7 @@ def _variance(name: str, x: Any, axis: Axis, correction: float) -> tuple[Node, N
     """The floating array, its variance over the axes, in float32 for halves, and the axes."""
     given = floating(node_of(x))
     axes = axis_tuple(name, axis, given.aval)
-    node = _wide(given)
+    node = wide(given)
     count = math.prod([node.aval.shape[k] for k in axes])
     away = ops.sub(node, _kept(_divided(ops.reduce_sum(node, axes), count), node, axes, True)._node)
     left = count - correction
@@ -303,7 +298,7 @@ def logsumexp(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """
     given = floating(node_of(x))
     axes = axis_tuple("logsumexp", axis, given.aval)
-    node = _wide(given)
+    node = wide(given)
     dtype = node.aval.dtype
     if math.prod([node.aval.shape[k] for k in axes]) == 0:
         return _kept(ops.cast(ops.log(ops.reduce_sum(node, axes)), given.aval.dtype), given, axes, keepdims)

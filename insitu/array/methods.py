@@ -71,6 +71,7 @@ _BOTH_WAYS: dict[str, Callable[[Node, Node], Node]] = {
 _OF_VALUES = ("neg", "pos", "abs", "invert", "getitem", "divmod", "rdivmod", "lt", "le", "gt", "ge", "float", "int", "iter", "contains")
 _COMPARISONS = {"eq": ops.eq, "ne": ops.ne, "lt": ops.lt, "le": ops.le, "gt": ops.gt, "ge": ops.ge}
 _METHODS: dict[str, Any] = {
+    "__divmod__": _divmod, "__rdivmod__": _rdivmod,
     "all": reductions.all, "any": reductions.any, "argmax": reductions.argmax, "argmin": reductions.argmin, "argsort": sorting.argsort,
     "astype": info.astype, "clip": elementwise.clip, "cumprod": reductions.cumprod, "cumsum": reductions.cumsum, "dot": contraction.dot,
     "flatten": shaping.flatten, "max": reductions.max, "mean": reductions.mean, "min": reductions.min, "nonzero": sorting.nonzero,
@@ -90,8 +91,6 @@ def attach() -> None:
     for name, method in _METHODS.items():
         setattr(Array, name, method)
     Array.__getitem__ = indexing.getitem  # type: ignore[method-assign]
-    Array.__divmod__ = _divmod  # type: ignore[method-assign]
-    Array.__rdivmod__ = _rdivmod  # type: ignore[attr-defined]
     Array.at = property(At)  # type: ignore[method-assign,assignment]
     Array.__round__ = elementwise.round  # type: ignore[attr-defined]
     for name in (*_BOTH_WAYS, *[f"r{name}" for name in _BOTH_WAYS], *_OF_VALUES):

@@ -161,7 +161,7 @@ class Sequential(Model):
     @property
     def input(self) -> Symbol:
         """The input as a symbol."""
-        return self.symbols()[0]  # type: ignore[no-any-return]
+        return self.inputs[0]
 
     @property
     def output(self) -> Any:

@@ -78,9 +78,9 @@ class _Augmentation(Grid):
         x = x.astype(self.dtype)
         if not training:
             return x
-        if self.data_format == "channels_first":
-            return si.permute_dims(self.changed(si.permute_dims(x, (0, 2, 3, 1))), (0, 3, 1, 2)).astype(self.dtype)
-        return self.changed(x).astype(self.dtype)
+        first = self.data_format == "channels_first"
+        y = self.changed(si.permute_dims(x, (0, 2, 3, 1)) if first else x).astype(self.dtype)
+        return si.permute_dims(y, (0, 3, 1, 2)) if first else y
 
     def changed(self, x: si.Array) -> si.Array:
         """The pictures, with their channels last, as training sees them."""

@@ -622,8 +622,9 @@ def _cost(c: Contract, v: Variant, target: Target) -> float:
     panels, slivers = -(-n // v.columns), -(-m // v.rows)
     if row_side.windows:
         slivers = _slab(c, row_side.windows, v.rows, v.lines).tiles
-    sums = v.rows * v.vectors
+    sums, size = v.rows * v.vectors, c.dtype.itemsize
     machine = _machine(target)
+    traffic = machine.traffic
     if v.windows:
         step = _window_step(c, v, machine, target)
     else:
@@ -631,12 +632,11 @@ def _cost(c: Contract, v: Variant, target: Target) -> float:
         step += others(v.rows, v.vectors, v.pack_rows, target)
         if v.vectors == 1 and not v.pack_rows and not row_side.along_k:
             step *= 1.08 / machine.pace[0]  # one address for all rows
-        if v.rows * min(k, K_BLOCK) * c.dtype.itemsize > _NEAR_BYTES:
+        if v.rows * min(k, K_BLOCK) * size > _NEAR_BYTES:
             step *= 1.04
-    if (v.pack_lanes or v.in_panels) and v.columns * min(k, K_BLOCK) * c.dtype.itemsize > BLOCK_BYTES // 4:
+    if (v.pack_lanes or v.in_panels) and v.columns * min(k, K_BLOCK) * size > BLOCK_BYTES // 4:
         step *= 1.5  # a panel is read again from far away
     tile = k * step + -(-k // K_BLOCK) * (25 + 2 * sums)
-    size, traffic = c.dtype.itemsize, machine.traffic
     far = m * n * size > _BEYOND_BYTES
     if v.swap:
         column = traffic.whole[far] if v.whole else traffic.column[far] if c.n * size % 4096 else traffic.column_paged

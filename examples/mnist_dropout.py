@@ -6,7 +6,7 @@ The data come from $INSITU_DATA_DIR/mnist, or are downloaded once. The learning 
 import insitu as si
 
 (x_train, y_train), (x_test, y_test) = si.data.mnist()
-epochs, batch = 12, 128
+epochs, batch = 3, 256
 
 si.random.seed(0)
 model = si.nn.Sequential(
@@ -15,13 +15,13 @@ model = si.nn.Sequential(
         si.nn.Rescaling(1 / 255),
         si.nn.Flatten(),
         si.nn.Dense(512, activation="relu"),
-        si.nn.Dropout(0.2),
+        si.nn.Dropout(0.1),
         si.nn.Dense(512, activation="relu"),
-        si.nn.Dropout(0.2),
+        si.nn.Dropout(0.1),
         si.nn.Dense(10, activation="softmax"),
     ]
 )
-rate = si.optim.schedules.CosineDecay(1e-3, epochs * -(-len(x_train) // batch), alpha=0.01)
+rate = si.optim.schedules.CosineDecay(4e-3, epochs * -(-len(x_train) // batch), alpha=0.01)
 model.compile(si.optim.Adam(rate), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
 model.fit(x_train, y_train, batch_size=batch, epochs=epochs)
 

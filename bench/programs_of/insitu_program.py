@@ -15,6 +15,8 @@ for units in hidden:
     if rate:
         layers.append(si.nn.Dropout(rate))
 model = si.nn.Sequential([*layers, si.nn.Dense(10, activation="softmax")])
+if rate:
+    learning_rate = si.optim.schedules.CosineDecay(learning_rate, mnist.steps(len(x), batch, epochs), mnist.LAST)
 chosen = si.optim.SGD(learning_rate) if optimizer == "sgd" else si.optim.Adam(learning_rate)
 model.compile(chosen, "sparse_categorical_crossentropy", metrics=["accuracy"])
 model.fit(x, y, batch_size=batch, epochs=epochs, verbose=0)

@@ -17,6 +17,8 @@ for units in [*hidden, 10]:
     limit = (6 / (width + units)) ** 0.5
     params.append((jax.random.uniform(sub, (width, units), minval=-limit, maxval=limit), jnp.zeros(units)))
     width = units
+if rate:
+    learning_rate = optax.cosine_decay_schedule(learning_rate, mnist.steps(len(x), batch, epochs), mnist.LAST)
 chosen = optax.sgd(learning_rate) if optimizer == "sgd" else optax.adam(learning_rate)
 state = chosen.init(params)
 act = jax.nn.sigmoid if activation == "sigmoid" else jax.nn.relu

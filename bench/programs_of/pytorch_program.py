@@ -17,6 +17,7 @@ for units in hidden:
     width = units
 model = torch.nn.Sequential(*layers, torch.nn.Linear(width, 10))
 chosen = (torch.optim.SGD if optimizer == "sgd" else torch.optim.Adam)(model.parameters(), lr=learning_rate)
+falling = torch.optim.lr_scheduler.CosineAnnealingLR(chosen, mnist.steps(len(x), batch, epochs), mnist.LAST * learning_rate) if rate else None
 loss_of = torch.nn.CrossEntropyLoss()
 for _ in range(epochs):
     order, total, right = torch.randperm(len(x)), 0.0, 0
@@ -29,6 +30,8 @@ for _ in range(epochs):
         chosen.zero_grad()
         loss.backward()
         chosen.step()
+        if falling:
+            falling.step()
         total += loss.item() * len(rows)
         right += (logits.argmax(1) == targets).sum().item()
 model.eval()

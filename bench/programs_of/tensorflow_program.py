@@ -18,6 +18,8 @@ for units in hidden:
     if rate:
         layers.append(keras.layers.Dropout(rate))
 model = keras.Sequential([*layers, keras.layers.Dense(10, activation="softmax")])
+if rate:
+    learning_rate = keras.optimizers.schedules.CosineDecay(learning_rate, mnist.steps(len(x), batch, epochs), mnist.LAST)
 chosen = keras.optimizers.SGD(learning_rate) if optimizer == "sgd" else keras.optimizers.Adam(learning_rate)
 model.compile(chosen, "sparse_categorical_crossentropy", metrics=["accuracy"])
 model.fit(x, y, batch_size=batch, epochs=epochs, verbose=0)

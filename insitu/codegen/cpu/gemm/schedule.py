@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 import math
 from collections.abc import Iterator
 
@@ -31,8 +30,6 @@ BLOCK_BYTES = 400_000
 _IN_PLACE_BYTES = 300_000
 #: Bytes of an operand from which on it comes from memory.
 _FAR_BYTES = 4_000_000
-#: Bytes of a lane side that stays in the level-2 cache as a whole, beside what else passes by.
-_BESIDE_BYTES = 1_100_000
 #: Bytes of a matrix from which on it comes from beyond the level-2 cache.
 _BEYOND_BYTES = 1_500_000
 #: Most rows whose factors registers hold while a lane side is read in its order; most rows at all for which that is faster than packing it.
@@ -598,11 +595,9 @@ def _packed(c: Contract, target: Target, swap: bool, rows: int, vectors: int, la
     whole = swap and m <= WHOLE_COLUMNS
     shown = "" if not row_side.windows else "positions" if row_side.windows.positions_first else "elements"
     both = target.masks and not pack_rows and (lines == 1 or shown == "positions")  # runs of elements are packed one by one
-    near = n * c.k * size <= _BESIDE_BYTES and lane_side.leading * size <= 2048 and m <= _FETCHING_ROWS
-    either = pack_lanes and lanes_in_place and near and not (shown or narrow) and target.vector_bits >= 512
-    for packed, copied in itertools.product((False, True) if both else (pack_rows,), (False, True) if either else (pack_lanes,)):
+    for packed in (False, True) if both else (pack_rows,):
         yield Variant(
-            swap, rows, vectors, lanes, packed, copied and not in_panels, narrow, whole=whole, lines=lines, in_panels=in_panels, windows=shown,
+            swap, rows, vectors, lanes, packed, pack_lanes and not in_panels, narrow, whole=whole, lines=lines, in_panels=in_panels, windows=shown,
         )  # fmt: skip
 
 

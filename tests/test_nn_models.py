@@ -464,6 +464,34 @@ def test_a_functional_model_has_its_own_input_and_output():
     assert model.output is model.outputs[0] is not inner
 
 
+def test_deep_graphs_are_made_saved_and_copied(tmp_path):
+    shared = si.nn.Dense(2, name="shared")
+    x = y = si.nn.Input((2,))
+    for k in range(1200):
+        y = shared(y) if k % 100 == 0 else si.nn.Activation("linear")(y)
+    model = si.nn.Model(x, y)
+    data = np.random.default_rng(0).random((3, 2), np.float32)
+    model.save(tmp_path / "deep.insitu")
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model)), si.load(tmp_path / "deep.insitu")):
+        assert len(other.layers) == len(model.layers) == 1189
+        np.testing.assert_array_equal(other.predict(data), model.predict(data))
+        assert other.get_layer("shared").output is not shared.output
+
+
+def test_a_copied_layer_belongs_to_no_model_and_a_copied_model_has_all_of_its_calls():
+    layer = si.nn.Dense(3)
+    x = si.nn.Input((4,))
+    model = si.nn.Model(x, si.nn.Dense(2)(layer(x)))
+    alone = copy.deepcopy(layer)
+    np.testing.assert_array_equal(alone(np.ones((1, 4))), layer(np.ones((1, 4))))
+    with pytest.raises(UserError, match="is not part of a functional model"):
+        _ = alone.output
+    for copied in (copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))):
+        for other, first in (copied((model, layer)), reversed(copied((layer, model)))):
+            assert other.layers[0] is first
+            assert si.nn.Model(other.input, first.output).layers == [first]
+
+
 def test_symbols_have_parts_and_functions_of_one_number():
     x = np.random.default_rng(0).random((2, 5, 3), np.float32) - 0.5
     i = si.nn.Input((5, 3))

@@ -179,11 +179,12 @@ def record(layer: Layer, arguments: tuple[Any, ...], training: bool | None, opti
     found, outline = flatten(specs)
     many = len(found) > 1
     call.result = unflatten(outline, [Symbol(s.shape, s.dtype, f"{layer.name}_{i}" if many else layer.name, call) for i, s in enumerate(found)])
-    _calls(layer).append(call)
+    calls_of(layer).append(call)
     return call.result
 
 
-def _calls(layer: Layer) -> list[Call]:
+def calls_of(layer: Layer) -> list[Call]:
+    """The calls of a layer on symbols, which are no part of a copy of it: a copied model brings its own."""
     return vars(layer).setdefault("_recorded", [])  # type: ignore[no-any-return]
 
 
@@ -200,9 +201,9 @@ def last_call(layer: Layer) -> Call:
         If there was none.
     """
     row = rows[layer]() if layer in rows else None
-    if not _calls(layer) and row is not None:
+    if not calls_of(layer) and row is not None:
         row.symbols()
-    if not _calls(layer):
+    if not calls_of(layer):
         raise ArgumentError(
             f'"{layer.name}" is not part of a functional model, so it has no input and output.',
             expected="a layer that was called on symbols",
@@ -210,7 +211,7 @@ def last_call(layer: Layer) -> Call:
             fix="call it: y = layer(si.nn.Input((784,)))",
             slug="functional-no-call",
         )
-    return _calls(layer)[-1]
+    return calls_of(layer)[-1]
 
 
 def order(inputs: Sequence[Symbol], outputs: Sequence[Symbol]) -> list[Call]:
@@ -221,48 +222,13 @@ def order(inputs: Sequence[Symbol], outputs: Sequence[Symbol]) -> list[Call]:
     ArgumentError
         If an output depends on an input that is not among ``inputs``.
     """
-    known, done, calls = {id(s) for s in inputs}, set[int](), list[Call]()
-
-    def visit(symbol: Symbol) -> None:
-        if id(symbol) in known:
-            return
-        call = symbol.call
-        if call is None:
-            raise ArgumentError(
-                f'Model: an output needs the input "{symbol.name}", which is not among the inputs.',
-                expected="all inputs that the outputs are computed from",
-                received=", ".join(f'"{s.name}"' for s in inputs),
-                fix=f"add it: Model(inputs=[..., {symbol.name}], outputs=...)",
-                slug="functional-disconnected",
-                argument="inputs=",
-            )
-        if id(call) not in done:
-            done.add(id(call))
-            for s in flatten(call.arguments)[0]:
-                visit(s)
-            calls.append(call)
-
-    for symbol in outputs:
-        visit(symbol)
-    return calls
+    return _search(inputs, outputs)[1]
 
 
-def layers_of(calls: Sequence[Call], outputs: Sequence[Symbol]) -> list[Layer]:
+def layers_of(inputs: Sequence[Symbol], outputs: Sequence[Symbol]) -> list[Layer]:
     """The layers in Keras' order: those furthest from the outputs first, and of these the first met from there."""
-    met: dict[Layer, int] = {}
-    seen: set[Call] = set()
-
-    def visit(symbol: Symbol) -> None:
-        call = symbol.call
-        if call is None or call in seen:
-            return
-        seen.add(call)
-        met.setdefault(call.layer, len(met))
-        for s in flatten(call.arguments)[0]:
-            visit(s)
-
-    for symbol in outputs:
-        visit(symbol)
+    met, calls = _search(inputs, outputs)
+    number = {layer: n for n, layer in enumerate(dict.fromkeys(call.layer for call in met))}
     depths: dict[Call, int] = {}
     furthest: dict[Layer, int] = {}
     for call in reversed(calls):
@@ -270,7 +236,34 @@ def layers_of(calls: Sequence[Call], outputs: Sequence[Symbol]) -> list[Layer]:
         for s in flatten(call.arguments)[0]:
             if s.call is not None:
                 depths[s.call] = max(depths.get(s.call, 0), depth + 1)
-    return sorted(furthest, key=lambda layer: (-furthest[layer], met[layer]))
+    return sorted(furthest, key=lambda layer: (-furthest[layer], number[layer]))
+
+
+def _search(inputs: Sequence[Symbol], outputs: Sequence[Symbol]) -> tuple[list[Call], list[Call]]:
+    """The calls that lead from inputs to outputs: as they are met from the outputs, and each after those it needs.
+
+    A stack of its own, not Python's, holds what waits: graphs may be deep.
+    """
+    known, met, done = {id(s) for s in inputs}, dict[Call, None](), list[Call]()
+    waiting: list[Symbol | Call] = [*reversed(outputs)]
+    while waiting:
+        at = waiting.pop()
+        if isinstance(at, Call):
+            done.append(at)
+        elif id(at) not in known:
+            if at.call is None:
+                raise ArgumentError(
+                    f'Model: an output needs the input "{at.name}", which is not among the inputs.',
+                    expected="all inputs that the outputs are computed from",
+                    received=", ".join(f'"{s.name}"' for s in inputs),
+                    fix=f"add it: Model(inputs=[..., {at.name}], outputs=...)",
+                    slug="functional-disconnected",
+                    argument="inputs=",
+                )
+            if at.call not in met:
+                met[at.call] = None
+                waiting += [at.call, *reversed(flatten(at.call.arguments)[0])]
+    return list(met), done
 
 
 def run(calls: Sequence[Call], inputs: Sequence[Symbol], outputs: Any, arrays: Sequence[si.Array]) -> Any:

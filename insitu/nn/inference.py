@@ -82,7 +82,7 @@ def folded(model: Model) -> Model:
     """A copy of a model without the batch normalizations that could be folded; models inside are folded, too."""
     if isinstance(model, Sequential):
         return _folded_row(model)
-    return _folded_graph(model) if isinstance(model, Functional) else _copied(model)
+    return _folded_graph(model) if isinstance(model, Functional) else copy.deepcopy(model)
 
 
 def _folded_row(model: Sequential) -> Sequential:
@@ -139,17 +139,7 @@ def _in_training(call: Call) -> bool:
 
 
 def _replacement(layer: Layer) -> Layer:
-    return folded(layer) if isinstance(layer, Model) else _copied(layer)
-
-
-def _copied(layer: Any) -> Any:
-    """A layer with weights of its own, outside of the graphs it was called in."""
-    calls = vars(layer).pop("_recorded", None)
-    try:
-        return copy.deepcopy(layer)
-    finally:
-        if calls is not None:
-            vars(layer)["_recorded"] = calls
+    return folded(layer) if isinstance(layer, Model) else copy.deepcopy(layer)
 
 
 # -- one pair of layers ----------------------------------------------------------------------------------

@@ -394,6 +394,9 @@ class Layer:
         """A layer from what `get_config` returned."""
         return cls(**config)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_recorded"}  # see functional.calls_of
+
     def __repr__(self) -> str:
         return f'<{type(self).__name__} "{self.name}">'
 

@@ -638,7 +638,7 @@ class Model(Layer):
 
     def __getstate__(self) -> dict[str, Any]:
         # compiled programs and a running fit stay behind: they are made again when they are needed
-        return {**vars(self), "_prepared": {}, "_steps": {}, "_forward": None, "now_fitting": None, "history": None}
+        return {**super().__getstate__(), "_prepared": {}, "_steps": {}, "_forward": None, "now_fitting": None, "history": None}
 
 
 class Functional(Model):
@@ -661,7 +661,7 @@ class Functional(Model):
         self.inputs, self.outputs = functional.check_symbols(inputs, "inputs"), functional.check_symbols(outputs, "outputs")
         self._input_tree, self._output_tree = inputs, outputs
         self._calls = functional.order(self.inputs, self.outputs)
-        self._in_order = functional.layers_of(self._calls, self.outputs)
+        self._in_order = functional.layers_of(self.inputs, self.outputs)
         checks.names_differ(self.layers, self.name)
         self.input_shape, self.built = map_leaves(lambda s: s.shape, inputs), True
         settle(self.weights)
@@ -726,8 +726,14 @@ class Functional(Model):
         return Functional(inputs, outputs, **{k: v for k, v in config.items() if k not in graph})
 
     def __reduce__(self) -> Any:
-        # symbols and calls are told apart by identity, so pickling goes by the state and rebuilds that as a whole
-        return (_blank_functional, (), self.__getstate__())
+        # symbols and calls are told apart by identity, so pickling goes by the state and rebuilds that as a whole;
+        # the calls come first, each after those it needs, so that however deep the graph is, the walk over it is not
+        return (_blank_functional, (), {"_calls": self._calls, **self.__getstate__()})
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(state)
+        for call in self._calls:
+            functional.calls_of(call.layer).append(call)
 
 
 def _blank_functional() -> Functional:

@@ -257,6 +257,9 @@ class Sequential(Model):
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "layers": [serialize(layer) for layer in self._layers]}
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_symbols": []}  # made again when somebody asks for them
+
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         vars(self).update(state)
         rows.update((layer, weakref.ref(self)) for layer in self._layers)

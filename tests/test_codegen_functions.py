@@ -18,6 +18,7 @@ from insitu.codegen.cpu.emitter import Value
 from insitu.codegen.cpu.functions import BOUNDS, BOUNDS_WITHOUT_FMA, FUNCTIONS
 from insitu.codegen.cpu.operations import operate
 from insitu.codegen.target import Target, named
+from insitu.dtypes import as_dtype
 
 NATIVE, PLAIN = named("native"), named("x86-64")
 BINARY = ("pow", "atan2", "rem", "mod", "floordiv")
@@ -212,6 +213,24 @@ def test_integer_operations_are_numpys(name: str, dtype: str) -> None:
     got = elementwise(operation(name), [x, y], NATIVE, 8)
     wrong = np.flatnonzero(got != want)
     assert wrong.size == 0, [(x[k], y[k], got[k], want[k]) for k in wrong[:5]]
+
+
+@functools.cache
+def conversion(dtype: str) -> Callable[..., Value]:
+    return lambda b, x: b.cast(x, as_dtype(dtype))
+
+
+@pytest.mark.parametrize("source", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"])
+def test_floats_become_the_nearest_integers_towards_zero_there_are(dtype: str, source: str) -> None:
+    info = np.iinfo(dtype)
+    near = [float(limit) + step for limit in (info.min, info.max) for step in (-1.5, -1, -0.5, 0, 0.5, 1, 1.5)]
+    x = np.concatenate([np.array(near, source), specials(source), np.random.default_rng(3).normal(size=300).astype(source) * 100])
+    x = np.concatenate([x, np.nextafter(x, x.dtype.type(np.inf)), np.nextafter(x, x.dtype.type(-np.inf))])
+    want = [0 if v != v else max(info.min, min(info.max, v)) for v in x.tolist()]
+    for target, lanes in ((NATIVE, 1), (NATIVE, 16), (PLAIN, 4)):
+        got = elementwise(conversion(dtype), [x], target, lanes, dtype)
+        np.testing.assert_array_equal(got, np.array([int(v) for v in want], dtype))
 
 
 def test_negative_integer_powers() -> None:

@@ -339,8 +339,7 @@ class Emitter:
         if source.kind == "f" and dtype.kind == "f":
             op = "fpext" if dtype.bits > source.bits else "fptrunc"
         elif source.kind == "f":
-            name = f"llvm.fpto{'s' if dtype.kind == 'i' else 'u'}i.sat.{self._mangle(Value('', dtype, a.lanes))}.{self._mangle(a)}"
-            return self.intrinsic(name, (a,), dtype, a.lanes)
+            return self._truncated(a, dtype)
         elif dtype.kind == "f":
             op = "sitofp" if source.kind == "i" else "uitofp"
         elif source.kind == "b":
@@ -350,6 +349,17 @@ class Emitter:
         else:
             op = "trunc" if dtype.bits < source.bits else "sext" if source.kind == "i" else "zext"
         return self.emit(f"{op} {a!r} to {to}", dtype, a.lanes)
+
+    def _truncated(self, a: Value, dtype: DType) -> Value:
+        """A float as an integer. LLVM's own conversion that saturates takes vectors apart."""
+        signed, lanes = dtype.kind == "i", a.lanes
+        low, high = (-(2.0 ** (dtype.bits - 1)), 2.0 ** (dtype.bits - 1)) if signed else (-1.0, 2.0**dtype.bits)
+        least, past = (self.const(limit, a.dtype, lanes) for limit in (low, high))  # type: ignore[arg-type]
+        fits = self.and_(self.cmp("ge" if signed else "gt", a, least), self.cmp("lt", a, past))
+        inside = self.select(fits, a, self.zero(a))
+        whole = self.emit(f"fpto{'s' if signed else 'u'}i {inside!r} to {llvm_type(dtype, lanes)}", dtype, lanes)
+        whole = self.select(self.cmp("ge", a, past), self.const(int(high) - 1, dtype, lanes), whole)
+        return self.select(self.cmp("lt", a, least), self.const(int(low), dtype, lanes), whole) if signed else whole
 
     # -- memory ----------------------------------------------------------------------------
     def offset(self, pointer: Value, index: Value | int, dtype: DType) -> Value:

@@ -119,6 +119,15 @@ def test_logarithms_of_powers_are_whole(dtype: str, low: int, high: int) -> None
     np.testing.assert_array_equal(np.asarray(si.log2(si.asarray(2.0**exponents, dtype=dtype))).astype(int), exponents)
 
 
+@pytest.mark.parametrize(("dtype", "low", "high"), [("bfloat16", 0, 3), ("float16", 0, 5), ("float32", -37, 39), ("float64", -307, 309)])
+def test_decimal_logarithms_of_powers_of_ten_are_whole(dtype: str, low: int, high: int) -> None:
+    exponents = np.arange(low, high)
+    powers = si.asarray(np.array([float(f"1e{k}") for k in exponents]), dtype=dtype)
+    np.testing.assert_array_equal(np.asarray(si.log10(powers)).astype(float), exponents)
+    slope = si.grad(si.log10)(si.asarray(30.0, dtype="float64"))
+    assert float(slope) == pytest.approx(1 / (30 * np.log(10)), rel=1e-15)
+
+
 def test_log2_is_exact_near_1_and_has_its_derivatives() -> None:
     x = np.array([1 - 2.0**-52, 1 + 2.0**-52, 0.5**0.5, 1.5, 3e-310, 1e308, np.inf, 0.0, -1.0, np.nan])
     with np.errstate(all="ignore"):

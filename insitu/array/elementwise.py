@@ -112,9 +112,8 @@ def _reciprocal(x: Node) -> Node:
     return ops.div(scalars.constant(1.0, x.aval.dtype), x)
 
 
-def _log2(x: Node) -> Node:
-    """The exponent apart from the rest, so that powers of two have whole logarithms; halves in float32."""
-    given, x = x, wide(x)
+def _parts(x: Node) -> tuple[Node, Node]:
+    """A whole number e, as a float, and x / 2**e between sqrt(1/2) and sqrt(2); 0 and x itself where x is no normal number."""
     dtype = x.aval.dtype
     whole = dt.from_kind("i", dtype.bits)
     digits, bias, least = (23, 127, 2.0**-126) if dtype is dt.float32 else (52, 1023, 2.0**-1022)
@@ -124,13 +123,28 @@ def _log2(x: Node) -> Node:
     normal = ops.and_(ops.ge(x, scalars.constant(least, dtype)), ops.lt(x, scalars.constant(math.inf, dtype)))
     exponent = ops.where(normal, exponent, scalars.constant(0, whole))
     scale = ops.bitcast(ops.shl(ops.sub(scalars.constant(bias, whole), exponent), places), dtype)
-    rest = ops.mul(ops.log(ops.mul(x, scale)), scalars.constant(1.0 / math.log(2.0), dtype))
-    return ops.cast(ops.add(ops.cast(exponent, dtype), rest), given.aval.dtype)
+    return ops.cast(exponent, dtype), ops.mul(x, scale)
+
+
+def _log2(x: Node) -> Node:
+    """The exponent apart from the rest, so that powers of two have whole logarithms; halves in float32."""
+    given, x = x, wide(x)
+    exponent, rest = _parts(x)
+    rest = ops.mul(ops.log(rest), scalars.constant(1.0 / math.log(2.0), x.aval.dtype))
+    return ops.cast(ops.add(exponent, rest), given.aval.dtype)
+
+
+#: log10(2) as the sum of two floats, by the bits of the dtype: an exponent times the first one is exact.
+_LOG10_2 = {32: (0.301025390625, 4.605038981195214e-06), 64: (0.3010299956640665, -8.532344317057107e-14)}
 
 
 def _log10(x: Node) -> Node:
+    """The same: powers of ten have whole logarithms."""
     given, x = x, wide(x)
-    return ops.cast(ops.mul(ops.log(x), scalars.constant(1.0 / math.log(10.0), x.aval.dtype)), given.aval.dtype)
+    exponent, rest = _parts(x)
+    high, low, scale = (scalars.constant(value, x.aval.dtype) for value in (*_LOG10_2[x.aval.dtype.bits], 1.0 / math.log(10.0)))
+    rest = ops.add(ops.mul(exponent, low), ops.mul(ops.log(rest), scale))
+    return ops.cast(ops.add(ops.mul(exponent, high), rest), given.aval.dtype)
 
 
 reciprocal = _unary("reciprocal", _reciprocal, "1 / x.", "si.reciprocal(4.0) -> Array(0.25, dtype=float32)")

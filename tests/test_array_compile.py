@@ -38,6 +38,17 @@ class Pair:
     right: si.Array
 
 
+def test_fixed_values_that_are_equal_but_not_the_same_have_programs_of_their_own() -> None:
+    traced = []
+    f = si.compile(lambda x, c: traced.append(c) or x / c)
+    for zero in (0.0, -0.0, 0):
+        assert float(f(si.ones(()), zero)) == (-np.inf if np.signbit(zero) else np.inf)
+    assert len(traced) == 3
+    for _ in range(3):
+        f(si.ones(()), float("nan"))
+    assert len(traced) == 4  # NaN is not equal to itself, but computes the same
+
+
 def test_trees_go_in_and_come_out() -> None:
     @si.compile
     def f(tree, pair, *, scale):

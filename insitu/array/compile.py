@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -77,7 +78,7 @@ class CompiledFunction:
                 key.append(node.aval)
                 nodes.append(node)
             else:
-                key.append((type(x), x))
+                key.append(_fixed(x))
                 nodes.append(None)
         signature = tuple(key)
         try:
@@ -251,6 +252,13 @@ def _settle_outside(order: Sequence[Node]) -> bool:
     outside = [n for n in order if n not in inside and n.memory is None and n.handle is not None and n.handle() is not None]
     evaluate_nodes(outside)
     return bool(outside)
+
+
+def _fixed(x: Any) -> tuple[Any, ...]:
+    """The part of a signature that a value makes: two that are equal to Python but compute other things differ, and NaN is like NaN."""
+    if isinstance(x, (float, np.floating)) and (not x or x != x):
+        return (type(x), math.nan) if x else (type(x), x, math.copysign(1, x))
+    return type(x), x
 
 
 def _replace(order: Sequence[Node], outputs: Sequence[Node], swap: dict[Node, Node]) -> list[Node]:

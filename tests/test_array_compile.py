@@ -49,6 +49,45 @@ def test_fixed_values_that_are_equal_but_not_the_same_have_programs_of_their_own
     assert len(traced) == 4  # NaN is not equal to itself, but computes the same
 
 
+class Foreign:
+    """An array of another library: one object, whose values may change."""
+
+    def __init__(self, values: Any) -> None:
+        self.values = np.asarray(values, np.float32)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.values.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self.values.__dlpack_device__()
+
+
+def test_arrays_of_other_libraries_are_arrays_in_calls() -> None:
+    v = si.Variable(si.zeros(2))
+
+    @si.compile
+    def f(x):
+        v.assign(x)
+        return x, x.at[0].set(5)
+
+    given = Foreign([1, 2])
+    kept, changed = f(given)
+    given.values += 1
+    assert kept.tolist() == v.value.tolist() == [1, 2] and changed.tolist() == [5, 2]
+    assert f(given)[0].tolist() == [2, 3]
+    assert "input(): float32[2]" in f.inspect(given, stage="graph")
+    assert f.run_many(given, steps=1, split=[0])[1].tolist() == [5, 3]
+
+
+@pytest.mark.parametrize("library", [np.asarray, Foreign])
+def test_a_compiled_function_gets_arrays_inside_others_too(library) -> None:
+    inner = si.compile(lambda w, tree: si.sum(w * tree["x"].at[0].set(0.0)))
+    given = {"x": library(np.arange(3, dtype=np.float32))}
+    assert float(inner(si.ones(3), given)) == 3
+    assert si.grad(inner)(si.ones(3), given).tolist() == [0, 1, 2]
+    assert float(si.compile(lambda w: inner(w, given))(si.ones(3))) == 3
+
+
 def test_trees_go_in_and_come_out() -> None:
     @si.compile
     def f(tree, pair, *, scale):

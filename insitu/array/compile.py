@@ -14,7 +14,7 @@ import numpy as np
 from insitu.arguments import FUNCTION, Choice, Several, Text, Whole, checked
 from insitu.array.array import Array
 from insitu.array.calls import Source, Traced
-from insitu.array.convert import borrowed
+from insitu.array.convert import borrowed, foreign
 from insitu.array.creation import asarray
 from insitu.array.cutting import Cut
 from insitu.array.evaluate import evaluate_nodes, history_kept, keep_history
@@ -32,7 +32,8 @@ class CompiledFunction:
     """A function that is traced once per signature and then runs as one native call.
 
     Made by `compile`. The signature is the shapes and dtypes of all arrays in the arguments, the
-    structure of the containers they sit in, and the values of all other arguments.
+    structure of the containers they sit in, and the values of all other arguments. Arrays of other libraries are
+    arrays here, too.
 
     ``constants`` are variables that the function takes to have the values (evaluated nodes) given here.
     """
@@ -56,9 +57,12 @@ class CompiledFunction:
         return self if instance is None else functools.partial(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if traces.open or history_kept():
-            return self.function(*args, **kwargs)
         leaves, structure = flatten((args, kwargs) if kwargs else args)
+        if traces.open or history_kept():
+            if any(map(foreign, leaves)):  # they are arrays here, too
+                call = unflatten(structure, [asarray(x) if foreign(x) else x for x in leaves])
+                args, kwargs = call if kwargs else (call, {})
+            return self.function(*args, **kwargs)
         traced, nodes = self._find(leaves, structure, bool(kwargs))
         return traced.run(nodes)
 
@@ -75,6 +79,10 @@ class CompiledFunction:
                 nodes.append(node)
             elif isinstance(x, np.ndarray):
                 node = borrowed(x)  # the call is over before the array can change
+                key.append(node.aval)
+                nodes.append(node)
+            elif foreign(x):
+                node = asarray(x)._node
                 key.append(node.aval)
                 nodes.append(node)
             else:
@@ -133,7 +141,8 @@ class CompiledFunction:
         Array(10., dtype=float32)
         """
         leaves, structure = flatten(args)
-        cut = Cut(self.__name__, leaves, structure, steps, split)
+        whole = [asarray(x) if foreign(x) and not isinstance(x, np.ndarray) else x for x in leaves]
+        cut = Cut(self.__name__, whole, structure, steps, split)
         if traces.open or history_kept():
             for k in range(steps):
                 result = self.function(*unflatten(structure, cut.part(k)))
@@ -233,7 +242,7 @@ class CompiledFunction:
         return %4
         """
         leaves, structure = flatten((args, kwargs) if kwargs else args)
-        nodes = [asarray(x)._node if isinstance(x, (Array, np.ndarray)) else None for x in leaves]
+        nodes = [asarray(x)._node if type(x) is Array or foreign(x) else None for x in leaves]
         return self._trace(leaves, nodes, structure, bool(kwargs)).program.inspect(stage)
 
 

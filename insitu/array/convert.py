@@ -84,6 +84,12 @@ def convertible(x: Any) -> bool:
     return isinstance(x, (np.ndarray, np.generic)) or hasattr(x, "__array__") or hasattr(x, "__dlpack__")
 
 
+def foreign(x: Any) -> bool:
+    """Whether this is an array of another library, NumPy's among them: what it holds may change while it stays the same object."""
+    cls = type(x)
+    return cls is not Array and (hasattr(cls, "__dlpack__") or (cls.__hash__ is None and hasattr(cls, "__array__")))
+
+
 def _unwrapped(obj: Any) -> Array | None:
     """The array inside a `Variable`."""
     value = getattr(type(obj), "value", None)

@@ -88,6 +88,13 @@ def test_a_compiled_function_gets_arrays_inside_others_too(library) -> None:
     assert float(si.compile(lambda w: inner(w, given))(si.ones(3))) == 3
 
 
+def test_an_array_kept_from_one_trace_is_refused_in_the_next() -> None:
+    kept = []
+    si.compile(lambda x: kept.append(x * 2) or x)(si.ones(2))
+    with pytest.raises(si.errors.TraceError, match="trace-kept"):
+        si.compile(lambda y: y + kept[0])(si.ones(2))
+
+
 def test_trees_go_in_and_come_out() -> None:
     @si.compile
     def f(tree, pair, *, scale):

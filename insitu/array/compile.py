@@ -17,7 +17,7 @@ from insitu.array.calls import Source, Traced
 from insitu.array.convert import borrowed, foreign
 from insitu.array.creation import asarray
 from insitu.array.cutting import Cut
-from insitu.array.evaluate import evaluate_nodes, history_kept, keep_history
+from insitu.array.evaluate import evaluate_nodes, history_kept, keep_history, kept_while_traced
 from insitu.array.retracing import Retraces
 from insitu.array.tree import Structure, flatten, unflatten
 from insitu.array.variable import Trace, Variable, traces
@@ -194,6 +194,9 @@ class CompiledFunction:
         variables = [v for v, n in trace.read.items() if n in used]
         captured = [n for n in order if n.memory is not None]
         inputs = [h for h in holders if h is not None and h in used] + [trace.read[v] for v in variables] + captured
+        strange = next(iter(used.difference(inputs)), None)
+        if strange is not None:
+            raise kept_while_traced(strange)
         number = {n: k for k, n in enumerate(outputs)}
         own = [v for v in written if trace.read.get(v) in used and trace.now[v] in number and trace.read[v] not in wanted]
         wishes = {number[trace.now[v]]: inputs.index(trace.read[v]) for v in own}

@@ -113,15 +113,20 @@ def settle(node: Node) -> None:
             evaluate_nodes([node])
 
 
+def kept_while_traced(node: Node) -> TraceError:
+    """The message about an array of a trace that is over, which depends on this input of it."""
+    return TraceError(
+        "This array was kept from a function while it was traced: it has no value outside.",
+        expected="arrays that a compiled function returns",
+        received=f"one that depends on its argument {node.aval}",
+        fix="return the array from the function, or keep it in a si.Variable: v.assign(x)",
+        slug="trace-kept",
+    )
+
+
 def _looked_at_while_traced(node: Node) -> TraceError:
     if not _state.depth:
-        return TraceError(
-            "This array was kept from a function while it was traced: it has no value outside.",
-            expected="arrays that a compiled function returns",
-            received=f"one that depends on its argument {node.aval}",
-            fix="return the array from the function, or keep it in a si.Variable: v.assign(x)",
-            slug="trace-kept",
-        )
+        return kept_while_traced(node)
     name, known = outermost()
     function = getattr(known.get("function"), "__name__", "") if name in ("__array_ufunc__", "__array_function__") else ""
     look = f"np.{function}" if function else _LOOKS.get(name, "a look at the value")

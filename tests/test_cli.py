@@ -118,6 +118,19 @@ def test_doctor_names_problems(monkeypatch, tmp_path):
     assert "INSITU_CACHE_DIR" in problems and "INSITU_THREADS" in problems
 
 
+@pytest.mark.parametrize(("below", "said"), [("", "is not used: it is a file"), ("kernels", "cannot be written")])
+def test_a_file_in_the_place_of_the_cache_is_named(capsys, monkeypatch, tmp_path, below, said):
+    from insitu.cli import doctor
+
+    monkeypatch.setattr(doctor, "_machine", lambda target: {"peak_gflops": {"1": 1.0}, "bandwidth_gbs": {"1": 1.0}})
+    (tmp_path / "file").touch()
+    config.cache_dir = tmp_path / "file" / below
+    assert said in " ".join(doctor.examine()["problems"])
+    if not below:
+        code, out, _ = run(capsys, "cache", "info", "--json")
+        assert code == 0 and "problem  not in use: it is a file" in out and last_json(out)["usable"] is False
+
+
 def process(*arguments: str, **extra: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "INSITU_CACHE_DIR": str(config.cache_dir), **extra}
     return subprocess.Popen([sys.executable, "-m", "insitu", *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

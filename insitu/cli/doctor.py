@@ -129,7 +129,7 @@ def _writable() -> bool:
     folder = config.cache_dir
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
-    return os.access(folder, os.W_OK)
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
 
 
 def _versions() -> dict[str, str]:

@@ -154,9 +154,9 @@ class KernelCache:
     def stats(self) -> Stats:
         """Counters of this process and the size on disk."""
         files = list(self._files())
-        unsafe = self._unsafe()
+        problem = self._unsafe() or ("it is a file, not a folder" if self.folder.is_file() else "")
         return Stats(
-            self.folder, not unsafe and bool(self.limit), unsafe, self.hits, self.misses, sum(s for _, s, _ in files), len(files), self.limit
+            self.folder, not problem and bool(self.limit), problem, self.hits, self.misses, sum(s for _, s, _ in files), len(files), self.limit
         )
 
     def prune(self, limit: int) -> int:

@@ -18,7 +18,7 @@ from insitu.nearest import nearest
 
 
 class DType:
-    """One element type.
+    """One element type. It equals its name and NumPy's dtype of that name, and NumPy takes it for a dtype.
 
     Attributes
     ----------
@@ -30,6 +30,14 @@ class DType:
         Width of the value in bits (a boolean has 8 in memory, 1 as a value).
     itemsize : int
         Bytes of one element in memory.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float32 == "float32", float32 == np.float32, float32 == float64
+    (True, True, False)
+    >>> np.zeros(2, float32)
+    array([0., 0.], dtype=float32)
     """
 
     __slots__ = ("bits", "itemsize", "kind", "name")
@@ -43,6 +51,18 @@ class DType:
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         return (as_dtype, (self.name,))
+
+    def __eq__(self, other: object) -> bool:
+        if self is other or not isinstance(other, (str, type, np.dtype)):
+            return self is other
+        return _lookup(other) is self
+
+    __hash__ = object.__hash__  # types are keys of dicts by themselves, as NumPy's are
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """What NumPy asks for: ``np.zeros(3, x.dtype)``."""
+        return self.numpy
 
     @property
     def is_float(self) -> bool:

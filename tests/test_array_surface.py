@@ -19,6 +19,16 @@ NUMPY_DTYPES = [d.numpy for d in dt.ALL]
 
 
 # -- construction ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("dtype", dt.ALL, ids=str)
+def test_dtypes_equal_their_names_and_numpys(dtype: dt.DType) -> None:
+    assert dtype == dtype.name == dtype and dtype in ("complex64", dtype.name)
+    assert dtype == dtype.numpy and dtype.numpy == dtype and dtype == dtype.numpy.type
+    assert [d for d in dt.ALL if d == dtype] == [d for d in dt.ALL if d.name == dtype] == [dtype]
+    assert dtype != "x" and dtype not in (None, 3, [], np.dtype("complex64"), complex, object)
+    assert np.dtype(dtype) == dtype.numpy == np.zeros(2, dtype).dtype
+    assert {dtype: 1}[dt.as_dtype(dtype.name)] == 1 and pickle.loads(pickle.dumps(dtype)) is dtype
+
+
 @pytest.mark.parametrize("dtype", NUMPY_DTYPES, ids=str)
 def test_asarray_keeps_numpy_dtypes_and_values(dtype: np.dtype) -> None:
     source = np.arange(6).reshape(2, 3).astype(dtype)

@@ -180,6 +180,7 @@ def test_vjp_of_trees() -> None:
         (lambda: si.grad(lambda x: x)(2), DTypeError, "grad-integer-input"),
         (lambda: si.grad(lambda x: x)("text"), DTypeError, "grad-integer-input"),
         (lambda: si.grad(lambda x: x, argnums=1)(2.0), ArgumentError, "grad-argnums"),
+        (lambda: si.grad(lambda x: x, argnums="x"), ArgumentError, "grad-argnums"),
         (lambda: si.grad(lambda x: x, has_aux=True)(2.0), ArgumentError, "grad-aux"),
         (lambda: si.vjp(lambda x: x, si.ones(2))[1](si.ones(3)), ShapeError, "vjp-cotangent"),
         (lambda: si.vjp(lambda x: x, si.ones(2))[1]((si.ones(2),)), ArgumentError, "vjp-cotangent"),

@@ -25,7 +25,7 @@ from insitu.config import config
 from insitu.errors import ArgumentError
 from insitu.graph.node import INPUT, Node, placeholder, topological
 
-STAGE = Text('the name of a stage, such as "graph", or "" for all', ("graph",), slug="inspect-stage") | Choice("")
+STAGE = Text('the name of a stage, such as "graph"', ("graph",), slug="inspect-stage") | Choice("")
 
 
 class CompiledFunction:

@@ -12,7 +12,7 @@ import numpy as np
 
 from insitu import dtypes as dt
 from insitu import ops
-from insitu.arguments import ARRAY, AXES, FLAG, FUNCTION, Checked, checked, told
+from insitu.arguments import ARRAY, FLAG, FUNCTION, WHOLE, Checked, Several, Whole, checked, told
 from insitu.array.array import Array
 from insitu.array.checks import whole
 from insitu.array.convert import asarray
@@ -24,11 +24,14 @@ from insitu.graph.node import Node, placeholder, topological
 from insitu.transform.autodiff import backward, jvp_nodes
 
 ArgNums = int | Sequence[int]
+ARGNUMS = Whole(slug="grad-argnums", fix="pass argnums=0 for the first argument, -1 for the last, (0, 1) for the first two") | Several(
+    WHOLE, least=0, slug="grad-argnums"
+)
 TREES = Checked("a tuple of arrays and trees of arrays", ([[1.0, 2.0]],), (1.0, [], {}))
 
 
 # -- reverse mode of a scalar ----------------------------------------------------------------------------
-@checked(function=FUNCTION, argnums=AXES, has_aux=FLAG)
+@checked(function=FUNCTION, argnums=ARGNUMS, has_aux=FLAG)
 def grad(function: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False) -> Callable[..., Any]:
     """The gradient of a function whose result is one number.
 
@@ -76,7 +79,7 @@ def grad(function: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = Fal
     return gradient
 
 
-@checked(function=FUNCTION, argnums=AXES, has_aux=FLAG)
+@checked(function=FUNCTION, argnums=ARGNUMS, has_aux=FLAG)
 def value_and_grad(function: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False) -> Callable[..., Any]:
     """The value of a function and its gradient; parameters as for `grad`.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 import os
 import pickle
 import subprocess
@@ -86,6 +87,30 @@ def test_a_compiled_function_gets_arrays_inside_others_too(library) -> None:
     assert float(inner(si.ones(3), given)) == 3
     assert si.grad(inner)(si.ones(3), given).tolist() == [0, 1, 2]
     assert float(si.compile(lambda w: inner(w, given))(si.ones(3))) == 3
+
+
+class Counter:
+    def __init__(self, by: float) -> None:
+        self.by, self.total = by, si.Variable(0.0)
+
+    @si.compile
+    def add(self, x, scale=1.0):
+        """Add to the total."""
+        self.total.assign_add(si.sum(x) * self.by * scale)
+        return x + 1
+
+
+def test_methods_can_do_what_functions_can() -> None:
+    one, two = Counter(1.0), Counter(2.0)
+    x = si.arange(4.0)
+    assert one.add(x).tolist() == [1, 2, 3, 4] and two.add(x, scale=10.0).tolist() == [1, 2, 3, 4]
+    assert (float(one.total), float(two.total)) == (6, 120)
+    assert two.add.run_many(x, steps=2, split=[0]).tolist() == [3, 4] and float(two.total) == 132
+    assert one.add.variables(x) == [one.total] and two.add.variables(x) == [two.total]
+    assert two.add.inspect(x, stage="graph") == Counter.add.inspect(two, x, stage="graph")
+    assert one.add.__name__ == "add" and list(inspect.signature(one.add).parameters) == ["x", "scale"]
+    with pytest.raises(si.errors.ArgumentError, match="compile-steps"):
+        one.add.run_many(x, steps=0)
 
 
 def test_an_array_kept_from_one_trace_is_refused_in_the_next() -> None:

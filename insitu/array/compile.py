@@ -7,7 +7,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -25,6 +25,8 @@ from insitu.config import config
 from insitu.errors import ArgumentError
 from insitu.graph.node import INPUT, Node, placeholder, topological
 
+STEPS = Whole(1, slug="compile-steps", fix="steps=10")
+SPLIT = Several(Whole(0, slug="compile-steps"), least=0, slug="compile-steps")
 STAGE = Text('the name of a stage, such as "graph"', ("graph",), slug="inspect-stage") | Choice("")
 
 
@@ -54,7 +56,7 @@ class CompiledFunction:
         return self.function.__qualname__ if found is self else (CompiledFunction, (self.function,))
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
+        return self if instance is None else CompiledMethod(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         leaves, structure = flatten((args, kwargs) if kwargs else args)
@@ -103,7 +105,7 @@ class CompiledFunction:
             nodes = [asarray(x)._node if isinstance(x, np.ndarray) else n for x, n in zip(leaves, nodes, strict=True)]
         return traced, nodes
 
-    @checked(steps=Whole(1, slug="compile-steps", fix="steps=10"), split=Several(Whole(0, slug="compile-steps"), least=0, slug="compile-steps"))
+    @checked(steps=STEPS, split=SPLIT)
     def run_many(self, *args: Any, steps: int, split: Sequence[int] = ()) -> Any:
         """Call the function ``steps`` times, as one native call where all variables can be updated in place.
 
@@ -247,6 +249,32 @@ class CompiledFunction:
         leaves, structure = flatten((args, kwargs) if kwargs else args)
         nodes = [asarray(x)._node if type(x) is Array or foreign(x) else None for x in leaves]
         return self._trace(leaves, nodes, structure, bool(kwargs)).program.inspect(stage)
+
+
+class CompiledMethod(functools.partial[Any]):
+    """A compiled function as the method of an object, which is its first argument: what the function can do without naming it."""
+
+    @property
+    def compiled(self) -> CompiledFunction:
+        return cast(CompiledFunction, self.func)
+
+    @property
+    def __name__(self) -> str:
+        return str(self.compiled.__name__)
+
+    @checked(steps=STEPS, split=SPLIT)
+    def run_many(self, *args: Any, steps: int, split: Sequence[int] = ()) -> Any:
+        """Call the method ``steps`` times as `CompiledFunction.run_many` does; ``split`` counts without the object."""
+        return self.compiled.run_many(*self.args, *args, steps=steps, split=[number + 1 for number in split])
+
+    def variables(self, *args: Any, **kwargs: Any) -> list[Variable]:
+        """The variables that a call with these arguments reads or changes."""
+        found: list[Variable] = self.compiled.variables(*self.args, *args, **kwargs)
+        return found
+
+    def inspect(self, *args: Any, stage: str = "", **kwargs: Any) -> str:
+        """The stages of the program for these arguments, as text; see `CompiledFunction.inspect`."""
+        return str(self.compiled.inspect(*self.args, *args, stage=stage, **kwargs))
 
 
 def _needed(wanted: Sequence[Node]) -> tuple[list[Node], list[Node]]:

@@ -89,6 +89,44 @@ def test_a_compiled_function_gets_arrays_inside_others_too(library) -> None:
     assert float(si.compile(lambda w: inner(w, given))(si.ones(3))) == 3
 
 
+def test_a_variable_that_lasts_for_one_call_is_made_anew_in_each() -> None:
+    outer = si.Variable(0.0)
+
+    def f(x):
+        total, product = si.Variable(0.0), si.Variable(x)
+        last = si.Variable(product * 2)
+        for k in range(3):
+            total.assign_add(si.sum(x) * k)
+            product.assign(product * last)
+        outer.assign_add(total)
+        unused = si.Variable(1.0)
+        unused.assign(total)
+        return total.value, product.value, si.random.default_rng(0).normal(size=2)
+
+    compiled, x = si.compile(f), si.asarray([1.0, 3.0])
+    expected = [v.tolist() for v in f(x)]
+    for calls in (2, 3):
+        assert [v.tolist() for v in compiled(x)] == expected and float(outer) == 12 * calls
+    assert compiled.variables(x) == [outer]
+    total = si.compile(si.grad(lambda x: f(x)[0] + si.sum(f(x)[1])))
+    assert total(x).tolist() == si.grad(lambda x: f(x)[0] + si.sum(f(x)[1]))(x).tolist()
+
+
+def test_a_variable_that_somebody_holds_keeps_its_value_between_calls() -> None:
+    made = []
+
+    @si.compile
+    def f(x):
+        if not made:
+            made.append(si.Variable(si.ones(2) * 3))
+        made[0].assign_add(x)
+        return made[0].value, si.random.default_rng().normal(size=2)
+
+    first, second = f(si.ones(2)), f(si.ones(2))
+    assert first[0].tolist() == [4, 4] and second[0].tolist() == made[0].value.tolist() == [5, 5]
+    assert first[1].tolist() != second[1].tolist()
+
+
 class Counter:
     def __init__(self, by: float) -> None:
         self.by, self.total = by, si.Variable(0.0)

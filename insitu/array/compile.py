@@ -182,7 +182,7 @@ class CompiledFunction:
             traces.open.pop()
         outs, outline = flatten(result)
         results = [x._node if type(x) is Array else asarray(x)._node if isinstance(x, (np.ndarray, np.generic)) else x for x in outs]
-        return holders, trace, results, outline
+        return holders, trace, _settled(trace, results), outline
 
     def _trace(self, leaves: Sequence[Any], nodes: Sequence[Node | None], structure: Any, keywords: bool, run: bool = False) -> Traced:
         holders, trace, results, outline = self._record(leaves, nodes, structure, keywords)
@@ -283,6 +283,18 @@ def _needed(wanted: Sequence[Node]) -> tuple[list[Node], list[Node]]:
     return outputs, topological(outputs, lambda n: n.memory is not None)
 
 
+def _settled(trace: Trace, results: Sequence[Any]) -> list[Any]:
+    """The results, and in ``trace`` the values of variables, where variables made in the trace are inputs if they last and gone if not."""
+    swap = trace.settle()
+    if not swap:
+        return list(results)
+    wanted = [*trace.now.values(), *[r for r in results if isinstance(r, Node)]]
+    order = topological(wanted, lambda n: n.memory is not None or n in swap)
+    made = dict(zip(wanted, _replace(order, wanted, swap), strict=True))
+    trace.now = {v: made[n] for v, n in trace.now.items()}
+    return [made[r] if isinstance(r, Node) else r for r in results]
+
+
 def _settle_outside(order: Sequence[Node]) -> bool:
     """Evaluate pending arrays from outside the trace that it uses, so that a call does not compute them again; whether there are any."""
     inside: set[Node] = set()
@@ -328,7 +340,8 @@ def compile(function: Callable[..., Any]) -> CompiledFunction:
     ----------
     function : callable
         Takes arrays, trees of arrays (dict, list, tuple, dataclass) and fixed Python values; returns
-        a tree of arrays. Side effects other than `Variable.assign` happen only while it is traced.
+        a tree of arrays. Side effects other than `Variable.assign` happen only while it is traced. A `Variable`
+        that the function makes is new in each call if only the function holds it, else it is made once.
 
     Returns
     -------

@@ -95,6 +95,8 @@ class Generator:
     def __init__(self, seed: Any = None) -> None:
         self._lock = threading.Lock()
         self._cell = Variable(_state_array(_mixed(seed)), name="random state", trainable=False)
+        if seed is None and traces.open:
+            traces.open[-1].lasting.append(self._cell)  # each call gives other numbers
 
     # -- state ------------------------------------------------------------------------------------
     @property

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from insitu import ops
 from insitu.arguments import ARRAY, DTYPE, FLAG, TEXT, checked
 from insitu.array.array import Array
 from insitu.array.creation import asarray
@@ -22,13 +24,35 @@ class Trace:
         self.constants = constants or {}
         self.read: dict[Variable, Node] = {}
         self.now: dict[Variable, Node] = {}
+        #: the variables made in this trace, and those of them that last although nobody holds them
+        self.made: dict[weakref.ref[Variable], None] = {}
+        self.lasting: list[Variable] = []
 
     def value(self, variable: Variable) -> Node:
         """The variable's node at this point of the trace."""
         found = self.now.get(variable) or self.constants.get(variable)
         if found is None:
-            found = self.read[variable] = self.now[variable] = placeholder(variable._node.aval)
+            new = weakref.ref(variable) in self.made  # gradients pass through the value that it was made with
+            found = self.read[variable] = self.now[variable] = ops.identity(variable._node) if new else placeholder(variable._node.aval)
         return found
+
+    def settle(self) -> dict[Node, Node]:
+        """Forget the variables that were made here and that nobody holds by now: each call makes them anew.
+
+        Returns
+        -------
+        dict
+            Of those that were made here and last: for the node that readers got, the placeholder in its place.
+        """
+        others = [v for v in (*self.read, *self.now) if weakref.ref(v) not in self.made]
+        read, now = ([(weakref.ref(v), n) for v, n in nodes.items()] for nodes in (self.read, self.now))
+        self.read.clear()
+        self.now.clear()  # from here on, a variable of this trace lives only if somebody else holds it
+        swap = {n: placeholder(n.aval) for at, n in read if at in self.made and at() is not None}
+        self.read = {v: swap.get(n, n) for at, n in read if (v := at()) is not None}
+        self.now = {v: n for at, n in now if (v := at()) is not None}
+        del others
+        return swap
 
     @property
     def written(self) -> list[Variable]:
@@ -118,6 +142,8 @@ class Variable:
         #: what optimizers apply to a new value, and what training adds to the loss: functions of an array, or None
         self.constraint: Any = None
         self.regularizer: Any = None
+        if traces.open:
+            traces.open[-1].made[weakref.ref(self)] = None
 
     @property
     def node(self) -> Node:

@@ -62,6 +62,14 @@ def test_order_of_keys_does_not_matter_but_types_do() -> None:
     assert flatten({1: "x", "a": "y"})[0] == ["x", "y"]  # keys that have no common order keep their own
 
 
+def test_keys_keep_their_type() -> None:
+    trees = [{1: 0}, {True: 0}, {1.0: 0}]
+    for tree in trees:
+        leaves, structure = flatten(tree)
+        assert [type(k) for k in unflatten(structure, leaves)] == [type(k) for k in tree]
+    assert len({flatten(tree)[1] for tree in trees}) == 3
+
+
 def test_special_dicts_keep_their_type() -> None:
     made = collections.defaultdict(list, {"k": 1})
     leaves, structure = flatten(made)

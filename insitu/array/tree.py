@@ -53,7 +53,7 @@ _interned: dict[tuple[Any, ...], Structure] = {}
 
 
 def _structure(kind: _Kind, cls: type, meta: tuple[Any, ...], children: tuple[Structure, ...]) -> Structure:
-    key = (kind, cls, meta, children)
+    key = (kind, cls, meta, tuple(map(type, meta)), children)  # the keys 1, 1.0 and True are equal, but not the same
     found = _interned.get(key)
     if found is None:
         count = 1 if kind == "leaf" else sum(c.count for c in children)

@@ -158,6 +158,14 @@ def test_an_array_kept_from_one_trace_is_refused_in_the_next() -> None:
         si.compile(lambda y: y + kept[0])(si.ones(2))
 
 
+@pytest.mark.parametrize(("value", "received"), [({1}, "options['mode']: set"), (type("Row", (tuple,), {})(([],)), "options['mode']: Row")])
+def test_an_argument_that_cannot_be_fixed_is_named(value, received) -> None:
+    f = si.compile(lambda x, options: x)
+    with pytest.raises(si.errors.ArgumentError, match="compile-argument") as caught:
+        f(si.ones(2), {"mode": value, "rate": 1.0})
+    assert caught.value.received == received
+
+
 def test_trees_go_in_and_come_out() -> None:
     @si.compile
     def f(tree, pair, *, scale):

@@ -18,7 +18,7 @@ from insitu.array.convert import borrowed, foreign
 from insitu.array.creation import asarray
 from insitu.array.cutting import Cut
 from insitu.array.evaluate import evaluate_nodes, history_kept, keep_history, kept_while_traced
-from insitu.array.retracing import Retraces
+from insitu.array.retracing import Retraces, argument_names
 from insitu.array.tree import Structure, flatten, unflatten
 from insitu.array.variable import Trace, Variable, traces
 from insitu.config import config
@@ -94,7 +94,8 @@ class CompiledFunction:
         try:
             traced = self._traced.get(signature)
         except TypeError:
-            raise _unhashable(self.__name__, leaves) from None
+            names = argument_names(self.function, structure, len(leaves), keywords)
+            raise _unhashable(self.__name__, names, leaves, signature[1:]) from None
         if traced is None or (traced.revision != config.revision and not traced.is_for(config.target)):
             begin = time.perf_counter()
             traced = self._trace(leaves, nodes, structure, keywords, run=True)
@@ -321,15 +322,24 @@ def _replace(order: Sequence[Node], outputs: Sequence[Node], swap: dict[Node, No
     return [made[n] for n in outputs]
 
 
-def _unhashable(name: str, leaves: Sequence[Any]) -> ArgumentError:
-    bad = next((x for x in leaves if type(x).__hash__ is None and not isinstance(x, (Array, np.ndarray))), None)
+def _unhashable(name: str, names: Sequence[str], leaves: Sequence[Any], entries: Sequence[Any]) -> ArgumentError:
+    at = next(k for k, entry in enumerate(entries) if not _is_hashable(entry))
     return ArgumentError(
         f"{name} was called with an argument that can be neither traced nor used as a fixed value.",
         expected="arrays, containers of arrays (dict, list, tuple, dataclass), and hashable Python values",
-        received=type(bad).__name__,
+        received=f"{names[at]}: {type(leaves[at]).__name__}",
         fix="turn it into an array with si.asarray, or into a hashable value",
         slug="compile-argument",
+        argument=names[at],
     )
+
+
+def _is_hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 @checked(function=FUNCTION)

@@ -649,6 +649,9 @@ def test_operators_of_variables_are_those_of_their_values():
         np.testing.assert_array_equal(np.asarray(found), want)
     assert [float(x) for x in w] == [3.0, 5.0]
     assert (float(si.Variable(2.5)), int(si.Variable(3))) == (2.5, 3)
+    assert [bool(si.Variable(x)) for x in (0.0, 2.0, False, [True])] == [False, True, False, True]
+    with pytest.raises(si.errors.ShapeError, match="truth value"):
+        bool(v)
     assert v == v and v != w and {v: 1}[v] == 1  # as keys of dicts
 
     @si.compile

@@ -68,7 +68,7 @@ _BOTH_WAYS: dict[str, Callable[[Node, Node], Node]] = {
     "pow": elementwise.power_nodes, "matmul": product, "and": ops.and_, "or": ops.or_, "xor": ops.xor, "lshift": ops.shl, "rshift": ops.shr,
 }  # fmt: skip
 #: What a `Variable` does as its value does; it stays equal to itself alone, as a key of dicts.
-_OF_VALUES = ("neg", "pos", "abs", "invert", "getitem", "divmod", "rdivmod", "lt", "le", "gt", "ge", "float", "int", "iter", "contains")
+_OF_VALUES = ("neg", "pos", "abs", "invert", "getitem", "divmod", "rdivmod", "lt", "le", "gt", "ge", "bool", "float", "int", "iter", "contains")
 _COMPARISONS = {"eq": ops.eq, "ne": ops.ne, "lt": ops.lt, "le": ops.le, "gt": ops.gt, "ge": ops.ge}
 _METHODS: dict[str, Any] = {
     "__divmod__": _divmod, "__rdivmod__": _rdivmod,

@@ -308,6 +308,33 @@ def test_training_goes_on_from_a_file_as_if_it_had_not_stopped(tmp_path):
         assert all(a.tobytes() == b.tobytes() for a, b in zip(model.get_weights(), again.get_weights(), strict=True))
 
 
+def test_training_goes_on_from_a_file_whatever_was_frozen(tmp_path):
+    import insitu as si
+
+    x = np.random.default_rng(1).standard_normal((40, 5)).astype(np.float32)
+    model = si.nn.Sequential([si.nn.Dense(4, activation="relu"), si.nn.Dense(5), si.nn.Dense(5)])
+    model.compile(si.optim.Adam(0.01, use_ema=True), "mean_squared_error")
+    model.build((None, 5))
+    model.layers[0].trainable = False  # its first step comes after the others'
+    for change in (lambda m: None, lambda m: setattr(m.layers[0], "trainable", True), lambda m: setattr(m.layers[1], "trainable", False)):
+        model.fit(x, x, verbose=0)
+        change(model)
+        model.save(tmp_path / "m")
+        again = si.load(tmp_path / "m")
+        for m in (model, again):
+            m.layers[1].trainable = True
+            m.fit(x, x, verbose=0)
+        assert all(a.tobytes() == b.tobytes() for a, b in zip(model.get_weights(), again.get_weights(), strict=True))
+    other = si.nn.Sequential([*model.layers[:2], si.nn.Dense(1, name=model.layers[2].name)])
+    other.compile(model.optimizer, "mean_squared_error")  # an optimizer with state for more than this model's weights
+    other.fit(x, x[:, :1], verbose=0)
+    other.save(tmp_path / "m")
+    again = si.load(tmp_path / "m")
+    for m in (other, again):
+        m.fit(x, x[:, :1], verbose=0)
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(other.get_weights(), again.get_weights(), strict=True))
+
+
 def test_the_architecture_is_readable_json(tmp_path):
     import insitu as si
 

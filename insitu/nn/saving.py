@@ -81,12 +81,22 @@ def _state(model: Model, described: bool = True) -> tuple[Tensors, Metadata]:
             training["optimizer"] = optim.serialize(model.optimizer)
             training["settings"] = model.settings.get_config()
         metadata["training"] = json.dumps(training)
-        tensors |= {_OPTIMIZER + name: np.asarray(v) for name, v in named(model.optimizer.variables).items()}
+        tensors |= {name: np.asarray(v) for name, v in optimizer_state(model).items()}
     return tensors, metadata
 
 
+def optimizer_state(model: Model) -> dict[str, si.Variable]:
+    """The optimizer's variables for the weights of this model, by their names in files: slots begin with their weight's."""
+    if model.optimizer is None:
+        return {}
+    slots = model.optimizer.slots_by_variable
+    found = {v.name: v for v in model.optimizer.numbers}
+    found |= {f"{name}/{slot}": s for name, v in named(model.weights).items() for slot, s in slots.get(v, {}).items()}
+    return {_OPTIMIZER + name: v for name, v in found.items()}
+
+
 def _set_state(model: Model, tensors: Mapping[str, Any], metadata: Mapping[str, str]) -> None:
-    _fill(named(model.weights), tensors, "")
+    _fill(named(model.weights), tensors)
     random = json.loads(metadata.get("random", "{}"))
     if "layers" in random:
         for generator, state in zip(model.generators, random["layers"], strict=True):
@@ -94,10 +104,10 @@ def _set_state(model: Model, tensors: Mapping[str, Any], metadata: Mapping[str, 
     if "order" in random:
         model.order.state = random["order"]
     if model.optimizer is not None and "training" in metadata:
-        before = named(model.optimizer.variables)
-        if any(name.startswith(_OPTIMIZER) and name.removeprefix(_OPTIMIZER) not in before for name in tensors):
-            model.optimizer.build(model.trainable_weights)  # the file is from after the first step
-        _fill(named(model.optimizer.variables), tensors, _OPTIMIZER)
+        # weights that had a step, whether they are frozen by now or not; others that can be trained may have had none
+        begun = {name.removeprefix(_OPTIMIZER).rpartition("/")[0] for name in tensors if name.startswith(_OPTIMIZER)}
+        model.optimizer.build([v for name, v in named(model.weights).items() if name in begun])
+        _fill(optimizer_state(model), tensors)
 
 
 def _weights(model: Model) -> Tensors:
@@ -120,9 +130,9 @@ def numbered(names: Sequence[str]) -> list[str]:
     return list(found)
 
 
-def _fill(variables: Mapping[str, si.Variable], tensors: Mapping[str, Any], prefix: str) -> None:
+def _fill(variables: Mapping[str, si.Variable], tensors: Mapping[str, Any]) -> None:
     for name, v in variables.items():
-        v.assign(si.asarray(np.array(tensors[prefix + name])))
+        v.assign(si.asarray(np.array(tensors[name])))
 
 
 # -- a training under way ------------------------------------------------------------------------------
@@ -151,9 +161,7 @@ def set_training_state(model: Model, tensors: Mapping[str, Any], metadata: Mappi
     """
     if model.optimizer is not None:
         model.optimizer.build(model.trainable_weights)
-    wanted = {name: v.shape for name, v in named(model.weights).items()}
-    if model.optimizer is not None:
-        wanted |= {_OPTIMIZER + name: v.shape for name, v in named(model.optimizer.variables).items()}
+    wanted = {name: v.shape for name, v in (named(model.weights) | optimizer_state(model)).items()}
     wrong = [n for n, shape in wanted.items() if n not in tensors or tuple(tensors[n].shape) != tuple(shape)]
     if wrong or "place" not in metadata:
         raise FileFormatError(

@@ -356,10 +356,19 @@ class Optimizer(Rule):
         return v not in self._undecayed and not any(text in v.name for text in self._undecayed_names)
 
     @property
+    def numbers(self) -> list[si.Variable]:
+        """Step count, learning rate and shared numbers."""
+        return [self._iterations, *([self._learning_rate] if self.schedule is None else []), *self._shared.values()]
+
+    @property
     def variables(self) -> list[si.Variable]:
         """Step count, learning rate, shared numbers and all slots, in the order of the variables they belong to."""
-        rate = [self._learning_rate] if self.schedule is None else []
-        return [self._iterations, *rate, *self._shared.values(), *[s for slots in self._slots.values() for s in slots.values()]]
+        return [*self.numbers, *[s for slots in self._slots.values() for s in slots.values()]]
+
+    @property
+    def slots_by_variable(self) -> Mapping[si.Variable, Mapping[str, si.Variable]]:
+        """The slots of each variable that has some, by their names."""
+        return self._slots
 
     # -- configuration ---------------------------------------------------------------------------
     def get_config(self) -> dict[str, Any]:

@@ -143,9 +143,9 @@ class BackupAndRestore(Callback):
 
     def _names(self) -> list[str]:
         """Names of the model's and the optimizer's tensors, in their order."""
-        from insitu.nn.saving import named  # the room of `nn` is made after this one
+        from insitu.nn.saving import named, optimizer_state  # the room of `nn` is made after this one
 
-        return [*named(self.model.weights), *[f"optimizer/{name}" for name in named(self.model.optimizer.variables)]]
+        return [*named(self.model.weights), *optimizer_state(self.model)]
 
     def _renamed(self, stored: list[str]) -> dict[str, str]:
         """Stored names to those here: a model that is made again in one process numbers its layers anew (``dense_1``)."""

@@ -335,6 +335,22 @@ def test_training_goes_on_from_a_file_whatever_was_frozen(tmp_path):
     assert all(a.tobytes() == b.tobytes() for a, b in zip(other.get_weights(), again.get_weights(), strict=True))
 
 
+def test_what_weight_decay_spares_is_spared_after_loading(tmp_path):
+    import insitu as si
+
+    model = si.nn.Sequential([si.nn.Dense(4), si.nn.Dense(3)])
+    model.build((None, 5))
+    optimizer = si.optim.SGD(0.1, weight_decay=0.5)
+    optimizer.exclude_from_weight_decay([model.layers[0].kernel], "bias")
+    model.compile(optimizer, "mean_squared_error")
+    model.save(tmp_path / "m")
+    again = si.load(tmp_path / "m")
+    x = np.ones((8, 5), np.float32)
+    for m in (model, again):
+        m.fit(x, x[:, :3], epochs=2, verbose=0)
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(model.get_weights(), again.get_weights(), strict=True))
+
+
 def test_the_architecture_is_readable_json(tmp_path):
     import insitu as si
 

@@ -64,6 +64,9 @@ def model_from_file(tensors: Tensors, metadata: Metadata) -> Any:
     if "training" in metadata:
         training = json.loads(metadata["training"])
         model.compile(optim.get(training["optimizer"]), **training["settings"])
+        if "undecayed" in training:
+            weights, spared = named(model.weights), training["undecayed"]
+            model.optimizer.exclude_from_weight_decay([weights[n] for n in spared["weights"]], spared["var_names"])
     _set_state(model, tensors, metadata)
     return model
 
@@ -80,6 +83,8 @@ def _state(model: Model, described: bool = True) -> tuple[Tensors, Metadata]:
         if described:
             training["optimizer"] = optim.serialize(model.optimizer)
             training["settings"] = model.settings.get_config()
+            spared = [name for name, v in named(model.weights).items() if v in model.optimizer.undecayed]
+            training["undecayed"] = {"weights": spared, "var_names": model.optimizer.undecayed_names}
         metadata["training"] = json.dumps(training)
         tensors |= {name: np.asarray(v) for name, v in optimizer_state(model).items()}
     return tensors, metadata

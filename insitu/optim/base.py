@@ -143,8 +143,9 @@ class Optimizer(Rule):
         gradient_accumulation_steps: int | None = None, name: str | None = None,
     ) -> None:  # fmt: skip
         self._slots: dict[si.Variable, dict[str, si.Variable]] = {}
-        self._undecayed: list[si.Variable] = []
-        self._undecayed_names: list[str] = []
+        #: what `exclude_from_weight_decay` was given: variables, and parts of names
+        self.undecayed: list[si.Variable] = []
+        self.undecayed_names: list[str] = []
         self.name = str(name or type(self).__name__.lower())
         self.weight_decay, self.clipnorm, self.clipvalue, self.global_clipnorm = weight_decay, clipnorm, clipvalue, global_clipnorm
         self.use_ema, self.ema_momentum, self.ema_overwrite_frequency = use_ema, ema_momentum, ema_overwrite_frequency
@@ -349,11 +350,11 @@ class Optimizer(Rule):
             raise self._too_late("no more variables can be excluded from weight decay", "a call after the first step", "...")
         for v in var_list or ():
             pairing.check_variable(type(self).__name__, v)
-        self._undecayed += list(var_list or ())
-        self._undecayed_names += [var_names] if isinstance(var_names, str) else list(var_names or ())
+        self.undecayed += list(var_list or ())
+        self.undecayed_names += [var_names] if isinstance(var_names, str) else list(var_names or ())
 
     def _is_decayed(self, v: si.Variable) -> bool:
-        return v not in self._undecayed and not any(text in v.name for text in self._undecayed_names)
+        return v not in self.undecayed and not any(text in v.name for text in self.undecayed_names)
 
     @property
     def numbers(self) -> list[si.Variable]:

@@ -351,6 +351,69 @@ def test_what_weight_decay_spares_is_spared_after_loading(tmp_path):
     assert all(a.tobytes() == b.tobytes() for a, b in zip(model.get_weights(), again.get_weights(), strict=True))
 
 
+def test_layers_that_hold_layers_come_back(tmp_path):
+    import insitu as si
+
+    class Held(si.nn.Layer):
+        def __init__(self, inner, others=(), **options):
+            super().__init__(**options)
+            self.inner, self.others = inner, list(others)
+
+        def call(self, x):
+            return sum([layer(x) for layer in self.others], self.inner(x))
+
+        def get_config(self):
+            described = si.nn.serialize(self.inner), [si.nn.serialize(layer) for layer in self.others]
+            return {**super().get_config(), "inner": described[0], "others": described[1]}
+
+        @classmethod
+        def from_config(cls, config):
+            others = [si.nn.deserialize(c) for c in config["others"]]
+            return cls(**{**config, "inner": si.nn.deserialize(config["inner"]), "others": others})
+
+    part = si.nn.Sequential([si.nn.Dense(3, activation="relu"), si.nn.Dense(2)])
+    model = si.nn.Sequential([si.nn.Input((4,)), Held(part, [si.nn.Dense(2), si.nn.Dense(2, use_bias=False)])])
+    x = np.ones((3, 4), np.float32)
+    model.save(tmp_path / "m")
+    assert si.load(tmp_path / "m").predict(x).tobytes() == model.predict(x).tobytes()
+
+
+@pytest.mark.parametrize("place", ["layer", "loss", "metric", "optimizer"])
+def test_what_no_json_can_hold_is_named(tmp_path, place):
+    import insitu as si
+
+    weights = np.ones(2, np.float32)
+
+    class ScaledLayer(si.nn.Dropout):
+        def get_config(self):
+            return {**super().get_config(), "scale": [1.0, {"by": weights}]}
+
+    class ScaledLoss(si.nn.losses.MeanSquaredError):
+        def get_config(self):
+            return {**super().get_config(), "scale": weights}
+
+    class ScaledMetric(si.nn.metrics.MeanSquaredError):
+        def get_config(self):
+            return {**super().get_config(), "scale": weights}
+
+    class ScaledRate(si.optim.schedules.LearningRateSchedule):
+        def __init__(self, scale):
+            self.scale = scale
+
+        def __call__(self, step):
+            return self.scale[0] * 0.1
+
+    chosen = {"layer": ScaledLayer, "loss": ScaledLoss, "metric": ScaledMetric, "optimizer": ScaledRate}[place]
+    model = si.nn.Sequential([si.nn.Input((2,)), ScaledLayer(0.5) if place == "layer" else si.nn.Dense(2)])
+    rate = ScaledRate(weights) if place == "optimizer" else 0.1
+    model.compile(si.optim.SGD(rate), ScaledLoss() if place == "loss" else "mse", metrics=[ScaledMetric() if place == "metric" else "mae"])
+    with pytest.raises(ArgumentError) as caught:
+        model.save(tmp_path / "m")
+    error = caught.value
+    assert error.slug == "save-config" and error.what.startswith(chosen.__name__) and error.fix == "return self.scale.tolist()"
+    assert error.received == "scale: ndarray" and not (tmp_path / "m").exists()
+
+
 def test_the_architecture_is_readable_json(tmp_path):
     import insitu as si
 

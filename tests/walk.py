@@ -195,6 +195,8 @@ FITTING: dict[str, dict[str, Any]] = {
     "si.nn.pictures.contributions": {"model": small_model(), "x": X, "cls": 1},
     "si.nn.pictures.plot_contributions": {"model": small_model(), "x": X, "cls": 1},
     "si.nn.pictures.save": {"pictures": [np.ones((2, 2))]},
+    "si.nn.serialize": {"layer": si.nn.Flatten()},
+    "si.nn.deserialize": {"config": si.nn.serialize(si.nn.Flatten())},
     "si.optim.serialize": {"optimizer": si.optim.SGD()},
     "si.optim.schedules.serialize": {"schedule": si.optim.schedules.InverseTimeDecay(0.1, 2, 0.5)},
     "si.optim.schedules.get": {"identifier": si.optim.schedules.InverseTimeDecay(0.1, 2, 0.5)},

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from insitu import registry as registry  # si.nn.registry finds the functions of the user by name
 from insitu.nn import activations, constraints, initializers, layers, losses, metrics, regularizers
 from insitu.nn.functional import Symbol
+from insitu.nn.layer import deserialize, serialize
 from insitu.nn.layers import *  # noqa: F403
 from insitu.nn.model import Functional, Model
 from insitu.nn.operation import Operation as Operation  # files may name it
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from insitu.nn.callbacks import History
 
 __all__ = [
-    "Functional", "History", "Model", "Sequential", "Symbol", "activations", "callbacks", "constraints", "initializers", "layers", "losses",
-    "metrics", "pictures", "register", "regularizers",
+    "Functional", "History", "Model", "Sequential", "Symbol", "activations", "callbacks", "constraints", "deserialize", "initializers",
+    "layers", "losses", "metrics", "pictures", "register", "regularizers", "serialize",
 ]  # fmt: skip
 __all__ += layers.__all__
 

@@ -11,7 +11,7 @@ import numpy as np
 
 import insitu as si
 from insitu import registry
-from insitu.arguments import ARRAY, CONFIG, DTYPE, FLAG, PATH, SEED, SHAPE, TEXT, Checked, Listed, arguments_misfit, checked, written
+from insitu.arguments import ARRAY, CONFIG, DTYPE, FLAG, PATH, SEED, SHAPE, TEXT, Checked, Instance, Listed, arguments_misfit, checked, written
 from insitu.array.tree import flatten, map_leaves
 from insitu.dtypes import as_dtype
 from insitu.errors import ArgumentError, ShapeError, UserError
@@ -472,21 +472,63 @@ def _collect(value: Any, found: list[Layer]) -> None:
             _collect(inner, found)
 
 
+@checked(layer=Instance(Layer, "a layer"))
 def serialize(layer: Layer) -> dict[str, Any]:
-    """Class name and configuration of a layer, with the shape it was built for where its weights need it."""
+    """Class name and configuration of a layer or model, with the shape it was built for where its weights need it.
+
+    Layers that hold others put them so into what ``get_config`` returns.
+
+    Parameters
+    ----------
+    layer : Layer
+
+    Returns
+    -------
+    dict
+        Without weights. `deserialize` makes an equal layer of it.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> class Twice(si.nn.Layer):
+    ...     def __init__(self, inner, **options):
+    ...         super().__init__(**options)
+    ...         self.inner = inner
+    ...     def call(self, x):
+    ...         return self.inner(self.inner(x))
+    ...     def get_config(self):
+    ...         return {**super().get_config(), "inner": si.nn.serialize(self.inner)}
+    ...     @classmethod
+    ...     def from_config(cls, config):
+    ...         return cls(**{**config, "inner": si.nn.deserialize(config["inner"])})
+    >>> si.nn.deserialize(si.nn.serialize(Twice(si.nn.Dense(3, name="core")))).inner
+    <Dense "core">
+    """
     found: dict[str, Any] = {"class_name": type(layer).__name__, "config": layer.get_config()}
     if layer.built and layer.input_shape is not None:
         found["build_shape"] = map_shapes(list, layer.input_shape)
     return found
 
 
+@checked(config=CONFIG)
 def deserialize(config: Mapping[str, Any]) -> Layer:
     """The layer that `serialize` described, built if that one was.
+
+    Parameters
+    ----------
+    config : dict
+        With ``class_name`` and ``config``.
 
     Raises
     ------
     ArgumentError
         If no layer class of that name is known.
+
+    Examples
+    --------
+    >>> import insitu as si
+    >>> si.nn.deserialize({"class_name": "Dense", "config": {"units": 3, "name": "digits"}})
+    <Dense "digits">
     """
     name = registry.check_config("layer", config).get("class_name")
     found = registry.find("layer", Layer.classes, name, "import the module that defines the class before loading")

@@ -14,7 +14,7 @@ from insitu import optim
 from insitu.data.batches import Batches
 from insitu.errors import ArgumentError, FileFormatError, ShapeError
 from insitu.nn.context import blank_weights
-from insitu.nn.layer import deserialize, serialize
+from insitu.nn.layer import Layer, deserialize, serialize
 
 if TYPE_CHECKING:
     from insitu.nn.model import Model
@@ -37,11 +37,12 @@ def model_to_file(model: Model, include_optimizer: bool = True) -> tuple[Tensors
     """
     _check_built(model)
     architecture = serialize(model)
+    text = _text(architecture)
     with blank_weights():
         deserialize(architecture)
     tensors, metadata = _state(model) if include_optimizer else (_weights(model), {})
     names = json.dumps([v.name for v in model.weights])
-    return tensors, {"kind": "model", "architecture": json.dumps(architecture), "weights": names, **metadata}
+    return tensors, {"kind": "model", "architecture": text, "weights": names, **metadata}
 
 
 def model_from_file(tensors: Tensors, metadata: Metadata) -> Any:
@@ -85,9 +86,48 @@ def _state(model: Model, described: bool = True) -> tuple[Tensors, Metadata]:
             training["settings"] = model.settings.get_config()
             spared = [name for name, v in named(model.weights).items() if v in model.optimizer.undecayed]
             training["undecayed"] = {"weights": spared, "var_names": model.optimizer.undecayed_names}
-        metadata["training"] = json.dumps(training)
+        metadata["training"] = _text(training)
         tensors |= {name: np.asarray(v) for name, v in optimizer_state(model).items()}
     return tensors, metadata
+
+
+def _text(configuration: Any) -> str:
+    """A configuration as JSON.
+
+    Raises
+    ------
+    ArgumentError
+        For a value that a file cannot hold, with the class and the name of the argument.
+    """
+    try:
+        return json.dumps(configuration)
+    except TypeError:
+        owner, argument, value = _no_json(configuration, "", "") or ("", "", configuration)
+    fix = "return what the object can be made again from, and make it in from_config"
+    if isinstance(value, Layer):
+        fix = f"return si.nn.serialize(self.{argument}), and take it back in from_config by si.nn.deserialize"
+    elif hasattr(value, "tolist"):
+        fix = f"return self.{argument}.tolist()"
+    raise ArgumentError(
+        f"{owner} cannot be stored: its get_config holds more than plain values.",
+        expected="text, numbers, True, False, None, and lists and dicts of these with text as keys",
+        received=f"{argument}: {type(value).__name__}",
+        fix=fix,
+        slug="save-config",
+    ) from None
+
+
+def _no_json(value: Any, owner: str, argument: str) -> tuple[str, str, Any] | None:
+    """The first value that is no JSON, with the class and the argument it belongs to."""
+    if isinstance(value, dict):
+        owner, argument = value.get("class_name", owner), "" if "class_name" in value else argument
+        inner = [(argument or str(name), v) for name, v in value.items() if name != "config"]
+        inner += [(str(name), v) for name, v in value["config"].items()] if isinstance(value.get("config"), dict) else []
+    elif isinstance(value, list | tuple):
+        inner = [(argument, v) for v in value]
+    else:
+        return None if value is None or isinstance(value, str | int | float) else (owner, argument, value)
+    return next((found for name, v in inner if (found := _no_json(v, owner, name)) is not None), None)
 
 
 def optimizer_state(model: Model) -> dict[str, si.Variable]:

@@ -320,3 +320,20 @@ def test_memory_for_a_step(monkeypatch):
 def test_options_are_checked():
     refused(lambda: model().fit(X, Y, nan="stop"), "argument-choice")
     assert tempfile.gettempdir()  # nothing was written for it
+
+
+def test_a_look_at_a_generator_leaves_class_weights_to_the_training():
+    def batches():
+        yield X[:24], Y[:24]
+        yield X[24:], Y[24:]
+
+    trained = model()
+    trained.optimizer.learning_rate = 0.0
+    weights = {0: 3.0, 2: 0.5}
+    looked_at, other = batches(), batches()
+    for generator in (looked_at, other):
+        trained.check(generator, class_weight=weights, verbose=0)
+    each = -np.log(trained.predict(X)[np.arange(48), Y])
+    loss = trained.fit(looked_at, class_weight=weights, verbose=0).history["loss"]
+    np.testing.assert_allclose(loss, [(each * np.asarray([3.0, 1.0, 0.5])[Y]).mean()], rtol=1e-5)
+    np.testing.assert_allclose(trained.fit(other, verbose=0).history["loss"], [each.mean()], rtol=1e-5)

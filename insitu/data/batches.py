@@ -114,12 +114,12 @@ class Batches:
 
     def mapped(self, change: Callable[[Tree, Tree, Tree], Batch]) -> Batches:
         """The same batches, changed by a function of ``(x, y, weight)``; order and state stay those of the source."""
+        return _Changed(self, change)
 
-        def make(epoch: int) -> Iterator[Batch]:
-            self.set_epoch(epoch)
-            return (change(*batch) for batch in self)
-
-        return Batches(make, self.steps, restartable=self.restartable, function=self.function, source=self.source)
+    @property
+    def unchanged(self) -> Batches:
+        """The batches as they are read, before `mapped`."""
+        return self
 
     def _read(self, epoch: int) -> Iterator[Batch]:
         if self._spent:
@@ -161,6 +161,31 @@ class Batches:
         return batch
 
 
+class _Changed(Batches):
+    """What `Batches.mapped` gives. A look at the first batch leaves those that are read as they are."""
+
+    def __init__(self, origin: Batches, change: Callable[[Tree, Tree, Tree], Batch]) -> None:
+        super().__init__(origin._make, origin.steps, restartable=origin.restartable, function=origin.function, source=origin.source)
+        self._origin, self._change, self.epoch = origin, change, origin.epoch
+
+    def __iter__(self) -> Iterator[Batch]:
+        self._origin.set_epoch(self.epoch)
+        self.epoch += 1
+        return itertools.starmap(self._change, self._origin)
+
+    def peek(self) -> Batch:
+        self._origin.set_epoch(self.epoch)
+        return self._change(*self._origin.peek())
+
+    def set_state(self, state: State) -> None:
+        self._origin.set_state(state)
+        self.epoch = state["epoch"]
+
+    @property
+    def unchanged(self) -> Batches:
+        return self._origin.unchanged
+
+
 #: Batches on generators of which the first was only looked at; whoever trains on the generator takes them.
 _looked_at: weakref.WeakKeyDictionary[Any, Batches] = weakref.WeakKeyDictionary()
 #: The same for iterators that take no weak reference, such as those of zip, by their id.
@@ -172,9 +197,9 @@ def remember(source: Any, batches: Batches) -> None:
     if batches.restartable:
         return
     try:
-        _looked_at[source] = batches
+        _looked_at[source] = batches.unchanged
     except TypeError:
-        _held[id(source)] = source, batches
+        _held[id(source)] = source, batches.unchanged
 
 
 def remembered(source: Any) -> Batches | None:

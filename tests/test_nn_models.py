@@ -294,6 +294,28 @@ def test_sample_and_class_weights():
     np.testing.assert_allclose(history.history["loss"], [(each * np.where(labels == 0, 2, 0.5)).mean()], rtol=1e-5)
 
 
+def test_class_weights_are_numbers_of_any_kind_and_go_with_the_weights_of_a_named_output():
+    model = si.nn.Sequential([si.nn.Input((3,)), si.nn.Dense(2, activation="softmax", name="kind")])
+    model.compile(si.optim.SGD(0.0), "sparse_categorical_crossentropy", loss_weights=np.float32(1))
+    labels, own = np.arange(12) % 3 // 2, np.arange(12, dtype=np.float32) / 4
+    each = -np.log(model.predict(A).astype(np.float64)[np.arange(12), labels])
+    expected = [(each * own * np.where(labels == 0, 2, 0.5)).mean()]
+    for weights in ({0: np.float32(2), 1: 0.5}, {0.0: 2, 1.0: np.float16(0.5)}, dict(zip(np.unique(labels > 0), np.asarray([2, 0.5]), strict=True))):
+        for given in (own, [own], {"kind": own}):
+            found = model.fit(A, labels, sample_weight=given, class_weight=weights, verbose=0).history["loss"]
+            np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_class_weights_are_refused_for_several_outputs_also_of_batches():
+    model = two_inputs()
+    model.compile("sgd", ["mse", "sparse_categorical_crossentropy"])
+    y = B[:, :1], np.arange(12) % 2
+    for data in (([A, B], list(y)), (si.data.Dataset(((A, B), y)).batch(4),)):
+        with pytest.raises(UserError, match="class_weight") as caught:
+            model.fit(*data, class_weight={0: 2.0}, verbose=0)
+        assert caught.value.received == "several outputs"
+
+
 def test_class_weights_leave_the_order_of_a_data_set_its_state():
     # an order whose seed nobody chose can only be resumed with the state of the data set itself
     from insitu.data.feed import feed

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import itertools
 import math
+import numbers
 import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -300,8 +301,11 @@ def with_class_weight(data: Arrays | Batches, class_weight: Mapping[int, float])
     ArgumentError
         If it is no dict of numbers, or the data have no single array of class numbers or one-hot rows.
     """
-    good = isinstance(class_weight, Mapping) and all(hasattr(k, "__index__") and isinstance(v, int | float) for k, v in class_weight.items())
-    single = not isinstance(data, Arrays) or len(flatten(data.y)[0]) == 1
+    real = numbers.Real | np.bool_
+    good = isinstance(class_weight, Mapping) and all(
+        isinstance(k, real) and float(k).is_integer() and isinstance(v, real) for k, v in class_weight.items()
+    )
+    single = len(flatten(data.peek()[1])[0]) == 1
     if not good or not single or not class_weight:
         raise ArgumentError(
             "fit: class_weight gives a factor for each class number.",
@@ -331,7 +335,7 @@ def with_class_weight(data: Arrays | Batches, class_weight: Mapping[int, float])
         labels = labels.astype(np.int64)
         place = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
         own = np.where(classes[place] == labels, factors[place], np.float32(1))
-        return own if weight is None else own * np.asarray(weight, np.float32)
+        return own if weight is None else own * np.asarray(flatten(weight)[0][0], np.float32)
 
     if isinstance(data, Arrays):
         return dataclasses.replace(data, weight=weigh(data.y, data.weight))
@@ -340,6 +344,8 @@ def with_class_weight(data: Arrays | Batches, class_weight: Mapping[int, float])
 
 
 def _class_weight_fix(given: Any) -> str:
+    if isinstance(given, np.ndarray):
+        given = given.tolist()
     if isinstance(given, list | tuple) and 0 < len(given) <= 10 and all(isinstance(v, int | float) for v in given):
         return f"class_weight={dict(enumerate(given))}"
     return "pass sample_weight for other things"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import numbers
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -162,7 +163,7 @@ def _one_number(identifier: Any) -> losses.Loss:
 
 
 def _factor(weight: Any) -> float:
-    if isinstance(weight, bool) or not isinstance(weight, int | float):
+    if isinstance(weight, bool) or not isinstance(weight, numbers.Real):
         raise ArgumentError(
             "compile: loss_weights are numbers.",
             expected="a factor for each output's loss",

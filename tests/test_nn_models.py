@@ -140,6 +140,30 @@ def test_subclassed_model_trains_and_is_rebuilt(tmp_path):
     assert [w.name for w in again.weights] == [w.name for w in model.weights]
 
 
+def test_steps_of_ones_own_are_not_passed_over_in_silence():
+    def of(**methods):
+        model = type("Own", (si.nn.Sequential,), methods)([si.nn.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    def step(self, *arguments):
+        raise AssertionError
+
+    y = A[:, :1]
+    calls = {"fit": (A, y), "train_on_batch": (A, y), "evaluate": (A, y), "test_on_batch": (A, y), "predict": (A,), "predict_on_batch": (A,)}
+    refusing = {"train_step": ["fit", "train_on_batch"], "test_step": ["evaluate", "test_on_batch"],
+                "predict_step": ["predict", "predict_on_batch"], "compute_loss": [*calls][:4]}  # fmt: skip
+    for method, expected in refusing.items():
+        for name, arguments in calls.items():
+            model = of(**{method: step})
+            if name in expected:
+                with pytest.raises(UserError, match=f"{name}: Own has a {method}") as caught:
+                    getattr(model, name)(*arguments)
+                assert caught.value.slug == "model-own-steps"
+            else:
+                getattr(model, name)(*arguments)
+
+
 def test_model_inside_a_model():
     inner = si.nn.Sequential([si.nn.Dense(4), si.nn.Dense(3)], name="inner")
     x = si.nn.Input((3,))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from insitu.arguments import written
+from insitu.data.examples import stem
 from insitu.errors import ArgumentError, DataWarning, DTypeError, ShapeError, warn
 from insitu.graph.node import Node
 from insitu.graph.origins import Origins
@@ -171,6 +172,27 @@ def logits(
         else:
             continue
         warn(error, DataWarning)
+
+
+#: Methods by which a class changes what these do in Keras; here a step is compiled as a whole.
+_OWN_STEPS = {
+    "fit": ("train_step", "compute_loss", "compute_metrics", "make_train_function"),
+    "evaluate": ("test_step", "compute_loss", "compute_metrics", "make_test_function"),
+    "predict": ("predict_step", "make_predict_function"),
+}
+
+
+def own_steps(model: Layer, function: str) -> None:
+    """Raise `ArgumentError` if a model has a method that Keras' function of that name would call, and this one does not."""
+    found = next((name for name in _OWN_STEPS[stem(function)] if hasattr(model, name)), None)
+    if found is not None:
+        raise ArgumentError(
+            f"{function}: {type(model).__name__} has a {found} of its own, which would not be called.",
+            expected="a model that is trained by the loss and the optimizer of compile",
+            received=f"a class that defines {found}, by which Keras lets a class change its steps",
+            fix="write the step as a function under si.compile, as examples/custom_step.py does, or give the method another name",
+            slug="model-own-steps",
+        )
 
 
 def _is_linear(node: Node) -> bool:

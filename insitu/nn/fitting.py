@@ -200,6 +200,7 @@ def evaluate(
 
 def predict(model: Model, x: Any, batch_size: int | None, verbose: Any, limit: int | None, callbacks: Any) -> Any:
     """The model's outputs for all examples, a tree of arrays; batches of arrays have one length, the last overlaps the one before."""
+    checks.own_steps(model, "predict")
     data, batch, shown = feed(x, function="predict"), batch_size or USUAL_BATCH, progress.level(verbose)
     model.prepared(data.peek()[0])
     total, examples = extent(data, batch, limit)
@@ -276,6 +277,7 @@ def test_on_batch(model: Model, x: Any, y: Any, sample_weight: Any) -> Logs:
 
 def predict_on_batch(model: Model, x: Any) -> Any:
     """The outputs of one batch, a tree of arrays."""
+    checks.own_steps(model, "predict_on_batch")
     inputs = feed(x, function="predict_on_batch").peek()[0]
     model.prepared(inputs)
     return map_leaves(np.array, model.forward(inputs))

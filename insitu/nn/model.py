@@ -172,8 +172,9 @@ class Model(Layer):
         Raises
         ------
         ArgumentError
-            If it was not called with a loss.
+            If it was not called with a loss, or the class has steps of its own, as in Keras.
         """
+        checks.own_steps(self, function)
         if self.settings is None or self.settings.loss is None or self.optimizer is None:
             raise ArgumentError(
                 f'{function}: the model "{self.name}" has no loss yet.',

@@ -339,3 +339,29 @@ def test_a_name_that_never_comes_is_said_once_where_others_may_add_names():
     with pytest.warns(InsituWarning) as caught:
         history = fit(cb.LambdaCallback(on_epoch_end=lambda e, logs: None), cb.EarlyStopping())
     assert len(caught) == 1 and "insitu explain callback-monitor" in str(caught[0].message) and len(history.epoch) == 3
+
+
+def test_a_test_within_an_epoch_leaves_its_sums_alone():
+    def trained(*callbacks):
+        si.random.seed(3)
+        model = si.nn.Sequential([si.nn.Dense(2, activation="softmax")])
+        model.compile(si.optim.SGD(0.0), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model.fit(x, y, batch_size=6, epochs=2, validation_data=(x[:9], y[:9]), callbacks=list(callbacks), verbose=0).history
+
+    class Within(si.nn.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 1:
+                self.told = [self.model.evaluate(x, y, verbose=0), self.model.test_on_batch(x, y), self.model.train_on_batch(x, y)]
+
+        def on_test_batch_end(self, batch, logs=None):
+            if not self.busy:
+                self.busy = True
+                self.model.evaluate(x, y, verbose=0)
+                self.busy = False
+
+        busy = False
+
+    x, y = np.linspace(-1, 1, 60, dtype=np.float32).reshape(20, 3), np.arange(20) % 2
+    within = Within()
+    assert trained(within) == trained()
+    np.testing.assert_allclose(within.told, [within.told[0]] * 3, rtol=1e-6)

@@ -192,7 +192,7 @@ def evaluate(
     steps = steps_for(model, data, "evaluate")
     total, examples = extent(data, batch, limit)
     listeners = CallbackList(callbacks, model, {"steps": total, "verbose": shown}, displayed=True)
-    with progress.Progress(shown, 0, total, examples) as line:
+    with progress.Progress(shown, 0, total, examples) as line, steps.own_sums():
         logs = run_test(steps, data, batch, limit, listeners, look=line.look)
         line.end(logs)
     return logs
@@ -258,10 +258,10 @@ def train_on_batch(model: Model, x: Any, y: Any, sample_weight: Any, class_weigh
     if class_weight is not None:
         data = with_class_weight(data, class_weight)
     steps = steps_for(model, data, "train_on_batch")
-    steps.reset()
     batch = data.peek()
-    steps.train(*batch)
-    return steps.means(len_of(batch[0]))
+    with steps.own_sums():
+        steps.train(*batch)
+        return steps.means(len_of(batch[0]))
 
 
 def test_on_batch(model: Model, x: Any, y: Any, sample_weight: Any) -> Logs:
@@ -269,10 +269,10 @@ def test_on_batch(model: Model, x: Any, y: Any, sample_weight: Any) -> Logs:
     model.check_compiled("test_on_batch")
     data = feed(x, y, sample_weight, function="test_on_batch")
     steps = steps_for(model, data, "test_on_batch")
-    steps.reset()
     batch = data.peek()
-    steps.test(*batch, np.asarray(0))
-    return steps.means(len_of(batch[0]))
+    with steps.own_sums():
+        steps.test(*batch, np.asarray(0))
+        return steps.means(len_of(batch[0]))
 
 
 def predict_on_batch(model: Model, x: Any) -> Any:

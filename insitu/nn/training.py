@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -106,6 +107,17 @@ class Steps:
             variable.assign(self._zero)
         for metric in self.objectives.all_metrics:
             metric.reset_state()
+
+    @contextlib.contextmanager
+    def own_sums(self) -> Iterator[None]:
+        """New sums within; those of an epoch under way, in which a callback tests or trains, are there again afterwards."""
+        before = [v.value for v in self.state] if self.model.now_fitting is not None else []
+        self.reset()
+        try:
+            yield
+        finally:
+            for variable, value in zip(self.state, before, strict=False):
+                variable.assign(value)
 
     def means(self, count: int) -> Logs:
         """Losses and metrics of the ``count`` examples since `reset`."""

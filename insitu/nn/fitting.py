@@ -50,9 +50,10 @@ class Fit:
         model, options = plan.model, plan.options
         self.plan, self.model, self.held_out, self.options, self.started = plan, model, plan.held_out, options, started
         self.steps, self.test_steps, self.callbacks, self.report = plan.steps, plan.test_steps, plan.callbacks, plan.report
+        self.keys = self.callbacks.keys = Interruptible()
         settle(model.weights)
         begin, limit = options["initial_epoch"], options["steps_per_epoch"]
-        self.source = Source(plan.training, options["batch_size"], options["shuffle"], model.order, limit, begin)
+        self.source = Source(plan.training, options["batch_size"], options["shuffle"], model.order, limit, begin, self.keys)
         self.watch = Watch(plan, self.source)
         self.display = progress.Progress(options["verbose"], options["epochs"], self.source.steps, self.source.examples)
         self.first_step_at: float | None = None
@@ -63,7 +64,7 @@ class Fit:
         """Train; returns the history."""
         model, epochs = self.model, self.options["epochs"]
         model.stop_training, model.position = False, (self.options["initial_epoch"], 0)
-        with Interruptible() as keys, self.display:
+        with self.keys, self.display:
             model.now_fitting = self
             if self.options["verbose"] == 2:
                 self.display.message(f"{self.report}\n")
@@ -74,7 +75,7 @@ class Fit:
                 for epoch in range(begin, epochs):
                     if model.stop_training:  # also one that was restored
                         break
-                    self._epoch(epoch, first if epoch == begin else 0, keys)
+                    self._epoch(epoch, first if epoch == begin else 0)
                 self.steps.optimizer.finalize_variable_values(model.trainable_weights)
                 self.callbacks.on_train_end()
             finally:
@@ -92,14 +93,14 @@ class Fit:
             for _ in range(self.plan.validations_before(epoch)):
                 collections.deque(held_out.following(limit), 0)
 
-    def _epoch(self, epoch: int, first: int, keys: Interruptible) -> None:
+    def _epoch(self, epoch: int, first: int) -> None:
         self.display.begin(epoch, first, self.done if first else 0)
         self.callbacks.on_epoch_begin(epoch)
-        logs = self._train(epoch, first, keys)
+        logs = self._train(epoch, first)
         self.display.trained(self.model.position[1], self.done)
         if self.held_out is not None and self.test_steps is not None and (epoch + 1) % self.options["validation_freq"] == 0:
             tested = run_test(self.test_steps, self.held_out, self.options["validation_batch_size"], self.options["validation_steps"],
-                              self.callbacks, keys, watch=functools.partial(self.watch.tested, epoch))  # fmt: skip
+                              self.callbacks, self.keys, watch=functools.partial(self.watch.tested, epoch))  # fmt: skip
             logs |= {f"val_{name}": value for name, value in tested.items()}
         if self.history.first_step_seconds == 0.0 and self.first_step_at is not None:
             self.history.first_step_seconds = self.first_step_at - self.started
@@ -107,7 +108,7 @@ class Fit:
         self.callbacks.on_epoch_end(epoch, logs)
         self.display.end(logs)
 
-    def _train(self, epoch: int, first: int, keys: Interruptible) -> Logs:
+    def _train(self, epoch: int, first: int) -> Logs:
         """The steps of an epoch from ``first`` on; a restored callback has set the sums for the steps before."""
         steps, source, model = self.steps, self.source, self.model
         if not first:
@@ -134,7 +135,7 @@ class Fit:
             if now >= following:
                 self.display.look(step, self.done, steps.means(self.done))
                 following = now + LOOK_EVERY
-            keys.check()
+            self.keys.check()
             if model.stop_training:
                 running.close()  # type: ignore[attr-defined]
                 break
@@ -148,7 +149,7 @@ def run_test(steps: Steps, data: Arrays | Batches, batch: int, limit: int | None
     steps.reset()
     callbacks.on_test_begin()
     done, following = 0, time.perf_counter() + LOOK_EVERY
-    running, known = test_steps(steps, data, batch, limit), extent(data, batch, limit)[0]
+    running, known = test_steps(steps, data, batch, limit, keys), extent(data, batch, limit)[0]
     step, watched = 0, callbacks.needs_test_batches
     while True:
         if watched and (known is None or step < known):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import signal
 import threading
@@ -35,6 +36,7 @@ class Source:
         Steps of an epoch; default: all there are.
     begin : int
         The epoch at which the training begins, if nothing was interrupted.
+    keys : Interruptible
 
     Attributes
     ----------
@@ -45,9 +47,10 @@ class Source:
     """
 
     def __init__(
-        self, data: Arrays | Batches, batch: int, shuffle: bool, generator: si.random.Generator, limit: int | None, begin: int
+        self, data: Arrays | Batches, batch: int, shuffle: bool, generator: si.random.Generator, limit: int | None, begin: int, keys: Interruptible
     ) -> None:  # fmt: skip
         self.data, self.batch, self.shuffle, self.generator, self.limit, self.begin = data, batch, shuffle, generator, limit, begin
+        self.keys = keys
         self.order_state: State = generator.state
         self.steps, self.examples = epoch_extent(data, batch, limit)
         self._going: Iterator[Any] | None = None
@@ -63,7 +66,7 @@ class Source:
             order = self.orders[number] = self._order(self.data.count, number)
             yield from steps.run_rows(self.data, self.batch, order, first, self.steps or 0, single)
             return
-        for k, (x, y, weight) in enumerate(self._batches(number)):
+        for k, (x, y, weight) in enumerate(self.keys.during(self._batches(number))):
             if k >= first:
                 if self.held is not None:
                     self.held.append((number, k, (x, y, weight)))
@@ -130,13 +133,14 @@ def epoch_extent(data: Arrays | Batches, batch: int, limit: int | None) -> tuple
     return extent(data, batch, limit) if isinstance(data, Arrays) or limit is None else (limit, None)
 
 
-def test_steps(steps: Steps, data: Arrays | Batches, batch: int, limit: int | None) -> Iterator[int]:
+def test_steps(steps: Steps, data: Arrays | Batches, batch: int, limit: int | None, keys: Interruptible | None = None) -> Iterator[int]:
     """Test on all data, or on ``limit`` batches; gives the number of examples of each step."""
     if isinstance(data, Arrays):
         yield from itertools.islice(steps.run_test(data, batch), limit)
         return
     nothing, some = np.asarray(0), False
-    for x, y, weight in data.following(limit):
+    following = data.following(limit)
+    for x, y, weight in following if keys is None else keys.during(following):
         some = True
         steps.last_tested = x, y, weight, 0
         steps.test(x, y, weight, nothing)
@@ -148,11 +152,11 @@ def test_steps(steps: Steps, data: Arrays | Batches, batch: int, limit: int | No
 class Interruptible:
     """While inside, the first Ctrl-C waits for the end of a step, so that no step is half done; the second does not wait.
 
-    Only the main thread gets signals; elsewhere nothing changes.
+    Nor does the first one where code of the user's runs: see `at_once`. Only the main thread gets signals; elsewhere nothing changes.
     """
 
     def __init__(self) -> None:
-        self._asked = False
+        self._asked = self._at_once = False
         self._before: Any = None
 
     def __enter__(self) -> Interruptible:
@@ -167,7 +171,7 @@ class Interruptible:
             raise KeyboardInterrupt
 
     def _handle(self, number: int, frame: Any) -> None:
-        if self._asked:
+        if self._asked or self._at_once:
             raise KeyboardInterrupt
         self._asked = True
 
@@ -176,3 +180,22 @@ class Interruptible:
         if self._asked:
             self._asked = False
             raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """While inside, Ctrl-C does not wait: a callback or the data take their time, and no step runs."""
+        self._at_once = True
+        try:
+            self.check()
+            yield
+        finally:
+            self._at_once = False
+
+    def during(self, batches: Iterator[Any]) -> Iterator[Any]:
+        """The same batches; Ctrl-C does not wait for the next one."""
+        while True:
+            with self.at_once():
+                found = next(batches, None)
+            if found is None:
+                return
+            yield found

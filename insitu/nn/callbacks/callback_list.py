@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from insitu.nn.callbacks.history import History
 from insitu.nn.callbacks.progbar_logger import ProgbarLogger
 from insitu.nn.declared import CALLBACKS
 from insitu.nn.layer import Layer
+
+if TYPE_CHECKING:
+    from insitu.nn.sources import Interruptible
 
 #: Logs as a loop passes them: at once, or as a function that computes them if a callback reads them.
 LoopLogs = MutableMapping[str, Any] | Callable[[], MutableMapping[str, Any]] | None
@@ -74,6 +78,8 @@ class CallbackList:
             found.append(ProgbarLogger())
         self.callbacks: list[Callback] = []
         self.displayed = displayed
+        #: What takes Ctrl-C while `fit` runs: it does not wait for callbacks of the user's.
+        self.keys: Interruptible | None = None
         self.params: dict[str, Any] = {**(params or {}), **more}
         self._model = model
         self._epoch_logs: MutableMapping[str, Any] = {}
@@ -168,16 +174,13 @@ class CallbackList:
 
     @checked(epoch=POSITION, logs=LOGS)
     def on_epoch_begin(self, epoch: int, logs: LoopLogs = None) -> None:
-        given = numbers(logs)
-        for callback in self.callbacks:
-            callback.on_epoch_begin(epoch, given)
+        self._tell("on_epoch_begin", logs, epoch)
 
     @checked(epoch=POSITION, logs=LOGS)
     def on_epoch_end(self, epoch: int, logs: LoopLogs = None) -> None:
         """What callbacks add to the logs stands in ``logs`` afterwards."""
         self._epoch_logs = numbers(logs)
-        for callback in self.callbacks:
-            callback.on_epoch_end(epoch, self._epoch_logs)
+        self._tell("on_epoch_end", self._epoch_logs, epoch)
 
     @checked(batch=POSITION, logs=LOGS)
     def on_train_batch_begin(self, batch: int, logs: LoopLogs = None) -> None:
@@ -219,10 +222,15 @@ class CallbackList:
     def on_predict_batch_end(self, batch: int, logs: LoopLogs = None) -> None:
         self._tell_batch("on_predict_batch_end", batch, logs)
 
-    def _tell(self, hook: str, logs: LoopLogs) -> None:
+    def _tell(self, hook: str, logs: LoopLogs, *epoch: int) -> None:
         given = numbers(logs)
         for callback in self.callbacks:
-            getattr(callback, hook)(given)
+            with self._stoppable(callback, hook):
+                getattr(callback, hook)(*epoch, given)
+
+    def _stoppable(self, callback: Callback, hook: str) -> contextlib.AbstractContextManager[None]:
+        own = not _is_ours(callback) or hook in vars(callback)
+        return self.keys.at_once() if own and self.keys is not None else contextlib.nullcontext()
 
     def _tell_batch(self, hook: str, batch: int, logs: LoopLogs) -> None:
         told = self._hooks.get(hook)
@@ -230,7 +238,9 @@ class CallbackList:
             return
         lazy = ReadLate(logs)
         for callback in told:
-            getattr(callback, hook)(batch, lazy if callback.lazy_logs else lazy.read())
+            given = lazy if callback.lazy_logs else lazy.read()
+            with self._stoppable(callback, hook):
+                getattr(callback, hook)(batch, given)
 
 
 class ReadLate(MutableMapping[str, Any]):

@@ -337,3 +337,16 @@ def test_a_look_at_a_generator_leaves_class_weights_to_the_training():
     loss = trained.fit(looked_at, class_weight=weights, verbose=0).history["loss"]
     np.testing.assert_allclose(loss, [(each * np.asarray([3.0, 1.0, 0.5])[Y]).mean()], rtol=1e-5)
     np.testing.assert_allclose(trained.fit(other, verbose=0).history["loss"], [each.mean()], rtol=1e-5)
+
+
+def test_data_without_end_need_a_number_of_batches():
+    endless = si.data.Dataset((X, Y)).batch(24).repeat()
+    trained = model()
+    refused(lambda: trained.fit(endless, verbose=0), "data-endless")
+    refused(lambda: trained.fit(X, Y, validation_data=endless, verbose=0), "data-endless")
+    refused(lambda: trained.fit(endless, class_weight={0: 2.0}, verbose=0), "data-endless")
+    refused(lambda: trained.evaluate(endless, verbose=0), "data-endless")
+    refused(lambda: trained.predict(endless), "data-endless")
+    trained.fit(endless, steps_per_epoch=3, validation_data=endless, validation_steps=1, verbose=0)
+    trained.fit(endless.take(2), verbose=0)
+    assert trained.predict(endless, steps=3).shape == (72, 3) and trained.evaluate(endless, steps=2, verbose=0) > 0

@@ -136,7 +136,7 @@ class Dataset:
         [0, 1, 2, 3, 4]
         """
         size = buffer_size
-        if self._stage.count == stages.ENDLESS and size is None:
+        if self.endless and size is None:
             raise ArgumentError(
                 "Dataset.shuffle: a data set without end cannot be shuffled as a whole.",
                 expected="a data set that ends, or a buffer_size",
@@ -220,14 +220,19 @@ class Dataset:
         """Pairs of a number and an element."""
         return Dataset(stages.Numbered(self._stage, start))
 
+    @property
+    def endless(self) -> bool:
+        """Whether it is known to have no end, as after ``repeat()``."""
+        return self._stage.count == stages.ENDLESS
+
     def __len__(self) -> int:
         count = self._stage.count
-        if count is not None and count != stages.ENDLESS:
+        if count is not None and not self.endless:
             return count
         raise LengthError(
             "The length of this data set is not known.",
             expected="a data set made from arrays, or from something that has a length",
-            received="a data set that is repeated for ever" if count == stages.ENDLESS else "a data set made from a generator",
+            received="a data set that is repeated for ever" if self.endless else "a data set made from a generator",
             fix="count its elements with sum(1 for _ in data)" if count is None else "call len before repeat()",
             slug="dataset-length",
         )
@@ -295,7 +300,7 @@ class Dataset:
 
     def __repr__(self) -> str:
         count = self._stage.count
-        shown = "unknown length" if count is None else "endless" if count == stages.ENDLESS else f"{count} elements"
+        shown = "unknown length" if count is None else "endless" if self.endless else f"{count} elements"
         return f"Dataset({shown}: {' > '.join(type(s).__name__.lower() for s in stages.walk(self._stage))})"
 
 

@@ -22,7 +22,7 @@ from insitu.nn import checks, progress
 from insitu.nn.callbacks import CallbackList, History
 from insitu.nn.layer import settle
 from insitu.nn.objectives import target_leaves
-from insitu.nn.sources import Interruptible, Source, extent, test_steps
+from insitu.nn.sources import Interruptible, Source, check_end, extent, test_steps
 from insitu.nn.training import Logs, Steps
 from insitu.nn.watch import Watch
 
@@ -190,6 +190,7 @@ def evaluate(
     """Loss and metrics of a data set, shown as they come."""
     model.check_compiled("evaluate")
     data, batch, shown = feed(x, y, sample_weight, function="evaluate"), batch_size or USUAL_BATCH, progress.level(verbose)
+    check_end(data, limit, "evaluate", "steps")
     steps = steps_for(model, data, "evaluate")
     total, examples = extent(data, batch, limit)
     listeners = CallbackList(callbacks, model, {"steps": total, "verbose": shown}, displayed=True)
@@ -203,6 +204,7 @@ def predict(model: Model, x: Any, batch_size: int | None, verbose: Any, limit: i
     """The model's outputs for all examples, a tree of arrays; batches of arrays have one length, the last overlaps the one before."""
     checks.own_steps(model, "predict")
     data, batch, shown = feed(x, function="predict"), batch_size or USUAL_BATCH, progress.level(verbose)
+    check_end(data, limit, "predict", "steps")
     model.prepared(data.peek()[0])
     total, examples = extent(data, batch, limit)
     listeners = CallbackList(callbacks, model, {"steps": total, "verbose": shown}, displayed=True)

@@ -27,7 +27,7 @@ from insitu.nn.callbacks.files import check_files
 from insitu.nn.looks import Look, holds_fractions, look
 from insitu.nn.objectives import target_leaves
 from insitu.nn.report import Report, Row, size_text
-from insitu.nn.sources import epoch_extent, extent
+from insitu.nn.sources import check_end, epoch_extent, extent
 from insitu.nn.training import Steps
 from insitu.runtime import system
 
@@ -128,6 +128,9 @@ class Plan:
     # -- passes over the data ------------------------------------------------------------------------
     def _check_passes(self) -> None:
         options, epochs = self.options, self.epochs
+        check_end(self.training, options["steps_per_epoch"], "fit", "steps_per_epoch")
+        if self.held_out is not None:
+            check_end(self.held_out, options["validation_steps"], "fit", "validation_steps", "validation_data")
         if isinstance(self.training, Batches) and not self.training.restartable and epochs > 1 and options["steps_per_epoch"] is None:
             raise _one_pass(epochs, "epochs", "x", "pass steps_per_epoch, or")
         if isinstance(self.held_out, Batches) and not self.held_out.restartable and self.validations > 1 and options["validation_steps"] is None:

@@ -121,6 +121,19 @@ def ends_early(argument: str, done: int, wanted: int) -> ArgumentError:
     )
 
 
+def check_end(data: Arrays | Batches, limit: int | None, function: str, argument: str, name: str = "x") -> None:
+    """Raise `ArgumentError` for a data set without end of which ``argument`` does not limit the batches: nothing would come after them."""
+    if isinstance(data, Batches) and data.source is not None and data.source.endless and limit is None:
+        raise ArgumentError(
+            f"{function}: the data have no end.",
+            expected=f"a data set that ends, or a number of batches ({argument})",
+            received="a data set that is repeated for ever",
+            fix=f"leave repeat() out, as each epoch begins anew without it, or pass {argument}",
+            slug="data-endless",
+            argument=f"{name}=",
+        )
+
+
 def extent(data: Arrays | Batches, batch: int, limit: int | None) -> tuple[int | None, int | None]:
     """Steps and examples of a pass of at most ``limit`` steps; None where they are not known."""
     every = -(-data.count // batch) if isinstance(data, Arrays) else data.steps

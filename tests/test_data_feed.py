@@ -384,6 +384,7 @@ class Examples:
         (lambda: feed(None), "data-dtype", ["None"]),
         (lambda: feed({1.0, 2.0}), "data-dtype", ["set"]),
         (lambda: feed({"a": X, "b": np.asarray([None] * 8)}), "data-dtype", ["x['b']", "among them None"]),
+        (lambda: feed(X.astype(object)), "data-dtype", ["object, each number an object of its own", 'x.astype("float32")']),
         (lambda: feed(X.astype(complex)), "data-dtype", ["complex128"]),
         (lambda: feed(3.0), "data-rank", ["single number"]),
         (lambda: feed(X[:0], Y[:0]), "fit-empty-data", ["x holds no examples"]),

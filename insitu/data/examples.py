@@ -213,8 +213,8 @@ def _what(array: Examples, value: Any) -> str:
         odd = [f"{c!r} ({k})" for c, k in zip(columns, value.dtypes, strict=False) if getattr(k, "kind", "O") not in "fiub"]
         return text + (f"; the columns {', '.join(odd[:5])} hold no numbers" if odd else "")
     if array.dtype == object and array.size:
-        odd_item = next((v for v in array.flat if not isinstance(v, bool | int | float | np.number | np.bool_)), None)
-        return text + f", among them {odd_item!r:.60}"
+        odd_items = [v for v in array.flat if not isinstance(v, bool | int | float | np.number | np.bool_)]
+        return text + (f", among them {odd_items[0]!r:.60}" if odd_items else ", each number an object of its own")
     return text
 
 

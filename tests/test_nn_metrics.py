@@ -432,3 +432,21 @@ def test_shapes_that_fit_pass_and_prepare_the_variables(case):
 )
 def test_examples_in_docstrings(part):
     assert doctest.testmod(importlib.import_module(f"insitu.nn.metrics{part}")).failed == 0
+
+
+def test_a_metric_written_for_keras_counts_over_an_epoch():
+    class Positives(si.nn.metrics.Metric):
+        def __init__(self, name="positives", **options):
+            super().__init__(name=name, **options)
+            self.count = self.add_weight(name="count", initializer="zeros")
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            self.count.assign_add(si.sum(si.astype(y_true > 0, "float32")))
+
+        def result(self):
+            return self.count
+
+    model = si.nn.Sequential([si.nn.Dense(1)])
+    model.compile("sgd", "mse", metrics=[Positives()])
+    x = np.linspace(-1, 1, 50, dtype=np.float32)[:, None]
+    assert model.fit(x, x, batch_size=16, epochs=2, verbose=0).history["positives"] == [25.0, 25.0]

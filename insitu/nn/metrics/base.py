@@ -91,6 +91,10 @@ class Metric:
         self._own.append((variable, value))
         return variable
 
+    def add_weight(self, shape: Any = (), initializer: Any = "zeros", dtype: Any = "float32", name: str = "variable") -> si.Variable:
+        """Another name of `add_variable`, as in Keras."""
+        return self.add_variable(shape, initializer, dtype, name)
+
     @property
     def variables(self) -> list[si.Variable]:
         """The state: the metric's own variables and those of metrics it has as attributes."""

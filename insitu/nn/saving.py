@@ -80,15 +80,27 @@ def _state(model: Model, described: bool = True) -> tuple[Tensors, Metadata]:
         random["order"] = model._order.state
     metadata = {"random": json.dumps(random)}
     if model.optimizer is not None and model.settings is not None:
-        training: dict[str, Any] = {}
-        if described:
-            training["optimizer"] = optim.serialize(model.optimizer)
-            training["settings"] = model.settings.get_config()
-            spared = [name for name, v in named(model.weights).items() if v in model.optimizer.undecayed]
-            training["undecayed"] = {"weights": spared, "var_names": model.optimizer.undecayed_names}
-        metadata["training"] = _text(training)
+        metadata["training"] = _text(_training(model) if described else {})
         tensors |= {name: np.asarray(v) for name, v in optimizer_state(model).items()}
     return tensors, metadata
+
+
+def _training(model: Model) -> dict[str, Any]:
+    """What `compile` was given, as JSON values, and which weights do not decay."""
+    if model.settings is None or model.optimizer is None:
+        return {}
+    spared = [name for name, v in named(model.weights).items() if v in model.optimizer.undecayed]
+    return {
+        "optimizer": optim.serialize(model.optimizer),
+        "settings": model.settings.get_config(),
+        "undecayed": {"weights": spared, "var_names": model.optimizer.undecayed_names},
+    }
+
+
+def check_described(model: Model) -> None:
+    """Raise `ArgumentError` if a file cannot hold the configuration of the model, its losses or metrics; nothing is made for it."""
+    _text(serialize(model))
+    _text(_training(model))
 
 
 def _text(configuration: Any) -> str:

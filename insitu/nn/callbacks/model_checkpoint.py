@@ -48,7 +48,8 @@ class ModelCheckpoint(MonitorCallback):
     Raises
     ------
     ArgumentError
-        For arguments that are none of these; by `fit`, before the first step, if a name does not exist.
+        For arguments that are none of these; by `fit`, before the first step, if a name does not exist, or if the model holds
+        functions that a file cannot name.
     FileFormatError
         Before the first step, if the folder cannot be written.
 
@@ -96,7 +97,11 @@ class ModelCheckpoint(MonitorCallback):
                 raise self._unknown(field, have)
 
     def files(self, plan: Plan) -> list[File]:
-        """One file, or one for each epoch or so many batches where the name has a number in it."""
+        """One file, or one for each epoch or so many batches where the name has a number in it; the model must be one that a file can hold."""
+        if not self.save_weights_only:
+            from insitu.nn.saving import check_described  # the room of `nn` is made after this one
+
+            check_described(plan.model)
         every = plan.epochs if self._batches is None else plan.epochs * (plan.extent[0] or 0) // self._batches.every
         many = not self.save_best_only and ("{epoch" in self.filepath or "{batch" in self.filepath)
         report = plan.report

@@ -191,6 +191,20 @@ def test_trainable_reaches_inner_layers_and_freezes_them():
     assert model.trainable_weights == [] and not model.layers[1].trainable
 
 
+def test_sequential_takes_its_input_also_alone_in_a_list_and_no_others():
+    model = si.nn.Sequential([si.nn.Dense(1)])
+    model.compile("sgd", "mse")
+    for alone in ([A], (A,)):
+        model.fit(alone, B[:, :1], batch_size=5, verbose=0, validation_data=(alone, B[:, :1]))
+        assert model.predict(alone).tobytes() == model.predict(A).tobytes() == np.asarray(model(alone)).tobytes()
+    assert model.predict([[0.0, 1.0, 2.0]]).shape == (1, 1)
+    for wrong in ({"a": A}, [A, A]):
+        for call in (model.predict, model, lambda x: model.fit(x, B[:, :1]), si.nn.Sequential([si.nn.Dense(1)]).predict):
+            with pytest.raises(UserError, match=r'"sequential.*" takes one array') as caught:
+                call(wrong)
+            assert caught.value.slug == "layer-one-array"
+
+
 def test_sequential_is_built_by_an_input_or_a_given_shape():
     for model in (si.nn.Sequential([si.nn.Input((3,)), si.nn.Dense(2)]), si.nn.Sequential([si.nn.Dense(2, input_shape=(3,))])):
         assert model.built and model.output_shape == (None, 2) and model.count_params() == 8

@@ -206,6 +206,7 @@ class Model(Layer):
 
     @checked(x=INPUTS, more=Checked("further arguments of call"), training=FLAG | None)
     def __call__(self, x: Any, *more: Any, training: bool | None = None, **options: Any) -> Any:
+        x = self.arranged(x)
         if not self.built and not functional.has_symbols(x):
             self._dtypes = self._kinds(x)
         return super().__call__(x, *more, training=training, **options)
@@ -237,7 +238,7 @@ class Model(Layer):
         if found is None:
             shapes, self._dtypes = batch_shape(inputs), self._kinds(inputs)
             self.prepare(shapes)
-            self.check_input(shapes)
+            self.check_fit(shapes)
             self.check_values(inputs)
             specs = infer(self, shapes, self._dtypes)
             outputs = tuple([spec.shape for spec in flatten(specs)[0]])
@@ -708,10 +709,6 @@ class Functional(Model):
             found = call.arguments[0] if len(call.arguments) == 1 else None
             if isinstance(found, functional.Symbol) and found in values:
                 call.layer.check_values(values[found])
-
-    @checked(x=INPUTS, more=Checked("further arguments of call"), training=FLAG | None)
-    def __call__(self, x: Any, *more: Any, training: bool | None = None, **options: Any) -> Any:
-        return super().__call__(self.arranged(x), *more, training=training, **options)
 
     def call(self, x: Any, training: bool = False) -> Any:
         return functional.run(self._calls, self.inputs, self._output_tree, flatten(x)[0])

@@ -206,6 +206,10 @@ class Sequential(Model):
             slug="sequential-empty",
         )
 
+    def arranged(self, x: Any) -> Any:
+        """A list or tuple of one array is that array, as for functional models."""
+        return x[0] if isinstance(x, list | tuple) and len(x) == 1 and hasattr(x[0], "shape") else x
+
     def check_input(self, shape: Any) -> None:
         if not shape:
             raise ShapeError(

@@ -146,7 +146,7 @@ def epoch_extent(data: Arrays | Batches, batch: int, limit: int | None) -> tuple
     return extent(data, batch, limit) if isinstance(data, Arrays) or limit is None else (limit, None)
 
 
-def test_steps(steps: Steps, data: Arrays | Batches, batch: int, limit: int | None, keys: Interruptible | None = None) -> Iterator[int]:
+def test_steps(steps: Steps, data: Arrays | Batches, batch: int, limit: int | None, keys: Interruptible | None) -> Iterator[int]:
     """Test on all data, or on ``limit`` batches; gives the number of examples of each step."""
     if isinstance(data, Arrays):
         yield from itertools.islice(steps.run_test(data, batch), limit)

@@ -359,3 +359,16 @@ def test_data_without_end_need_a_number_of_batches():
     trained.fit(endless, steps_per_epoch=3, validation_data=endless, validation_steps=1, verbose=0)
     trained.fit(endless.take(2), verbose=0)
     assert trained.predict(endless, steps=3).shape == (72, 3) and trained.evaluate(endless, steps=2, verbose=0) > 0
+
+
+def test_labels_of_every_batch_are_looked_at():
+    def batches(wrong=3):
+        return ((X[:8], np.where(np.arange(8) == 5, label, Y[:8])) for label in (0, 1, wrong))
+
+    trained = model()
+    for call in (lambda: trained.fit(batches(), verbose=0), lambda: trained.evaluate(batches(), verbose=0)):
+        assert "y of batch 2 holds class numbers" in str(refused(call, "labels-out-of-range"))
+    error = refused(lambda: trained.fit(X, Y, validation_data=batches(), verbose=0), "labels-out-of-range")
+    assert "validation y of batch 2" in str(error)
+    refused(lambda: trained.fit(batches(0.5), verbose=0), "labels-dtype")
+    trained.fit(batches(2), verbose=0)

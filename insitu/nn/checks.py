@@ -21,8 +21,10 @@ from insitu.nn.shapes import Shape, shape_leaves
 Examples = np.ndarray[Any, Any]
 
 
-def labels(targets: Sequence[Any], outputs: Sequence[Shape], chosen: Sequence[losses.Loss | None], function: str) -> None:
+def labels(targets: Sequence[Any], outputs: Sequence[Shape], chosen: Sequence[losses.Loss | None], function: str, name: str = "y") -> None:
     """Check the labels of sparse losses in one look at them: targets, outputs and losses are those of one output each.
+
+    ``name`` is what the targets are called in messages.
 
     Raises
     ------
@@ -31,13 +33,13 @@ def labels(targets: Sequence[Any], outputs: Sequence[Shape], chosen: Sequence[lo
     """
     for target, output, loss in zip(targets, outputs, chosen, strict=True):
         if target is not None and isinstance(loss, losses.SparseCategoricalCrossentropy):
-            _check_labels(target, output[-1], loss, function)
+            _check_labels(target, output[-1], loss, function, name)
 
 
-def _check_labels(y: Examples, classes: int | None, loss: losses.SparseCategoricalCrossentropy, function: str) -> None:
+def _check_labels(y: Examples, classes: int | None, loss: losses.SparseCategoricalCrossentropy, function: str, name: str) -> None:
     if y.dtype.kind == "f" and not np.array_equal(y, np.rint(y)):
         raise DTypeError(
-            f"{function}: the loss {loss.name} needs class numbers, but y holds fractions.",
+            f"{function}: the loss {loss.name} needs class numbers, but {name} holds fractions.",
             expected="whole numbers",
             received=f"{y.dtype} values such as {y[y != np.rint(y)].flat[0]}",
             fix='use a loss for real values such as loss="mean_squared_error", or round the labels',
@@ -48,7 +50,7 @@ def _check_labels(y: Examples, classes: int | None, loss: losses.SparseCategoric
     low, high = (int(counted.min()), int(counted.max())) if counted.size else (0, 0)
     if classes is not None and (low < 0 or high >= classes):
         raise ArgumentError(
-            f"{function}: y holds class numbers that the model's output does not have.",
+            f"{function}: {name} holds class numbers that the model's output does not have.",
             expected=f"whole numbers from 0 to {classes - 1} (the output has {classes} classes)",
             received=f"values from {low} to {high}",
             fix=_labels_fix(low, high, classes),

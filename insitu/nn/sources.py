@@ -15,6 +15,8 @@ import insitu as si
 from insitu.data.examples import len_of
 from insitu.data.feed import Arrays, Batches
 from insitu.errors import ArgumentError
+from insitu.nn import checks
+from insitu.nn.objectives import target_leaves
 from insitu.nn.training import Steps
 
 State = dict[str, Any]
@@ -70,6 +72,8 @@ class Source:
             if k >= first:
                 if self.held is not None:
                     self.held.append((number, k, (x, y, weight)))
+                if k:  # the first one was looked at before
+                    check_labels(steps, self.data, y, f"y of batch {k}")
                 steps.train(x, y, weight)
                 yield 1, len_of(x)
 
@@ -151,15 +155,23 @@ def test_steps(steps: Steps, data: Arrays | Batches, batch: int, limit: int | No
     if isinstance(data, Arrays):
         yield from itertools.islice(steps.run_test(data, batch), limit)
         return
-    nothing, some = np.asarray(0), False
+    nothing, done = np.asarray(0), 0
     following = data.following(limit)
     for x, y, weight in following if keys is None else keys.during(following):
-        some = True
+        check_labels(steps, data, y, f"{'' if keys is None else 'validation '}y of batch {done}")
+        done += 1
         steps.last_tested = x, y, weight, 0
         steps.test(x, y, weight, nothing)
         yield len_of(x)
-    if not some:
+    if not done:
         raise ends_early("validation_steps", 0, limit or 1)
+
+
+def check_labels(steps: Steps, data: Batches, y: Any, name: str) -> None:
+    """Refuse labels of a batch that its output does not have: they would count as no class at all."""
+    objectives = steps.objectives
+    targets = target_leaves(y, objectives.names, data.function)
+    checks.labels(targets, objectives.outputs, objectives.losses, data.function, name)
 
 
 class Interruptible:

@@ -146,6 +146,21 @@ def test_an_older_file_survives_a_failed_write(tmp_path, monkeypatch):
     assert (tmp_path / "good").read_bytes() == before and os.listdir(tmp_path) == ["good"]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes with names")
+def test_links_and_pipes_stay_what_they_are(tmp_path):
+    pipe, link, target = tmp_path / "pipe", tmp_path / "link", tmp_path / "folder" / "file"
+    os.mkfifo(pipe)
+    with pytest.raises(FileFormatError) as caught:
+        container.write(pipe, {"a": np.zeros(3)}, {})
+    assert caught.value.slug == "file-not-writable" and "pipe" in caught.value.received and pipe.is_fifo()
+    target.parent.mkdir()
+    link.symlink_to(target)
+    for value in (1.0, 2.0):
+        container.write(link, {"a": np.full(3, value)}, {})
+        assert link.is_symlink() and container.read(target).tensors["a"].tolist() == [value] * 3
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["file", "folder", "link", "pipe"]
+
+
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(FileFormatError) as caught:
         container.write(tmp_path / "no" / "a", {}, {})

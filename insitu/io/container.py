@@ -157,21 +157,24 @@ def _too_long(received: str) -> ArgumentError:
 
 
 def write_whole(path: Path, parts: Sequence[bytes | memoryview], function: str = "save") -> None:
-    """Write beside the place, put it on disk, then take the place in one step.
+    """Write beside the place, put it on disk, then take the place in one step. A link stays one: what it leads to is replaced.
 
     Raises
     ------
     FileFormatError
-        If that fails; an older file stays as it was. ``function`` is whose mistake it is called.
+        If that fails, or the place is a pipe or a device; an older file stays as it was. ``function`` is whose mistake it is called.
     """
-    beside = path.with_name(f".insitu-{secrets.token_hex(8)}.tmp")
+    place = Path(os.path.realpath(path))
+    beside = place.with_name(f".insitu-{secrets.token_hex(8)}.tmp")
     try:
+        if place.exists() and not (place.is_file() or place.is_dir()):
+            raise OSError("a pipe or a device, of which no file can take the place")
         try:
             with open(beside, "xb") as file:
                 file.writelines(parts)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(beside, path)
+            os.replace(beside, place)
         finally:
             beside.unlink(missing_ok=True)
     except OSError as error:

@@ -203,6 +203,15 @@ def test_loss_of_a_validation():
     assert "log gave -inf first" in error.what and "example 23 of the batch" in error.received
 
 
+def test_data_that_hold_nan_in_a_later_batch_are_to_be_cleaned():
+    model = si.nn.Sequential([si.nn.Dense(1)])
+    model.compile("sgd", "mse")
+    x = np.ones((4, 3), np.float32)
+    with pytest.raises(si.errors.NotFiniteError) as caught:
+        model.fit(((x * scale, x[:, :1]) for scale in (1, np.nan)), verbose=0)
+    assert "the data held NaN" in caught.value.what and "np.nan_to_num" in caught.value.fix
+
+
 def test_weights_that_held_nan_before():
     x, y = data([])
     made = model(si.nn.Dense(3, name="first"))

@@ -254,7 +254,8 @@ def _error(what: str, cause: Cause | None, n: int, rows: Rows) -> NotFiniteError
         name = "the data" if cause.node.shape[:1] == (n,) else "a weight"
         told = f"fit: {what}: {name} held {cause.word} before it."
         received = f"{cause.word} at {list(cause.at)} of {cause.node.shape} {cause.node.dtype.name}, {times(cause.many)}"
-        return NotFiniteError(told, expected="a finite loss", received=received, fix=usual, slug="loss-not-finite")
+        clean = "leave out such examples or put numbers in (np.nan_to_num)"
+        return NotFiniteError(told, expected="a finite loss", received=received, fix=clean if name == "the data" else usual, slug="loss-not-finite")
     example = ""
     if cause.at and cause.node.shape[0] == n:
         example = f" in example {cause.at[0]} of the batch" + ("" if rows is None else f" (example {rows[cause.at[0]]} of x)")

@@ -297,7 +297,8 @@ def test_ctrl_c_does_not_wait_for_code_of_the_users(where):
         _, errors = process.communicate(timeout=20)
     finally:
         process.kill()
-    assert time.perf_counter() - asked < 1 and "KeyboardInterrupt" in errors
+    assert time.perf_counter() - asked < 10  # not the 30 seconds that the code takes
+    assert "KeyboardInterrupt" in errors
 
 
 FULL = """

@@ -91,9 +91,7 @@ class Metric:
         self._own.append((variable, value))
         return variable
 
-    def add_weight(self, shape: Any = (), initializer: Any = "zeros", dtype: Any = "float32", name: str = "variable") -> si.Variable:
-        """Another name of `add_variable`, as in Keras."""
-        return self.add_variable(shape, initializer, dtype, name)
+    add_weight = add_variable  # another name of it in Keras
 
     @property
     def variables(self) -> list[si.Variable]:

@@ -214,35 +214,15 @@ def last_call(layer: Layer) -> Call:
     return calls_of(layer)[-1]
 
 
-def order(inputs: Sequence[Symbol], outputs: Sequence[Symbol]) -> list[Call]:
-    """The calls that lead from inputs to outputs, each after those it needs.
+def search(inputs: Sequence[Symbol], outputs: Sequence[Symbol]) -> tuple[list[Call], list[Call]]:
+    """The calls that lead from inputs to outputs: as they are met from the outputs, and each after those it needs.
+
+    A stack of its own, not Python's, holds what waits: graphs may be deep.
 
     Raises
     ------
     ArgumentError
         If an output depends on an input that is not among ``inputs``.
-    """
-    return _search(inputs, outputs)[1]
-
-
-def layers_of(inputs: Sequence[Symbol], outputs: Sequence[Symbol]) -> list[Layer]:
-    """The layers in Keras' order: those furthest from the outputs first, and of these the first met from there."""
-    met, calls = _search(inputs, outputs)
-    number = {layer: n for n, layer in enumerate(dict.fromkeys(call.layer for call in met))}
-    depths: dict[Call, int] = {}
-    furthest: dict[Layer, int] = {}
-    for call in reversed(calls):
-        depth = furthest[call.layer] = max(depths.get(call, 0), furthest.get(call.layer, 0))
-        for s in flatten(call.arguments)[0]:
-            if s.call is not None:
-                depths[s.call] = max(depths.get(s.call, 0), depth + 1)
-    return sorted(furthest, key=lambda layer: (-furthest[layer], number[layer]))
-
-
-def _search(inputs: Sequence[Symbol], outputs: Sequence[Symbol]) -> tuple[list[Call], list[Call]]:
-    """The calls that lead from inputs to outputs: as they are met from the outputs, and each after those it needs.
-
-    A stack of its own, not Python's, holds what waits: graphs may be deep.
     """
     known, met, done = {id(s) for s in inputs}, dict[Call, None](), list[Call]()
     waiting: list[Symbol | Call] = [*reversed(outputs)]
@@ -264,6 +244,19 @@ def _search(inputs: Sequence[Symbol], outputs: Sequence[Symbol]) -> tuple[list[C
                 met[at.call] = None
                 waiting += [at.call, *reversed(flatten(at.call.arguments)[0])]
     return list(met), done
+
+
+def layers_of(met: Sequence[Call], calls: Sequence[Call]) -> list[Layer]:
+    """The layers in Keras' order: those furthest from the outputs first, and of these the first met from there; for what `search` gives."""
+    number = {layer: n for n, layer in enumerate(dict.fromkeys(call.layer for call in met))}
+    depths: dict[Call, int] = {}
+    furthest: dict[Layer, int] = {}
+    for call in reversed(calls):
+        depth = furthest[call.layer] = max(depths.get(call, 0), furthest.get(call.layer, 0))
+        for s in flatten(call.arguments)[0]:
+            if s.call is not None:
+                depths[s.call] = max(depths.get(s.call, 0), depth + 1)
+    return sorted(furthest, key=lambda layer: (-furthest[layer], number[layer]))
 
 
 def run(calls: Sequence[Call], inputs: Sequence[Symbol], outputs: Any, arrays: Sequence[si.Array]) -> Any:

@@ -662,8 +662,8 @@ class Functional(Model):
         super().__init__(**options)
         self.inputs, self.outputs = functional.check_symbols(inputs, "inputs"), functional.check_symbols(outputs, "outputs")
         self._input_tree, self._output_tree = inputs, outputs
-        self._calls = functional.order(self.inputs, self.outputs)
-        self._in_order = functional.layers_of(self.inputs, self.outputs)
+        met, self._calls = functional.search(self.inputs, self.outputs)
+        self._in_order = functional.layers_of(met, self._calls)
         checks.names_differ(self.layers, self.name)
         self.input_shape, self.built = map_leaves(lambda s: s.shape, inputs), True
         settle(self.weights)

@@ -225,7 +225,7 @@ def _end_of_graph(model: Any) -> _End | None:
     if symbol.call is None or not isinstance(symbol.call.layer, Dense):
         return None
     seen = symbol.call.arguments[0]
-    calls = functional.order(model.inputs, [seen])
+    calls = functional.search(model.inputs, [seen])[1]
     dense = [call.layer for call in calls if isinstance(call.layer, Dense)]
 
     def hidden(x: Any) -> Any:
